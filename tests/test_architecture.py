@@ -1,0 +1,118 @@
+"""The floors of the house: who may import whom, no cycles, no work and no state at import."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+FLOORS: dict[str, set[str]] = {
+    "execution": set(),
+    "diffusion": set(),
+    "nodes": {"execution", "diffusion"},
+    "server": {"execution"},
+    "compat": {"execution", "diffusion", "nodes"},
+    "nodeloom": {"execution", "diffusion", "nodes", "server", "compat"},
+}
+SOURCES = [path for floor in FLOORS for path in sorted((ROOT / floor).rglob("*.py"))]
+
+
+def imports(path: Path) -> Iterator[str]:
+    """The full names of the modules that a file imports, anywhere in it."""
+    for statement in ast.walk(ast.parse(path.read_text())):
+        if isinstance(statement, ast.Import):
+            yield from (alias.name for alias in statement.names)
+        elif isinstance(statement, ast.ImportFrom) and statement.level == 0 and statement.module:
+            yield statement.module
+            yield from (f"{statement.module}.{alias.name}" for alias in statement.names)
+
+
+def top(name: str) -> str:
+    return name.partition(".")[0]
+
+
+def relative(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("floor", FLOORS)
+def test_no_floor_imports_from_above(floor: str) -> None:
+    for path in (ROOT / floor).rglob("*.py"):
+        above = {top(name) for name in imports(path)} & (FLOORS.keys() - FLOORS[floor] - {floor})
+        assert not above, f"{relative(path)} reaches up to {above}"
+
+
+def test_the_engine_stands_on_the_standard_library_alone() -> None:
+    for path in (ROOT / "execution").rglob("*.py"):
+        foreign = {top(name) for name in imports(path)} - set(sys.stdlib_module_names) - {"execution"}
+        assert not foreign, f"{relative(path)} imports {foreign}"
+
+
+def test_the_server_never_touches_torch() -> None:
+    for path in (ROOT / "server").rglob("*.py"):
+        heavy = {top(name) for name in imports(path)} & {"torch", "transformers", "safetensors", "numpy"}
+        assert not heavy, f"{relative(path)} imports {heavy}"
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports_at_load(path: Path) -> Iterator[str]:
+    """Imports outside functions and outside `if TYPE_CHECKING`: those that can make a cycle."""
+    pending: list[ast.stmt] = list(ast.parse(path.read_text()).body)
+    while pending:
+        statement = pending.pop()
+        if isinstance(statement, ast.ImportFrom) and statement.module:
+            yield statement.module
+            yield from (f"{statement.module}.{alias.name}" for alias in statement.names)
+        elif isinstance(statement, ast.Import):
+            yield from (alias.name for alias in statement.names)
+        elif isinstance(statement, ast.Try):
+            pending += statement.body
+        elif isinstance(statement, ast.If) and "TYPE_CHECKING" not in ast.dump(statement.test):
+            pending += statement.body + statement.orelse
+
+
+def test_modules_make_no_cycle() -> None:
+    modules = {module_name(path): path for path in SOURCES}
+    graph = {
+        name: {other for other in imports_at_load(path) if other in modules and other != name}
+        for name, path in modules.items()
+    }
+    # A package's __init__ re-exports its parts; a part importing its own package's name is not a cycle of code.
+    for name, others in graph.items():
+        graph[name] = {other for other in others if not name.startswith(other + ".")}
+    assert tuple(TopologicalSorter(graph).static_order())
+
+
+MUTABLE = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.SetComp)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=relative)
+def test_no_module_keeps_state(path: Path) -> None:
+    """Constants are UPPER_CASE and never declared global; anything else mutable at module level is state."""
+    tree = ast.parse(path.read_text())
+    assert not [node for node in ast.walk(tree) if isinstance(node, ast.Global)], "a global statement"
+    for statement in tree.body:
+        targets = statement.targets if isinstance(statement, ast.Assign) else []
+        if isinstance(statement, ast.AnnAssign) and statement.value is not None:
+            targets = [statement.target]
+        if not isinstance(getattr(statement, "value", None), MUTABLE):
+            continue
+        for target in targets:
+            name = target.id if isinstance(target, ast.Name) else ""
+            constant = name.lstrip("_").isupper() or name.startswith("__")
+            assert constant, f"{relative(path)}:{statement.lineno} keeps state in {name}"
+
+
+@pytest.mark.parametrize("module", ["server.app", "execution.engine"])
+def test_the_light_floors_import_fast_and_light(module: str) -> None:
+    code = f"import {module}, sys; print(sorted({{'torch', 'numpy', 'transformers'}} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

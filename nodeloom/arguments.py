@@ -80,68 +80,174 @@ def memory(text: str) -> int:
     return int(number)
 
 
+def newest(text: str) -> str:
+    """The cache policy that keeps the results of the `text` nodes used last."""
+    return f"lru:{int(text)}"
+
+
 def add_place_options(parser: argparse.ArgumentParser) -> None:
     """Where things lie: options that every command shares."""
     places = parser.add_argument_group("places")
-    places.add_argument("--data-dir", "--base-directory", type=Path, default=None, metavar="DIR",
-                        help="holds models, input, output, temp, user and custom_nodes (default: this folder)")
-    places.add_argument("--models", "--models-directory", type=Path, default=None, metavar="DIR",
-                        help="model folders by kind, instead of DATA/models")
-    places.add_argument("--input-dir", "--input-directory", type=Path, default=None, metavar="DIR",
-                        help="pictures to load, instead of DATA/input")
-    places.add_argument("--output-dir", "--output-directory", type=Path, default=None, metavar="DIR",
-                        help="where results are saved, instead of DATA/output")
-    places.add_argument("--temp-dir", "--temp-directory", type=Path, default=None, metavar="DIR",
-                        help="previews that need not last, instead of DATA/temp")
-    places.add_argument("--user-dir", "--user-directory", type=Path, default=None, metavar="DIR",
-                        help="workflows, settings, queue and history, instead of DATA/user")
-    places.add_argument("--extra-model-paths-config", type=Path, nargs="+", action="extend", default=[],
-                        metavar="YAML", help="further model folders, in ComfyUI's extra_model_paths.yaml form")
+    places.add_argument(
+        "--data-dir",
+        "--base-directory",
+        type=Path,
+        default=None,
+        metavar="DIR",
+        help="holds models, input, output, temp, user and custom_nodes (default: this folder)",
+    )
+    places.add_argument(
+        "--models",
+        "--models-directory",
+        type=Path,
+        default=None,
+        metavar="DIR",
+        help="model folders by kind, instead of DATA/models",
+    )
+    places.add_argument(
+        "--input-dir",
+        "--input-directory",
+        type=Path,
+        default=None,
+        metavar="DIR",
+        help="pictures to load, instead of DATA/input",
+    )
+    places.add_argument(
+        "--output-dir",
+        "--output-directory",
+        type=Path,
+        default=None,
+        metavar="DIR",
+        help="where results are saved, instead of DATA/output",
+    )
+    places.add_argument(
+        "--temp-dir",
+        "--temp-directory",
+        type=Path,
+        default=None,
+        metavar="DIR",
+        help="previews that need not last, instead of DATA/temp",
+    )
+    places.add_argument(
+        "--user-dir",
+        "--user-directory",
+        type=Path,
+        default=None,
+        metavar="DIR",
+        help="workflows, settings, queue and history, instead of DATA/user",
+    )
+    places.add_argument(
+        "--extra-model-paths-config",
+        type=Path,
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="YAML",
+        help="further model folders, in ComfyUI's extra_model_paths.yaml form",
+    )
     packs = parser.add_argument_group("custom nodes")
     packs.add_argument("--disable-all-custom-nodes", action="store_true", help="load none")
-    packs.add_argument("--whitelist-custom-nodes", nargs="+", default=[], metavar="PACK",
-                       help="load these even so")
+    packs.add_argument(
+        "--whitelist-custom-nodes", nargs="+", default=[], metavar="PACK", help="load these even so"
+    )
 
 
 def add_engine_options(parser: argparse.ArgumentParser) -> None:
     """How the engine computes: options of every command that runs workflows."""
     engine = parser.add_argument_group("engine")
-    engine.add_argument("--cpu", action="store_true", help="compute on the processor even where there is a GPU")
+    engine.add_argument(
+        "--cpu", action="store_true", help="compute on the processor even where there is a GPU"
+    )
     engine.add_argument("--cuda-device", default=None, metavar="N", help="the GPU to use")
-    engine.add_argument("--precision", choices=PRECISIONS, default="auto",
-                        help="arithmetic: auto takes what is fast and safe on the device")
+    engine.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default="auto",
+        help="arithmetic: auto takes what is fast and safe on the device",
+    )
     for flag, precision in PRECISION_FLAGS.items():
-        engine.add_argument(flag, dest="precision", action="store_const", const=precision, help=argparse.SUPPRESS)
-    engine.add_argument("--device-memory", type=memory, default=None, metavar="SIZE",
-                        help="budget for weights on the device, such as 6GB (default: what is free)")
-    engine.add_argument("--preview-method", choices=PREVIEWS, default="auto",
-                        help="pictures while sampling (default: auto)")
+        engine.add_argument(
+            flag, dest="precision", action="store_const", const=precision, help=argparse.SUPPRESS
+        )
+    engine.add_argument(
+        "--device-memory",
+        type=memory,
+        default=None,
+        metavar="SIZE",
+        help="budget for weights on the device, such as 6GB (default: what is free)",
+    )
+    engine.add_argument(
+        "--preview-method", choices=PREVIEWS, default="auto", help="pictures while sampling (default: auto)"
+    )
     engine.add_argument("--preview-size", type=int, default=512, metavar="PIXELS", help="their longer side")
     cache = engine.add_mutually_exclusive_group()
-    cache.add_argument("--cache-classic", dest="cache", action="store_const", const="budget",
-                       help="keep results within --cache-memory, dearest first (the default)")
-    cache.add_argument("--cache-lru", dest="cache", type=lambda text: f"lru:{int(text)}", metavar="N",
-                       help="keep the results of the N nodes used last")
-    cache.add_argument("--cache-none", dest="cache", action="store_const", const="none",
-                       help="keep nothing: every run computes everything")
-    engine.set_defaults(cache="budget")
-    engine.add_argument("--cache-memory", "--cache-ram", type=memory, default=None, metavar="SIZE",
-                        help="budget for results kept (default: a quarter of the memory)")
-    engine.add_argument("--disable-metadata", action="store_true", help="save pictures without their workflow")
+    cache.add_argument(
+        "--cache-classic",
+        dest="cache",
+        action="store_const",
+        const="budget",
+        help="keep results within --cache-memory, dearest first (the default)",
+    )
+    cache.add_argument(
+        "--cache-lru",
+        dest="cache",
+        type=newest,
+        metavar="N",
+        help="keep the results of the N nodes used last",
+    )
+    cache.add_argument(
+        "--cache-none",
+        dest="cache",
+        action="store_const",
+        const="none",
+        help="keep nothing: every run computes everything",
+    )
+    engine.add_argument(
+        "--cache-memory",
+        "--cache-ram",
+        type=memory,
+        default=None,
+        metavar="SIZE",
+        help="budget for results kept (default: a quarter of the memory)",
+    )
+    engine.add_argument(
+        "--disable-metadata", action="store_true", help="save pictures without their workflow"
+    )
 
 
 def add_server_options(parser: argparse.ArgumentParser) -> None:
     """Who may reach the server, and how."""
     server = parser.add_argument_group("server")
-    server.add_argument("--listen", nargs="?", const="0.0.0.0,::", default="127.0.0.1", metavar="ADDRESS",
-                        help="address to serve on; anything but loopback asks for a login (default: 127.0.0.1)")
+    server.add_argument(
+        "--listen",
+        nargs="?",
+        const="0.0.0.0,::",
+        default="127.0.0.1",
+        metavar="ADDRESS",
+        help="address to serve on; anything but loopback asks for a login (default: 127.0.0.1)",
+    )
     server.add_argument("--port", type=port, default=8188, help="port to serve on, 0 for any (default: 8188)")
-    server.add_argument("--insecure", action="store_true",
-                        help="no login even beyond loopback: whoever reaches the port may run anything")
-    server.add_argument("--allowed-host", nargs="+", action="extend", default=[], metavar="NAME",
-                        help="further host names that the page is reached by, such as a proxy's")
-    server.add_argument("--enable-cors-header", nargs="?", const="*", default=None, metavar="ORIGIN",
-                        help="a further origin whose pages may talk to the server")
+    server.add_argument(
+        "--insecure",
+        action="store_true",
+        help="no login even beyond loopback: whoever reaches the port may run anything",
+    )
+    server.add_argument(
+        "--allowed-host",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME",
+        help="further host names that the page is reached by, such as a proxy's",
+    )
+    server.add_argument(
+        "--enable-cors-header",
+        nargs="?",
+        const="*",
+        default=None,
+        metavar="ORIGIN",
+        help="a further origin whose pages may talk to the server",
+    )
     server.add_argument("--max-upload-size", type=float, default=200.0, metavar="MB", help="default: 200")
     server.add_argument("--tls-keyfile", type=Path, default=None, metavar="FILE", help="serve HTTPS")
     server.add_argument("--tls-certfile", type=Path, default=None, metavar="FILE", help="serve HTTPS")
@@ -149,22 +255,37 @@ def add_server_options(parser: argparse.ArgumentParser) -> None:
     server.add_argument("--auto-launch", action="store_true", help="open the editor in a browser")
     server.add_argument("--multi-user", action="store_true", help="keep workflows and settings by user")
     server.add_argument("--quick-test-for-ci", action="store_true", help="start, load everything, stop")
-    server.add_argument("--verbose", nargs="?", const="DEBUG", default="INFO", metavar="LEVEL",
-                        help="how much is logged")
-    for flag, reason in NEEDLESS.items():
+    server.add_argument(
+        "--verbose", nargs="?", const="DEBUG", default="INFO", metavar="LEVEL", help="how much is logged"
+    )
+    for flag in NEEDLESS:
         server.add_argument(flag, nargs="*", action=Needless, help=argparse.SUPPRESS)
     server.set_defaults(needless=[])
 
 
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """The sub-commands beside serving."""
-    run = commands.add_parser("run", help="run workflows without a server",
-                              description="Runs workflow files, of the editor's or the API's form, in one engine.")
+    run = commands.add_parser(
+        "run",
+        help="run workflows without a server",
+        description="Runs workflow files, of the editor's or the API's form, in one engine.",
+    )
     run.add_argument("files", nargs="+", type=Path, metavar="WORKFLOW.json")
-    run.add_argument("--set", action="append", default=[], metavar="NODE.INPUT=VALUE", dest="settings",
-                     help="change an input before the run, such as 3.seed=7; VALUE is JSON or else text")
-    run.add_argument("--dump", type=Path, default=None, metavar="DIR",
-                     help="write every node's tensors as DIR/WORKFLOW/NODE.safetensors")
+    run.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NODE.INPUT=VALUE",
+        dest="settings",
+        help="change an input before the run, such as 3.seed=7; VALUE is JSON or else text",
+    )
+    run.add_argument(
+        "--dump",
+        type=Path,
+        default=None,
+        metavar="DIR",
+        help="write every node's tensors as DIR/WORKFLOW/NODE.safetensors",
+    )
     run.add_argument("--quiet", action="store_true", help="no progress bar")
     lint = commands.add_parser("lint", help="say what is wrong with workflows, without running them")
     lint.add_argument("files", nargs="+", type=Path, metavar="WORKFLOW.json")
@@ -186,7 +307,8 @@ def parser() -> argparse.ArgumentParser:
     """The whole command line: serving by default, or one of the commands."""
     whole = argparse.ArgumentParser(
         prog="main.py",
-        description="Nodeloom: a node-based workflow engine for diffusion models. Without a command it serves the editor.",
+        description="Nodeloom: a node-based workflow engine for diffusion models. "
+        "Without a command it serves the editor.",
     )
     add_place_options(whole)
     add_engine_options(whole)
@@ -196,8 +318,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """Options from the command line (or `arguments`). Exits with a message naming the option when one is wrong."""
+    """Options from the command line (or `arguments`); a wrong one exits with a message that names it."""
     options = parser().parse_args(arguments)
+    options.cache = options.cache or "budget"
     if options.command == "nodes" and options.action == "show" and not options.name:
         parser().error("nodes show needs a NAME, such as: nodes show KSampler")
     return options

@@ -85,7 +85,7 @@ def test_modules_make_no_cycle() -> None:
         name: {other for other in imports_at_load(path) if other in modules and other != name}
         for name, path in modules.items()
     }
-    # A package's __init__ re-exports its parts; a part importing its own package's name is not a cycle of code.
+    # A package's __init__ re-exports its parts; a part that names its own package makes no cycle of code.
     for name, others in graph.items():
         graph[name] = {other for other in others if not name.startswith(other + ".")}
     assert tuple(TopologicalSorter(graph).static_order())

@@ -1,0 +1,1 @@
+"""How the default checkpoint was made: pictures, autoencoder, text encoder, denoiser, evaluation."""

@@ -1,0 +1,167 @@
+"""What server and worker say to each other: plain data, one JSON object and maybe some bytes each.
+
+    server → worker    RunJob, CancelJob, Listening, Ask, Shutdown
+    worker → server    Hello, Loaded, EventSent, JobDone, Answer, Broadcast
+
+An `Ask` is answered by one `Answer` with its number, also while a job computes. The questions a worker knows are
+listed in `execution.worker`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from execution import events
+from execution.events import Event, Status
+
+Frame = tuple[dict[str, Any], bytes]
+
+
+@dataclass(frozen=True)
+class RunJob:
+    """Run a prompt in API format. `targets` are the output nodes wanted; None means all of them."""
+
+    job: str
+    prompt: Mapping[str, Any]
+    targets: tuple[str, ...] | None = None
+    extra_data: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class CancelJob:
+    """Stop this job, whether it runs or waits; no other one."""
+
+    job: str
+
+
+@dataclass(frozen=True)
+class Listening:
+    """Whether anybody looks at previews; they are not encoded while nobody does."""
+
+    previews: bool
+
+
+@dataclass(frozen=True)
+class Ask:
+    """A question, by name, with a number for its answer."""
+
+    request: int
+    question: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Shutdown:
+    """Cancel what runs and end."""
+
+
+@dataclass(frozen=True)
+class Hello:
+    """A worker process is there, before it has loaded anything."""
+
+    pid: int
+    device: str
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The worker has its node types: `NodeSpec.to_json()` by name, and why others failed, by type or pack."""
+
+    specs: Mapping[str, Any]
+    failures: Mapping[str, str]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class EventSent:
+    """A fact about a job; the bytes of a preview travel beside it."""
+
+    event: Event
+
+
+@dataclass(frozen=True)
+class JobDone:
+    """A job is over; nothing follows about it.
+
+    outputs: what nodes show, by the id of the prompt's node: `{"9": {"images": […]}}`.
+    meta: by the same ids, which node it really was (`node_id`, `display_node`, `parent_node`, `real_node_id`).
+    error: the text of a failure of the engine itself, when no `Failed` event says more.
+    """
+
+    job: str
+    status: Status
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+    meta: Mapping[str, Any] = field(default_factory=dict)
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The answer to `Ask` number `request`; `error` is a text when there is none."""
+
+    request: int
+    value: Any = None
+    error: str | None = None
+    payload: bytes = b""
+
+
+@dataclass(frozen=True)
+class Broadcast:
+    """A message of a node pack to its page: to one client, or to all when `client` is None."""
+
+    name: str
+    body: Any = None
+    client: str | None = None
+    payload: bytes = b""
+
+
+Message = (
+    RunJob
+    | CancelJob
+    | Listening
+    | Ask
+    | Shutdown
+    | Hello
+    | Loaded
+    | EventSent
+    | JobDone
+    | Answer
+    | Broadcast
+)
+KINDS: Mapping[str, type[Any]] = {
+    kind.__name__: kind
+    for kind in (
+        RunJob, CancelJob, Listening, Ask, Shutdown, Hello, Loaded, EventSent, JobDone, Answer, Broadcast
+    )
+}  # fmt: skip
+
+
+def to_frame(message: Message) -> Frame:
+    """A message as JSON values and bytes."""
+    kind = type(message).__name__
+    if isinstance(message, EventSent):
+        shape, payload = events.to_json(message.event)
+        return {"message": kind, "event": shape}, payload
+    values = {each.name: getattr(message, each.name) for each in fields(message)}
+    payload = values.pop("payload", b"")
+    return {"message": kind, **values}, payload
+
+
+def from_frame(shape: Mapping[str, Any], payload: bytes = b"") -> Message:
+    """Read what `to_frame` wrote.
+
+    Raises:
+        KeyError: the kind of message is not known.
+    """
+    kind = KINDS[shape["message"]]
+    if kind is EventSent:
+        return EventSent(events.from_json(shape["event"], payload))
+    values = {name: value for name, value in shape.items() if name != "message"}
+    if kind in (Answer, Broadcast):
+        values["payload"] = payload
+    if values.get("targets") is not None:
+        values["targets"] = tuple(values["targets"])
+    message: Message = kind(**values)
+    return message

@@ -1,1 +1,1 @@
-"""The graph engine: specs, validation, keys, cache, runs, and the channel to a worker. Standard library only."""
+"""The graph engine: specs, validation, keys, cache, runs, the channel to a worker. Standard library only."""

@@ -38,7 +38,7 @@ class CancelToken:
             raise Cancelled
 
     def on_cancel(self, callback: Callable[[], None]) -> None:
-        """Call `callback` when cancelled, at once when that has happened already; in the canceller's thread."""
+        """Call `callback` on cancelling, in the canceller's thread; at once when that has happened."""
         with self._lock:
             if not self._cancelled:
                 self._callbacks.append(callback)

@@ -12,7 +12,7 @@ NodeloomError                 anything below; catch this at the outermost edge o
 │   └── FileMissing           …because no such file is there; carries the nearest names
 └── ChannelClosed             the other end of a channel is gone
 
-Cancelled                     the job was cancelled (a BaseException, so a node's `except Exception` lets it through)
+Cancelled                     the job was cancelled; a BaseException, so `except Exception` lets it through
 """
 
 from __future__ import annotations

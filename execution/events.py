@@ -1,8 +1,9 @@
 """The facts about a run, as they leave the engine: frozen, numbered from 1 for each job, timed.
 
-`number` orders a job's events and lets a client ask for what it missed. `time` is wall time (seconds since the epoch),
-`memory` what the given meter says (bytes), or None. A `Place` names a node: in an expanded graph `node` is its unique
-id, `display_node` the node a person sees, `parent_node` the one which expanded, `real_node` the one in the prompt.
+`number` orders a job's events and lets a client ask for what it missed. `time` is wall time (seconds since
+the epoch), `memory` what the given meter says (bytes), or None. A `Place` names a node: in an expanded
+graph `node` is its unique id, `display_node` the node a person sees, `parent_node` the one which expanded,
+`real_node` the one in the prompt.
 """
 
 from __future__ import annotations
@@ -85,7 +86,7 @@ class PreviewReady(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Done(Event):
-    """A node has its outputs: after `seconds`, or from the cache. `ui` is what it shows (ComfyUI's `executed`)."""
+    """A node has its outputs, after `seconds` or from the cache. `ui` is what it shows."""
 
     place: Place
     ui: Mapping[str, Any] | None
@@ -157,13 +158,16 @@ def to_json(event: Event) -> tuple[dict[str, Any], bytes]:
 
 def from_json(shape: Mapping[str, Any], payload: bytes = b"") -> Event:
     """Read what `to_json` wrote."""
-    kind = KINDS[shape["kind"]]
+    kind: type[Any] = KINDS[shape["kind"]]
     values = {name: value for name, value in shape.items() if name != "kind"}
     if values.get("place") is not None:
         values["place"] = Place(**values["place"])
     if "preview" in values:
         size = values["preview"]["size"]
         values["preview"] = Preview(values["preview"]["kind"], payload, tuple(size) if size else None)
-    return kind(
-        **{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-    )
+    event: Event = kind(**{name: _tuple(each) for name, each in values.items()})
+    return event
+
+
+def _tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value

@@ -1,7 +1,8 @@
 """Where files are: the roots, the search paths of model kinds, and the one resolver from names to paths.
 
-A name is relative to its kind's folders, with `/` (or `\\`) between parts, and never leads out of them. Kinds `input`,
-`output` and `temp` are the roots themselves; `input:image` lists only pictures; there a name may end in ` [output]`.
+A name is relative to its kind's folders, with `/` (or `\\`) between parts, and never leads out of them.
+Kinds `input`, `output` and `temp` are the roots themselves; `input:image` lists only pictures; there a name
+may end in ` [output]`.
 """
 
 from __future__ import annotations
@@ -121,7 +122,7 @@ class Folders:
     def add_models(
         self, kind: str, path: Path, first: bool = False, suffixes: Iterable[str] | None = None
     ) -> None:
-        """Add a search path, the preferred one if `first`; a new kind lists `suffixes` (default: weight files)."""
+        """Add a search path, preferred if `first`; a new kind lists `suffixes` (default: weight files)."""
         kind = ALIASES.get(kind, kind)
         known = self.kinds.setdefault(kind, Kind([], frozenset(WEIGHTS if suffixes is None else suffixes)))
         if path in known.paths and first:
@@ -131,7 +132,10 @@ class Folders:
         self._listings.pop(kind, None)
 
     def add_extra(self, config: Mapping[str, Any], beside: Path) -> None:
-        """Add what a parsed `extra_model_paths.yaml` names; relative paths count from `base_path`, else from `beside`."""
+        """Add what a parsed `extra_model_paths.yaml` names.
+
+        Relative paths count from the section's `base_path`, that one from `beside`.
+        """
         for section in config.values():
             entries = dict(section or {})
             base = beside / os.path.expandvars(os.path.expanduser(str(entries.pop("base_path", "") or "")))
@@ -141,7 +145,7 @@ class Folders:
                     self.add_models(kind, base / os.path.expandvars(os.path.expanduser(line)), first)
 
     def list(self, kind: str) -> list[str]:
-        """The names of a kind's files, sorted, parts joined by `/`; read again only when a folder has changed."""
+        """The names of a kind's files, sorted, parts joined by `/`; read anew when a folder has changed."""
         name, _, medium = kind.partition(":")
         name = ALIASES.get(name, name)
         if name in self.roots:
@@ -155,7 +159,7 @@ class Folders:
             return list(known.names)
 
     def match(self, kind: str, name: str) -> str | None:
-        """The listed name that `name` means: itself, with `/` for `\\`, or the only one of that last part; else None."""
+        """The listed name meant: `name`, with `/` for `\\`, or the only one of that last part; else None."""
         if not isinstance(name, str):
             return None
         root, _, _ = kind.partition(":")
@@ -215,14 +219,14 @@ class Folders:
             raise OutsideRoot(root, name)
         return Path(path)
 
-    def stamp(self, kind: str, name: str) -> list[Any] | None:
-        """Path, size and time of change of the file behind a choice, None when there is none: its fingerprint."""
+    def stamp(self, kind: str, name: str) -> tuple[str, int, int] | None:
+        """The fingerprint of the file behind a choice: path, size, time of change; None without one."""
         try:
             path = self.resolve(kind, name)
             status = path.stat()
         except (FileMissing, OutsideRoot, OSError):
             return None
-        return [str(path), status.st_size, status.st_mtime_ns]
+        return str(path), status.st_size, status.st_mtime_ns
 
     def save_place(
         self,
@@ -234,7 +238,7 @@ class Folders:
         count: int = 1,
         fresh: bool = False,
     ) -> SavePlace:
-        """Reserve `count` numbers for files of a prefix (`"sub/name"`, with `%year%` and the like), making its folder.
+        """Reserve `count` numbers for files `"sub/name"` (with `%year%` and the like), making the folder.
 
         Raises:
             OutsideRoot: the prefix leads out of the root.

@@ -98,8 +98,9 @@ class Choice(Marker):
 class Folder(Marker):
     """A choice among the files of a folder kind, `extra` values last.
 
-    Kinds are `Folders` kinds: `"checkpoints"`, `"vae"`, also `"input"`, `"output"`, `"temp"`, the last three maybe with
-    the medium wanted: `"input:image"`. The file's path, size and time become part of the node's key.
+    Kinds are `Folders` kinds: `"checkpoints"`, `"vae"`, also `"input"`, `"output"`, `"temp"`, the last
+    three maybe with the medium wanted: `"input:image"`. The file's path, size and time become part of the
+    node's key.
     """
 
     kind: str
@@ -115,7 +116,7 @@ class Socket(Marker):
 
 @dataclass(frozen=True)
 class Hidden(Marker):
-    """Not shown: `"PROMPT"`, `"EXTRA_PNGINFO"`, `"UNIQUE_ID"`, `"DYNPROMPT"` or another key of the extra data."""
+    """Not shown: `PROMPT`, `EXTRA_PNGINFO`, `UNIQUE_ID`, `DYNPROMPT` or a key of the extra data."""
 
     kind: str
 
@@ -136,7 +137,7 @@ class Name(Marker):
 
 
 class Each(Marker):
-    """On a `**parameter`: one input for each of these names, all declared alike; give defaults by `Options`."""
+    """On a `**parameter`: one input for each of these names, all alike; give defaults by `Options`."""
 
     def __init__(self, *names: str) -> None:
         """Keep the names in order."""

@@ -3,8 +3,8 @@
     server → worker    RunJob, CancelJob, Listening, Ask, Shutdown
     worker → server    Hello, Loaded, EventSent, JobDone, Answer, Broadcast
 
-An `Ask` is answered by one `Answer` with its number, also while a job computes. The questions a worker knows are
-listed in `execution.worker`.
+An `Ask` is answered by one `Answer` with its number, also while a job computes. The questions a worker
+knows are listed in `execution.worker`.
 """
 
 from __future__ import annotations
@@ -86,7 +86,8 @@ class JobDone:
     """A job is over; nothing follows about it.
 
     outputs: what nodes show, by the id of the prompt's node: `{"9": {"images": […]}}`.
-    meta: by the same ids, which node it really was (`node_id`, `display_node`, `parent_node`, `real_node_id`).
+    meta: by the same ids, which node it really was (`node_id`, `display_node`, `parent_node`,
+    `real_node_id`).
     error: the text of a failure of the engine itself, when no `Failed` event says more.
     """
 

@@ -1,7 +1,7 @@
-"""Declaring node types: the `@node` decorator, what a node type must offer the engine, and how natives offer it.
+"""Declaring node types: the `@node` decorator, what the engine asks of a type, how natives answer.
 
-A declared function stays a function. Its spec hangs on it as `function.spec`, and `node_types(module)` collects what a
-module declares; binding to what the program provides happens when a `Registry` is made.
+A declared function stays a function. Its spec hangs on it as `function.spec`, and `node_types(module)`
+collects what a module declares; binding to what the program provides happens when a `Registry` is made.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ from execution.spec import NodeSpec
 
 __all__ = [
     "Choice", "Each", "ExecutionBlocker", "Folder", "ForceInput", "Hidden", "Lazy", "Multiline", "Name",
-    "NativeNode", "NodeType", "Options", "Outcome", "Output", "Preview", "Range", "RawLink", "Run", "Socket", "Tip",
-    "Ui", "code_fingerprint", "node", "node_types",
+    "NativeNode", "NodeType", "Options", "Outcome", "Output", "Preview", "Range", "RawLink", "Run",
+    "Socket", "Tip", "Ui", "code_fingerprint", "node", "node_types",
 ]  # fmt: skip
 
 Declared = TypeVar("Declared", bound=Callable[..., Any])
@@ -52,8 +52,9 @@ FROM_DOCSTRING = "\0"
 class NodeType(Protocol):
     """What the engine runs: native functions, V1 classes and V3 schemas all come as this.
 
-    `spec` is read often and must be cheap; `describe()` may look at folders. `asynchronous` types are called on the
-    event loop and overlap, others in the lane. All of `fingerprint`, `validate` and `wanted` may return awaitables.
+    `spec` is read often and must be cheap; `describe()` may look at folders. `asynchronous` types are
+    called on the event loop and overlap, others in the lane. All of `fingerprint`, `validate` and `wanted`
+    may return awaitables.
     """
 
     @property
@@ -113,7 +114,9 @@ class NativeNode:
         bound._provided = _gather(self.spec.name, wanted, provide)
         bound._folders = provide.get(Folders)
         if isinstance(self._target, type):
-            bound._bound = self._target(**_provided_for(self._target.__init__, self.spec.name, provide))
+            bound._bound = self._target(
+                **_provided_for(inspect.getattr_static(self._target, "__init__"), self.spec.name, provide)
+            )
         bound.spec = bound.describe()
         return bound
 
@@ -209,10 +212,10 @@ def node(
 ) -> Callable[[Declared], Declared]:
     """Declare a function, or a class with a typed `__call__`, as the node type `name`.
 
-    The signature is the schema (see `execution.markers`); the docstring's first line is the display name (unless given;
-    None shows as null), the rest the description. `fingerprint` is called with those constant inputs which it names; what
-    it returns joins the key. `v3` shows choices and hidden inputs in object_info as V3 nodes do. The declaration is left
-    on the function as `.spec`.
+    The signature is the schema (see `execution.markers`). The docstring's first line is the display name
+    (unless one is given; None shows as null), the rest the description. `fingerprint` is called with those
+    constant inputs which it names, and what it returns joins the key. `v3` shows choices and hidden inputs
+    in object_info as V3 nodes do. The declaration is left on the function as `.spec`.
 
     Raises:
         DeclarationError: the signature does not say all that is needed; the error names the cure.
@@ -290,6 +293,6 @@ def _provided_for(function: Callable[..., Any], node: str, provide: Provide) -> 
 def _gather(node: str, wanted: Mapping[str, type], provide: Provide) -> dict[str, Any]:
     for name, kind in wanted.items():
         if kind not in provide:
-            cure = f"provide it: Registry(…, provide={{{kind.__name__}: …}}), or mark it Annotated[…, Socket('…')]"
+            cure = f"give Registry(provide={{{kind.__name__}: …}}), or mark it Annotated[…, Socket('…')]"
             raise DeclarationError(node, name, f"nobody provides {kind.__name__!r}", cure)
     return {name: provide[kind] for name, kind in wanted.items()}

@@ -11,7 +11,7 @@ from execution.spec import NodeSpec
 
 
 class Registry:
-    """Node types by name. Types are added while packs load; a later one of the same name replaces an earlier one."""
+    """Node types by name. Packs add theirs while they load; a later one replaces an earlier of its name."""
 
     def __init__(
         self, node_types: Iterable[NodeType] = (), provide: Mapping[type, Any] | None = None

@@ -82,9 +82,9 @@ class AloneSeat:
 class Run:
     """One call of one node. All fields have defaults, so that a test can call a node with `Run()`.
 
-    `node` is the id in the expanded graph, `display_node` the node that a person sees, `prompt` the API prompt as
-    given, `extra_data` what came with it, `pending` the names of linked lazy inputs that are not computed yet,
-    `index` the number of this call where a node is called once for each item of a list.
+    `node` is the id in the expanded graph, `display_node` the node that a person sees, `prompt` the API
+    prompt as given, `extra_data` what came with it, `pending` the names of linked lazy inputs that are not
+    computed yet, `index` the number of this call where a node is called once for each item of a list.
     """
 
     job: str = ""
@@ -123,7 +123,7 @@ class Run:
         return self.extra_data.get(kind.lower())
 
     def progress(self, value: float, maximum: float, preview: LazyPreview | None = None) -> None:
-        """Say that `value` of `maximum` is done; a preview given as a callable is made only if somebody looks.
+        """Say that `value` of `maximum` is done; a callable preview is made only if somebody looks.
 
         Raises:
             Cancelled: the job was cancelled.

@@ -1,4 +1,4 @@
-"""Writing files so that they are whole or not there, and naming them `prefix_00001_` without reading folders each time."""
+"""Writing files that are whole or not there, and numbering them without reading the folder each time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import IO
 
 @dataclass(frozen=True)
 class SavePlace:
-    """Where files go: `folder / f"{stem}_{counter:05}_.png"`; `subfolder` is relative to the root, with `/`."""
+    """Where files go: `folder / "stem_00001_.png"`; `subfolder` is relative to the root, with `/`."""
 
     folder: Path
     stem: str
@@ -33,7 +33,7 @@ class SavePlace:
 
 
 class Counters:
-    """The next free number of each file prefix; a folder is read once, then remembered. Safe between threads."""
+    """The next free number of each file prefix; a folder is read once, then remembered. Thread-safe."""
 
     def __init__(self) -> None:
         """Know nothing yet."""
@@ -41,7 +41,7 @@ class Counters:
         self._next: dict[tuple[Path, str], int] = {}
 
     def reserve(self, folder: Path, stem: str, count: int = 1, fresh: bool = False) -> int:
-        """Take `count` numbers and give the first; `fresh` reads the folder again, for writers that do not reserve."""
+        """Take `count` numbers, give the first; `fresh` reads the folder, for writers who do not reserve."""
         with self._lock:
             known = self._next.get((folder, stem))
             if known is None or fresh or not folder.is_dir():
@@ -61,7 +61,7 @@ def highest_number(folder: Path, stem: str) -> int:
 
 
 def filled_in(prefix: str, width: int = 0, height: int = 0, now: time.struct_time | None = None) -> str:
-    """A file prefix with `%width%`, `%height%`, `%year%`, `%month%`, `%day%`, `%hour%`, `%minute%`, `%second%` replaced."""
+    """A file prefix with `%width%`, `%height%` and `%year%`, `%month%` … `%second%` replaced."""
     if "%" not in prefix:
         return prefix
     now = now or time.localtime()
@@ -80,7 +80,7 @@ def filled_in(prefix: str, width: int = 0, height: int = 0, now: time.struct_tim
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[IO[bytes]]:
-    """Write a file beside `path`, flush it to the disk, then rename: whoever looks sees the old file or the whole new one."""
+    """Write beside `path`, flush to disk, then rename: a reader sees the old file or the whole new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(prefix=".", suffix=".part", dir=path.parent)
     try:

@@ -26,8 +26,8 @@ def no_files(kind: str) -> Sequence[str]:
 class InputSpec:
     """One named input. `type` is a socket name (`"MODEL"`, `"A,B"`, `"*"`) or the tuple of choices.
 
-    `options` are kept verbatim, unknown keys too; `None` when object_info shows none. For a hidden input `{}` means
-    that object_info shows its type in a list, as V3 nodes do.
+    `options` are kept verbatim, unknown keys too; `None` when object_info shows none. For a hidden input
+    `{}` means that object_info shows its type in a list, as V3 nodes do.
     """
 
     name: str
@@ -113,9 +113,9 @@ class OutputSpec:
 class NodeSpec:
     """A node type: how it is found, connected, validated and cached.
 
-    `folders` names the folder kind behind an input whose choices are files. `custom_validation` names the inputs a
-    type checks by itself (`"**"`: all of them; `"input_types"`: the types of links too), or is None.
-    `code` is a fingerprint of the code behind the type.
+    `folders` names the folder kind behind an input whose choices are files. `custom_validation` names the
+    inputs a type checks by itself (`"**"`: all of them; `"input_types"`: the types of links too), or is
+    None. `code` is a fingerprint of the code behind the type.
     """
 
     name: str

@@ -1,0 +1,5 @@
+/** The few web interfaces that core/ may use: they exist in every JavaScript host, and none of them draws. */
+declare const crypto: { randomUUID(): string };
+declare class TextDecoder { constructor(label?: string, options?: { fatal?: boolean }); decode(bytes?: ArrayBufferView): string }
+declare class Blob { constructor(parts: any[]); stream(): any; arrayBuffer(): Promise<ArrayBuffer> }
+declare class DecompressionStream { constructor(format: string); readable: any; writable: any }

@@ -1,0 +1,1 @@
+"""The parts joined: what the command line and Python start from."""

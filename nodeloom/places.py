@@ -50,7 +50,7 @@ def build_folders(options: argparse.Namespace) -> Folders:
 
 
 def extra_configs(options: argparse.Namespace) -> Iterator[Path]:
-    """The files that name further model folders; `extra_model_paths.yaml` in the data folder is always one."""
+    """The files that name further model folders; one in the data folder is read unasked."""
     standing = data_dir(options) / "extra_model_paths.yaml"
     if standing.is_file():
         yield standing

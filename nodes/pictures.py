@@ -52,6 +52,24 @@ def same_channels(image: Tensor, other: Tensor) -> Tensor:
     return F.pad(image, (0, missing), value=1.0)
 
 
+def colour_of(number: int) -> Tensor:
+    """Red, green and blue (0…1) of a number 0xRRGGBB."""
+    return torch.tensor([(number >> shift & 0xFF) / 255 for shift in (16, 8, 0)])
+
+
+def yuv_of(image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Brightness, blue and red difference of an image (B×H×W×3) (ITU-R BT.601), each B×H×W."""
+    red, green, blue = image[..., :3].unbind(-1)
+    y = 0.299 * red + 0.587 * green + 0.114 * blue
+    return y, (blue - y) * 0.564 + 0.5, (red - y) * 0.713 + 0.5
+
+
+def rgb_of(y: Tensor, u: Tensor, v: Tensor) -> Tensor:
+    """The image (B×H×W×3) of a brightness and two differences; the inverse of `yuv_of`."""
+    u, v = u - 0.5, v - 0.5
+    return torch.stack([y + 1.403 * v, y - 0.714 * v - 0.344 * u, y + 1.773 * u], dim=-1)
+
+
 def _soft_light(a: Tensor, b: Tensor) -> Tensor:
     """The W3C compositing specification's soft light of `b` on `a`."""
     lifted = torch.where(a <= 0.25, ((16 * a - 12) * a + 4) * a, torch.sqrt(a))

@@ -1,0 +1,55 @@
+"""Writing pictures: PNG with the workflow inside, and small previews."""
+
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as PIL
+from PIL.PngImagePlugin import PngInfo
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """Whether saved files carry the workflow that made them."""
+
+    enabled: bool = True
+
+    def texts(self, prompt: Any, extra: Mapping[str, Any] | None) -> dict[str, str]:
+        """What goes into a file: `prompt`, and what came to be kept beside it (`workflow`), as JSON."""
+        if not self.enabled:
+            return {}
+        parts = {"prompt": prompt, **(extra or {})}
+        return {key: json.dumps(value) for key, value in parts.items() if value is not None}
+
+
+def write_png(
+    file: IO[bytes], pixels: NDArray[np.uint8], texts: Mapping[str, str], compress_level: int = 4
+) -> None:
+    """Write H×W×C pixels as PNG with `texts` as text chunks."""
+    chunks = PngInfo()
+    for key, text in texts.items():
+        chunks.add_text(key, text)
+    picture(pixels).save(file, format="PNG", pnginfo=chunks, compress_level=compress_level)
+
+
+def png(pixels: NDArray[np.uint8], compress_level: int = 1) -> bytes:
+    """The bytes of a PNG."""
+    file = io.BytesIO()
+    write_png(file, pixels, {}, compress_level)
+    return file.getvalue()
+
+
+def jpeg(pixels: NDArray[np.uint8], quality: int = 90) -> bytes:
+    """The bytes of a JPEG; transparency is left off."""
+    file = io.BytesIO()
+    picture(pixels).convert("RGB").save(file, format="JPEG", quality=quality)
+    return file.getvalue()
+
+
+def picture(pixels: NDArray[np.uint8]) -> PIL.Image:
+    """H×W×C (1, 3 or 4 channels) as a PIL picture."""
+    return PIL.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)

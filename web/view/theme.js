@@ -1,0 +1,71 @@
+/** @import { SocketType } from "../types.js" */
+/** Colours and shapes: read from the page's custom properties, so canvas and panels share one palette. */
+import { typeName } from "../core/types.js";
+
+const NAMES = [
+  "canvas", "dots", "node", "title", "edge", "text", "dim", "faint", "field", "field-edge", "accent", "accent-text", "danger", "warn", "good", "bypass", "shade",
+];
+
+/** Hues of the well-known types; others get one from their name. */
+const HUES = /** @type {Record<string, [number, number]>} hue and chroma */ ({
+  MODEL: [262, 62], CLIP: [48, 78], VAE: [352, 72], CONDITIONING: [28, 82], LATENT: [322, 62], IMAGE: [205, 76], MASK: [150, 46],
+  CONTROL_NET: [165, 60], INT: [190, 32], FLOAT: [178, 32], STRING: [88, 36], BOOLEAN: [12, 36], COMBO: [222, 20], SIGMAS: [112, 46], NOISE: [238, 30],
+  SAMPLER: [72, 54], GUIDER: [286, 48], CLIP_VISION: [60, 56], CLIP_VISION_OUTPUT: [38, 46], STYLE_MODEL: [132, 50], AUDIO: [340, 48], VIDEO: [218, 60],
+  HOOKS: [12, 60], UPSCALE_MODEL: [196, 44],
+});
+
+const SHAPES = /** @type {Record<string, string>} */ ({
+  MODEL: "square", CLIP: "diamond", VAE: "hexagon", CONDITIONING: "circle", LATENT: "triangle", IMAGE: "square-round", MASK: "half", "*": "circle",
+  INT: "dot", FLOAT: "dot", STRING: "dot", BOOLEAN: "dot", COMBO: "dot", SIGMAS: "diamond", NOISE: "triangle", SAMPLER: "hexagon", GUIDER: "square", CONTROL_NET: "hexagon",
+});
+const OTHER_SHAPES = ["circle", "square", "diamond", "hexagon", "triangle", "square-round"];
+
+export class Theme {
+  /** @type {Record<string, string>} */ colors = {};
+  dark = true;
+  font = "system-ui, sans-serif";
+  /** @type {Map<string, string>} */ #types = new Map();
+  /** @type {Map<string, string>} */ #adapted = new Map();
+
+  /** @param {Element} root */
+  read(root) {
+    const style = getComputedStyle(root);
+    for (const name of NAMES) this.colors[name] = style.getPropertyValue(`--${name}`).trim();
+    this.font = style.getPropertyValue("--font").trim() || this.font;
+    this.dark = style.getPropertyValue("--scheme").trim() !== "light";
+    this.#types.clear();
+    this.#adapted.clear();
+  }
+
+  /** @param {SocketType} type @returns {string} */
+  typeColor(type) {
+    const name = typeName(type).split(",")[0];
+    const known = this.#types.get(name);
+    if (known) return known;
+    const [hue, chroma] = HUES[name] ?? [hash(name) % 360, 44];
+    const color = name === "*" ? this.colors.dim : `hsl(${hue} ${this.dark ? chroma : Math.min(90, chroma + 8)}% ${this.dark ? 68 : 42}%)`;
+    this.#types.set(name, color);
+    return color;
+  }
+
+  /** @param {SocketType} type @returns {string} */
+  typeShape(type) {
+    const name = typeName(type).split(",")[0];
+    return SHAPES[name] ?? OTHER_SHAPES[hash(name) % OTHER_SHAPES.length];
+  }
+
+  /** Colours in files are made for a dark canvas. @param {string} color @returns {string} as it should look on ours */
+  adapt(color) {
+    if (this.dark) return color;
+    let adapted = this.#adapted.get(color);
+    if (!adapted) this.#adapted.set(color, (adapted = `color-mix(in oklab, ${color} 30%, white)`));
+    return adapted;
+  }
+}
+
+/** @param {string} text */
+function hash(text) {
+  let value = 7;
+  for (const letter of text) value = (value * 31 + (letter.codePointAt(0) ?? 0)) >>> 0;
+  return value;
+}

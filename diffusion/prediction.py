@@ -1,0 +1,391 @@
+"""What a backbone predicts, and on which clock: the bridge from a network's output to `denoised`.
+
+Notation, after Karras et al. 2022 (arXiv 2206.00364): x is the noisy latent, sigma its noise level, shape () or [B].
+A `Process` says how clean latent and noise mix into x, a `Clock` translates between sigma and the network's own
+timestep, a target turns the network's output into the clean estimate. `Prediction` joins the three.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+BEYOND_MAX = 999999999.9  # "from the very start": above every sigma a run can begin with
+
+
+@dataclass(frozen=True)
+class Process:
+    """x = alpha(sigma) · clean + sigma · noise. Here alpha is 1: the variance explodes with sigma."""
+
+    def alpha(self, sigma: Tensor) -> Tensor:
+        return torch.ones_like(sigma)
+
+    def half_log_snr(self, sigma: Tensor) -> Tensor:
+        """lambda = log(alpha / sigma), the variable of the DPM-Solver family."""
+        return -sigma.log()
+
+    def sigma(self, half_log_snr: Tensor) -> Tensor:
+        """The inverse of `half_log_snr`."""
+        return (-half_log_snr).exp()
+
+    def noised(self, clean: Tensor, noise: Tensor, sigma: Tensor, *, from_pure_noise: bool = False) -> Tensor:
+        """The latent a run starts from. At the top of the clock the clean part counts as unit variance."""
+        sigma = like(sigma, noise)
+        return clean + noise * ((1 + sigma**2).sqrt() if from_pure_noise else sigma)
+
+    def handed_on(self, x: Tensor, sigma: Tensor) -> Tensor:
+        """What a run that stops at `sigma` returns: x on the scale of clean latents."""
+        return x
+
+
+@dataclass(frozen=True)
+class RectifiedFlow(Process):
+    """alpha = 1 - sigma: straight lines between picture and noise (Liu et al. 2022, arXiv 2209.03003)."""
+
+    def alpha(self, sigma: Tensor) -> Tensor:
+        return 1 - sigma
+
+    def half_log_snr(self, sigma: Tensor) -> Tensor:
+        return -sigma.logit()
+
+    def sigma(self, half_log_snr: Tensor) -> Tensor:
+        return (-half_log_snr).sigmoid()
+
+    def noised(self, clean: Tensor, noise: Tensor, sigma: Tensor, *, from_pure_noise: bool = False) -> Tensor:
+        sigma = like(sigma, noise)
+        return (1 - sigma) * clean + sigma * noise
+
+    def handed_on(self, x: Tensor, sigma: Tensor) -> Tensor:
+        return x / (1 - like(sigma, x))
+
+
+EXPLODING = Process()
+FLOW = RectifiedFlow()
+
+
+class Clock(Protocol):
+    """Sigma, the network's timestep, and the share of the way (`percent`) a run has gone."""
+
+    @property
+    def sigmas(self) -> Tensor:
+        """The table schedules pick from: ascending, shape [T], without the final 0."""
+
+    def timestep(self, sigma: Tensor) -> Tensor:
+        """The timestep the network is told for `sigma`."""
+
+    def sigma(self, timestep: Tensor) -> Tensor:
+        """The inverse, for any real timestep."""
+
+    def sigma_at(self, percent: float) -> float:
+        """The sigma reached after `percent` (0…1) of the way; above all at 0, zero at 1."""
+
+
+@dataclass(frozen=True, eq=False)
+class DiscreteClock:
+    """A table of trained noise levels (DDPM); between them, log sigma is interpolated.
+
+    `levels` are ascending, best in float64: timesteps halfway between two entries are rounded by their logarithms.
+    `every` > 1 is a distilled model that knows each `every`-th timestep only (latent consistency models).
+    """
+
+    levels: Tensor
+    every: int = 1
+
+    @cached_property
+    def sigmas(self) -> Tensor:
+        return self.levels.float()
+
+    @cached_property
+    def log_sigmas(self) -> Tensor:
+        return self.levels.log().float()
+
+    def timestep(self, sigma: Tensor) -> Tensor:
+        nearest = (sigma.log().reshape(-1, 1) - self.log_sigmas.to(sigma.device)).abs().argmin(1)
+        return (nearest * self.every + self.every - 1).view(sigma.shape)
+
+    def sigma(self, timestep: Tensor) -> Tensor:
+        t = ((timestep.float() - (self.every - 1)) / self.every).clamp(0, len(self.sigmas) - 1)
+        low, high, w = t.floor().long(), t.ceil().long(), t.frac()
+        logs = self.log_sigmas.to(timestep.device)
+        return ((1 - w) * logs[low] + w * logs[high]).exp()
+
+    def sigma_at(self, percent: float) -> float:
+        if not 0 < percent < 1:
+            return BEYOND_MAX if percent <= 0 else 0.0
+        steps = len(self.sigmas) * self.every - 1
+        return self.sigma(torch.tensor((1 - percent) * steps)).item()
+
+
+@dataclass(frozen=True)
+class LogClock:
+    """EDM's continuous clock, timestep = ln(sigma) / 4, with a log-uniform table for schedules."""
+
+    sigma_min: float = 0.002
+    sigma_max: float = 120.0
+
+    @cached_property
+    def sigmas(self) -> Tensor:
+        return torch.linspace(math.log(self.sigma_min), math.log(self.sigma_max), 1000).exp()
+
+    def timestep(self, sigma: Tensor) -> Tensor:
+        return 0.25 * sigma.log()
+
+    def sigma(self, timestep: Tensor) -> Tensor:
+        return (timestep / 0.25).exp()
+
+    def sigma_at(self, percent: float) -> float:
+        if not 0 < percent < 1:
+            return BEYOND_MAX if percent <= 0 else 0.0
+        low, high = math.log(self.sigma_min), math.log(self.sigma_max)
+        return math.exp(low + (high - low) * (1 - percent))
+
+
+@dataclass(frozen=True)
+class AngleClock(LogClock):
+    """The continuous clock of v-prediction models: timestep = 2/pi · atan(sigma)."""
+
+    def timestep(self, sigma: Tensor) -> Tensor:
+        return sigma.atan() / math.pi * 2
+
+    def sigma(self, timestep: Tensor) -> Tensor:
+        return (timestep * math.pi / 2).tan()
+
+
+@dataclass(frozen=True)
+class FlowClock:
+    """Rectified flow: sigma in 0…1 is the time itself, bent by `shift` (Esser et al. 2024, section 5.3.2)."""
+
+    shift: float = 1.0
+    multiplier: float = 1000.0
+    steps: int = 1000
+
+    def bent(self, t: Tensor) -> Tensor:
+        return self.shift * t / (1 + (self.shift - 1) * t)
+
+    @cached_property
+    def sigmas(self) -> Tensor:
+        return self.bent(torch.arange(1, self.steps + 1) / self.steps)
+
+    def timestep(self, sigma: Tensor) -> Tensor:
+        return sigma * self.multiplier
+
+    def sigma(self, timestep: Tensor) -> Tensor:
+        return self.bent(timestep / self.multiplier)
+
+    def sigma_at(self, percent: float) -> float:
+        if not 0 < percent < 1:
+            return 1.0 if percent <= 0 else 0.0
+        return self.bent(torch.tensor(1.0 - percent)).item()
+
+
+@dataclass(frozen=True)
+class CosineClock:
+    """Stable Cascade's cosine schedule (Nichol & Dhariwal 2021, s = 0.008), its log-SNR moved by `shift`."""
+
+    shift: float = 1.0
+    steps: int = 10_000
+    s: float = 0.008
+
+    @cached_property
+    def sigmas(self) -> Tensor:
+        return self.sigma(torch.arange(1, self.steps + 1, dtype=torch.float64) / self.steps).float()
+
+    def _alpha_bar(self, t: Tensor) -> Tensor:
+        return torch.cos((t + self.s) / (1 + self.s) * math.pi / 2) ** 2
+
+    def sigma(self, timestep: Tensor) -> Tensor:
+        alpha_bar = self._alpha_bar(timestep) / self._alpha_bar(torch.zeros_like(timestep))
+        if self.shift != 1.0:
+            alpha_bar = torch.sigmoid(torch.logit(alpha_bar) + 2 * math.log(1 / self.shift))
+        alpha_bar = alpha_bar.clamp(0.0001, 0.9999)
+        return ((1 - alpha_bar) / alpha_bar).sqrt()
+
+    def timestep(self, sigma: Tensor) -> Tensor:
+        alpha_bar = 1 / (sigma**2 + 1)
+        if self.shift != 1.0:
+            alpha_bar = torch.sigmoid(torch.logit(alpha_bar) - 2 * math.log(1 / self.shift))
+        angle = torch.acos((self._alpha_bar(torch.zeros_like(sigma)) * alpha_bar).sqrt().clamp(0, 1))
+        return angle / (math.pi / 2) * (1 + self.s) - self.s
+
+    def sigma_at(self, percent: float) -> float:
+        if not 0 < percent < 1:
+            return BEYOND_MAX if percent <= 0 else 0.0
+        return self.sigma(torch.tensor(1.0 - percent)).item()
+
+
+class Target(NamedTuple):
+    """How a network's input is scaled and its output read. Both take sigma shaped to broadcast against x."""
+
+    name: str
+    process: Process
+    scaled: Callable[[Tensor, Tensor, float], Tensor]  # (x, sigma, sigma_data) → what the network is shown
+    denoised: Callable[[Tensor, Tensor, Tensor, float], Tensor]  # (output, x, sigma, sigma_data) → clean
+
+
+def _unit_variance(x: Tensor, sigma: Tensor, sigma_data: float) -> Tensor:
+    return x / (sigma**2 + sigma_data**2).sqrt()
+
+
+def _as_is(x: Tensor, sigma: Tensor, sigma_data: float) -> Tensor:
+    return x
+
+
+def _from_v(output: Tensor, x: Tensor, sigma: Tensor, sigma_data: float) -> Tensor:
+    """Salimans & Ho 2022 (arXiv 2202.00512), in Karras's preconditioning."""
+    total = sigma**2 + sigma_data**2
+    return x * sigma_data**2 / total - output * sigma * sigma_data / total.sqrt()
+
+
+def _from_edm(output: Tensor, x: Tensor, sigma: Tensor, sigma_data: float) -> Tensor:
+    """Karras et al. 2022, table 1."""
+    total = sigma**2 + sigma_data**2
+    return x * sigma_data**2 / total + output * sigma * sigma_data / total.sqrt()
+
+
+def _from_eps(output: Tensor, x: Tensor, sigma: Tensor, sigma_data: float) -> Tensor:
+    return x - output * sigma
+
+
+def _from_x0(output: Tensor, x: Tensor, sigma: Tensor, sigma_data: float) -> Tensor:
+    return output
+
+
+def _unit_interval(x: Tensor, sigma: Tensor, sigma_data: float) -> Tensor:
+    return x / (sigma + 1)
+
+
+def _from_unit_interval_flow(output: Tensor, x: Tensor, sigma: Tensor, sigma_data: float) -> Tensor:
+    """A flow over t = sigma / (1 + sigma), wrapped as a variance-exploding process."""
+    t = sigma / (sigma + 1)
+    return x * (1 - t) - output * t
+
+
+EPS = Target("eps", EXPLODING, _unit_variance, _from_eps)
+V = Target("v_prediction", EXPLODING, _unit_variance, _from_v)
+EDM = Target("edm", EXPLODING, _unit_variance, _from_edm)
+X0 = Target("x0", EXPLODING, _unit_variance, _from_x0)
+IMAGE_TO_IMAGE = Target("img_to_img", EXPLODING, _as_is, _from_x0)
+EXPLODING_FLOW = Target("cosmos_rflow", EXPLODING, _unit_interval, _from_unit_interval_flow)
+RECTIFIED_FLOW = Target("flow", FLOW, _as_is, _from_eps)
+LCM = Target("lcm", EXPLODING, _unit_variance, _from_eps)
+
+TARGETS: Mapping[str, Target] = {
+    target.name: target for target in (EPS, V, EDM, X0, IMAGE_TO_IMAGE, EXPLODING_FLOW, RECTIFIED_FLOW, LCM)
+}
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A target on a clock: everything a sampler needs to know about how a backbone was trained."""
+
+    target: Target
+    clock: Clock
+    sigma_data: float = 1.0
+
+    @property
+    def process(self) -> Process:
+        return self.target.process
+
+    @property
+    def sigmas(self) -> Tensor:
+        return self.clock.sigmas
+
+    @cached_property
+    def sigma_min(self) -> float:
+        return self.clock.sigmas[0].item()
+
+    @cached_property
+    def sigma_max(self) -> float:
+        return self.clock.sigmas[-1].item()
+
+    def starts_from_pure_noise(self, sigma: float) -> bool:
+        """Whether a run beginning at `sigma` begins at the top of the clock."""
+        return sigma > self.sigma_max or math.isclose(sigma, self.sigma_max, rel_tol=1e-5)
+
+    def scaled(self, x: Tensor, sigma: Tensor) -> Tensor:
+        """x as the network wants to see it."""
+        return self.target.scaled(x, like(sigma, x), self.sigma_data)
+
+    def denoised(self, output: Tensor, x: Tensor, sigma: Tensor) -> Tensor:
+        """The clean estimate from the network's output at x."""
+        sigma = like(sigma, x)
+        clean = self.target.denoised(output, x, sigma, self.sigma_data)
+        if self.target is LCM:
+            return self._consistent(clean, x, sigma)
+        return clean
+
+    def _consistent(self, clean: Tensor, x: Tensor, sigma: Tensor) -> Tensor:
+        """The boundary condition of latent consistency models (arXiv 2310.04378): identity at timestep 0."""
+        t = self.clock.timestep(sigma) * 10.0
+        c_skip = 0.25 / (t**2 + 0.25)
+        c_out = t / (t**2 + 0.25).sqrt()
+        return c_out * clean + c_skip * x
+
+    def with_clock(self, clock: Clock) -> Prediction:
+        return replace(self, clock=clock)
+
+
+def like(sigma: Tensor, x: Tensor) -> Tensor:
+    """sigma, shape () or [B], shaped to broadcast against x."""
+    return sigma.view(-1, *(1,) * (x.ndim - 1)) if sigma.ndim == 1 else sigma
+
+
+def scaled_linear_sigmas(start: float = 0.00085, end: float = 0.012, steps: int = 1000) -> Tensor:
+    """Stable Diffusion's levels: betas linear in their square root (Rombach et al. 2022). [steps] ascending, float64."""
+    betas = torch.linspace(start**0.5, end**0.5, steps, dtype=torch.float64) ** 2
+    return from_alpha_bar(torch.cumprod(1 - betas, 0))
+
+
+def linear_sigmas(start: float, end: float, steps: int = 1000) -> Tensor:
+    """DDPM's levels: betas linear in the step (Ho et al. 2020). [steps] ascending, float64."""
+    betas = torch.linspace(start, end, steps, dtype=torch.float64)
+    return from_alpha_bar(torch.cumprod(1 - betas, 0))
+
+
+def zero_terminal_snr(sigmas: Tensor) -> Tensor:
+    """The levels rescaled so that the last one hides the picture wholly (Lin et al. 2023, algorithm 1).
+
+    An infinite last sigma cannot be computed with, so its alpha_bar is the smallest the half-precision tables hold.
+    """
+    root = (1 / (sigmas.double() ** 2 + 1)).sqrt()
+    first, last = root[0], root[-1]
+    alpha_bar = ((root - last) * first / (first - last)) ** 2
+    alpha_bar[-1] = 4.8973451890853435e-08
+    return from_alpha_bar(alpha_bar)
+
+
+def from_alpha_bar(alpha_bar: Tensor) -> Tensor:
+    """sigma of a variance-preserving process with this cumulative alpha, on the variance-exploding scale."""
+    return ((1 - alpha_bar) / alpha_bar).sqrt()
+
+
+def stable_diffusion(target: Target = EPS, *, zero_snr: bool = False) -> Prediction:
+    """Stable Diffusion's clock under any target; `lcm` gets the distilled clock of 50 levels."""
+    sigmas = scaled_linear_sigmas()
+    if zero_snr:
+        sigmas = zero_terminal_snr(sigmas)
+    return discrete(target, sigmas)
+
+
+def discrete(target: Target, sigmas: Tensor) -> Prediction:
+    """`target` on a table of levels, as ModelSamplingDiscrete sets it."""
+    if target is LCM:
+        every = len(sigmas) // 50
+        return Prediction(target, DiscreteClock(sigmas[every - 1 :: every], every))
+    return Prediction(target, DiscreteClock(sigmas))
+
+
+def continuous_edm(target: Target, sigma_min: float, sigma_max: float, sigma_data: float = 1.0) -> Prediction:
+    """EDM's clock, as ModelSamplingContinuousEDM sets it."""
+    return Prediction(target, LogClock(sigma_min, sigma_max), sigma_data)
+
+
+def continuous_v(sigma_min: float, sigma_max: float) -> Prediction:
+    """v on the angle clock, as ModelSamplingContinuousV sets it."""
+    return Prediction(V, AngleClock(sigma_min, sigma_max))

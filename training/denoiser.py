@@ -1,0 +1,231 @@
+"""Train UNet and text tower: `python -m training.denoiser --latents FOLDER --text FILE --run FOLDER`.
+
+Run again to go on where it stopped; `--resume CHECKPOINT` starts from the weights of a finished checkpoint.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from diffusion.text_encoder import ClipText
+from diffusion.unet import UNet, UNetSizes
+from training import text as text_tower
+from training.compositions import Composition, caption
+from training.latents import load
+from training.optimizer import Average, Optimizer, rate_at, split
+from training.words import Words, clip_encode
+
+UNET_SIZES = UNetSizes.even(
+    (1, 2, 3), (0, 1, 1), blocks=1, channels=64, context=text_tower.WIDTH, heads=8, norm_groups=8
+)
+ADAM_ONLY = ("embedding", "input_blocks.0.", "out.2")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long and how fast."""
+
+    steps: int = 4000
+    batch: int = 24
+    seed: int = 3
+    warm_up: int = 50
+    decay_from: float = 0.5
+    muon_rate: float = 0.02
+    adam_rate: float = 2e-3
+    captions_dropped: float = 0.1
+
+
+def alphas() -> Tensor:
+    """The cumulative signal share of Stable Diffusion's 1000 timesteps."""
+    beta = torch.linspace(0.00085**0.5, 0.012**0.5, 1000, dtype=torch.float64) ** 2
+    return (1 - beta).cumprod(0).float()
+
+
+class Painter(nn.Module):
+    """UNet and text tower side by side, so that one state dict and one average hold both."""
+
+    def __init__(self, vocabulary: int) -> None:
+        super().__init__()
+        self.unet = UNet(UNET_SIZES)
+        self.text = ClipText(text_tower.sizes(vocabulary))
+
+    def forward(self, x: Tensor, timesteps: Tensor, rows: Tensor) -> Tensor:
+        noise: Tensor = self.unet(x, timesteps, self.text(rows).hidden)
+        return noise
+
+
+def build(words: Words, pretrained: Path | None, seed: int) -> Painter:
+    """An untrained UNet whose branches start at nothing, and the pretrained text tower."""
+    torch.manual_seed(seed)
+    painter = Painter(len(words))
+    for name, parameter in painter.unet.named_parameters():
+        if any(part in name for part in ("out_layers.3", "proj_out", "out.2.")):
+            nn.init.zeros_(parameter)
+    if pretrained is not None:
+        painter.text.load_state_dict(load_file(pretrained))
+    painter.unet.to(memory_format=torch.channels_last)
+    return painter
+
+
+def loss_of(painter: Painter, clean: Tensor, rows: Tensor, timesteps: Tensor, noise: Tensor) -> Tensor:
+    """Squared error of the predicted noise, weighed so that the hidden end, where text matters, is not ignored."""
+    signal = alphas()[timesteps].view(-1, 1, 1, 1)
+    x = signal.sqrt() * clean + (1 - signal).sqrt() * noise
+    x = x.contiguous(memory_format=torch.channels_last)
+    error = (painter(x, timesteps, rows) - noise).square().mean(dim=(1, 2, 3))
+    ratio = (signal / (1 - signal)).flatten()
+    return (error * ratio.clamp(0.25, 5) / ratio).mean()
+
+
+@dataclass(frozen=True)
+class Example:
+    """One batch: latents, caption rows, timesteps, noise."""
+
+    clean: Tensor
+    rows: Tensor
+    timesteps: Tensor
+    noise: Tensor
+
+
+def example(step: int, plan: Plan, latents: Tensor, shown: list[Composition], words: Words) -> Example:
+    """The batch of one step; the same for the same step."""
+    random = np.random.default_rng([plan.seed, step])
+    chosen = random.integers(len(latents), size=plan.batch)
+    texts = [
+        "" if random.random() < plan.captions_dropped else caption(shown[index], random) for index in chosen
+    ]
+    strata = (random.permutation(plan.batch) + random.random(plan.batch)) / plan.batch
+    timesteps = torch.from_numpy((1000 * strata**0.8).astype(np.int64)).clamp(max=999)
+    noise = torch.from_numpy(random.standard_normal((plan.batch, *latents.shape[1:]), dtype=np.float32))
+    return Example(latents[torch.from_numpy(chosen)], words.rows(texts), timesteps, noise)
+
+
+class Training:
+    """Everything a run carries from step to step, and to disk."""
+
+    def __init__(self, plan: Plan, words: Words, pretrained: Path | None) -> None:
+        self.plan, self.words = plan, words
+        self.painter = build(words, pretrained, plan.seed)
+        matrices, others = split(self.painter, ADAM_ONLY)
+        self.optimizer = Optimizer(matrices, others, plan.muon_rate, plan.adam_rate)
+        self.average = Average(self.painter, 0.999)
+        self.step = 0
+
+    def advance(self, latents: Tensor, shown: list[Composition]) -> float:
+        """One step; returns the loss."""
+        e = example(self.step, self.plan, latents, shown, self.words)
+        loss = loss_of(self.painter, e.clean, e.rows, e.timesteps, e.noise)
+        loss.backward()  # type: ignore[no-untyped-call]  # torch's own
+        nn.utils.clip_grad_norm_(self.painter.parameters(), 1.0)
+        self.optimizer.step(rate_at(self.step, self.plan.steps, self.plan.warm_up, self.plan.decay_from))
+        self.average.update(self.painter)
+        self.step += 1
+        return float(loss.detach())
+
+    def save(self, path: Path) -> None:
+        """Write the whole state; the old file stays until the new one is complete."""
+        state = {
+            "step": self.step,
+            "tokens": self.words.tokens,
+            "weights": self.painter.state_dict(),
+            "average": self.average.weights,
+            "averaged": self.average.steps,
+            "optimizer": self.optimizer.state_dict(),
+        }
+        partial = path.with_suffix(".part")
+        torch.save(state, partial)
+        partial.replace(path)
+
+    def load(self, path: Path) -> None:
+        """Go on from a saved state."""
+        state = torch.load(path, weights_only=True)
+        self.step = state["step"]
+        self.painter.load_state_dict(state["weights"])
+        self.average.weights, self.average.steps = state["average"], state["averaged"]
+        self.optimizer.load_state_dict(state["optimizer"])
+
+    def start_from(self, weights: dict[str, Tensor]) -> None:
+        """Begin anew from finished weights (`export.take_apart` reads them from a checkpoint)."""
+        self.painter.load_state_dict(weights)
+        self.average = Average(self.painter, self.average.decay)
+
+
+@torch.no_grad()
+def text_gap(painter: Painter, latents: Tensor, shown: list[Composition], words: Words, at: int = 900) -> str:
+    """Error of the clean estimate with the right, another's and no text: how much the text decides."""
+    random = np.random.default_rng(11)
+    chosen = torch.from_numpy(random.integers(len(latents), size=64))
+    texts = [caption(shown[i], random) for i in chosen]
+    clean, noise = latents[chosen], torch.from_numpy(random.standard_normal((64, *latents.shape[1:]), np.float32))
+    signal = alphas()[at]
+    x, figures = signal.sqrt() * clean + (1 - signal).sqrt() * noise, []
+    for lines in (texts, texts[1:] + texts[:1], [""] * len(texts)):
+        predicted = painter(x, torch.full((64,), at), words.rows(lines))
+        denoised = (x - (1 - signal).sqrt() * predicted) / signal.sqrt()
+        figures.append(float((denoised - clean).square().mean()))
+    return " / ".join(f"{figure:.3f}" for figure in figures)
+
+
+def averaged(training: Training) -> Painter:
+    """The painter with averaged weights."""
+    painter = Painter(len(training.words))
+    painter.load_state_dict(training.average.weights)
+    return painter.eval()
+
+
+def main() -> None:
+    """Parse, resume, train, report."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--latents", type=Path, required=True, help="folder written by training.latents")
+    parser.add_argument("--text", type=Path, help="tower written by training.text")
+    parser.add_argument("--run", type=Path, required=True, help="folder for states and the log")
+    parser.add_argument("--resume", type=Path, help="a finished checkpoint to start from")
+    parser.add_argument("--steps", type=int, default=Plan.steps)
+    parser.add_argument("--batch", type=int, default=Plan.batch)
+    parser.add_argument("--muon", type=float, default=Plan.muon_rate)
+    parser.add_argument("--adam", type=float, default=Plan.adam_rate)
+    parser.add_argument("--decay-from", type=float, default=Plan.decay_from)
+    parser.add_argument("--threads", type=int, default=2)
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    given.run.mkdir(parents=True, exist_ok=True)
+    rates = {"muon_rate": given.muon, "adam_rate": given.adam, "decay_from": given.decay_from}
+    training = Training(Plan(given.steps, given.batch, **rates), Words(clip_encode()), given.text)
+    state = given.run / "denoiser.pt"
+    if state.exists():
+        training.load(state)
+    elif given.resume:
+        from training.export import take_apart
+
+        training.start_from(take_apart(given.resume, training.words))
+    train(training, given.latents, state)
+
+
+def train(training: Training, folder: Path, state: Path, every: int = 100) -> None:
+    """Run to the end of the plan, taking up new latents as they appear; a line and a state every so many steps."""
+    losses: list[float] = []
+    started = time.time()
+    latents, shown = load(sorted(folder.glob("latents-*.safetensors")))
+    while training.step < training.plan.steps:
+        losses.append(training.advance(latents, shown))
+        if training.step % every == 0 or training.step == training.plan.steps:
+            gap = text_gap(averaged(training), latents, shown, training.words)
+            print(
+                f"step {training.step} loss {np.mean(losses):.4f} gap at 900: {gap} wall {time.time() - started:.0f}s",
+                flush=True,
+            )
+            losses.clear()
+            training.save(state)
+            latents, shown = load(sorted(folder.glob("latents-*.safetensors")))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,140 @@
+"""The adapter that makes a V3 class (`io.ComfyNode`, one `define_schema`) a node type of our engine.
+
+It differs from V1 in four things: the spec comes from a schema, all functions are class methods, hidden facts are found
+on `cls.hidden` instead of among the arguments, and inputs made of parts (`images.image0`) arrive as one dict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import SimpleNamespace
+from typing import Any
+
+from compat.host import Host
+from compat.modules.comfy_api import io
+from compat.v1 import V1Node, outcome_of
+from compat.v1_spec import Origin, plain, validated_names
+from execution.node import ExecutionBlocker, Outcome
+from execution.run import Run
+from execution.spec import Group, InputSpec, NodeSpec, OutputSpec
+
+
+def is_v3(cls: Any) -> bool:
+    """Whether a class is a V3 node."""
+    return isinstance(cls, type) and issubclass(cls, io.ComfyNode)
+
+
+class V3Node(V1Node):
+    """One V3 class as a node type."""
+
+    FINGERPRINT = "fingerprint_inputs"
+    VALIDATION = "validate_inputs"
+
+    def __init__(self, cls: type, origin: Origin, host: Host) -> None:
+        """Keep the class. Its define_schema is first called by `describe`."""
+        self._dynamic: dict[str, io.DynamicInput] = {}
+        super().__init__(cls, origin, host)
+
+    def describe(self) -> NodeSpec:
+        """Ask define_schema again, and remember what it says."""
+        schema: io.Schema = self.cls.GET_SCHEMA()  # type: ignore[attr-defined]  # a V3 class has it
+        self._dynamic = {each.id: each for each in schema.inputs if isinstance(each, io.DynamicInput)}
+        self._claims_all_names = bool(self._dynamic) or schema.accept_all_inputs
+        self.spec = spec_of_schema(self.cls, schema, self.origin)
+        return self.spec
+
+    def _class(self, run: Run) -> Any:
+        """A class of its own for each call, so that nothing written to it is seen by another."""
+        values = {kind.name: run.hidden(kind.value) for kind in io.Hidden}
+        return type(
+            self.cls.__name__,
+            (self.cls,),
+            {"hidden": SimpleNamespace(**values), "__module__": self.cls.__module__},
+        )
+
+    _instance = _class
+
+    def _arguments(self, inputs: Mapping[str, Any], run: Run, whole: bool = True) -> dict[str, Any]:
+        return gathered(super()._arguments(inputs, run, whole), self._dynamic)
+
+    def _hidden(self, run: Run, whole: bool = True) -> dict[str, Any]:
+        return {}
+
+    def _outcome(self, result: Any) -> Outcome[Any]:
+        return outcome_of_output(result)
+
+
+def spec_of_schema(cls: type, schema: io.Schema, origin: Origin) -> NodeSpec:
+    """A V3 schema as our spec."""
+    checks = _own(cls, "validate_inputs")
+    return NodeSpec(
+        name=schema.node_id,
+        display_name=origin.display_name or schema.display_name,
+        category=schema.category,
+        description=schema.description,
+        inputs=(
+            *map(_input, schema.inputs),
+            *(InputSpec(kind.name, kind.value, {}, "hidden") for kind in _hidden(schema)),
+        ),
+        outputs=tuple(map(_output, schema.outputs)),
+        output_node=schema.is_output_node,
+        input_is_list=schema.is_input_list,
+        deprecated=schema.is_deprecated,
+        experimental=schema.is_experimental,
+        api_node=schema.is_api_node,
+        python_module=origin.module,
+        search_aliases=tuple(schema.search_aliases),
+        not_idempotent=schema.not_idempotent,
+        accepts_extra_inputs=schema.accept_all_inputs
+        or any(isinstance(each, io.DynamicInput) for each in schema.inputs),
+        custom_validation=validated_names(checks),
+        code=origin.code,
+    )
+
+
+def _input(each: io.Input) -> InputSpec:
+    optional = each.optional or isinstance(each, io.AutogrowInput)
+    group: Group = "optional" if optional else "required"
+    options = plain(each.options())
+    kind = "*" if each.get_io_type() == "COMFY_MATCHTYPE_V3" else each.get_io_type()
+    return InputSpec(each.id, kind, options or None, group)
+
+
+def _output(each: io.Output) -> OutputSpec:
+    kind = each.get_io_type()
+    return OutputSpec(each.display_name or kind, kind, each.is_output_list, each.tooltip)
+
+
+def _hidden(schema: io.Schema) -> list[io.Hidden]:
+    """The hidden facts asked for; an output node always gets the graph, to write it into files."""
+    always = [io.Hidden.prompt, io.Hidden.extra_pnginfo] if schema.is_output_node else []
+    return list(dict.fromkeys([*(io.Hidden(each) for each in schema.hidden), *always]))
+
+
+def _own(cls: type, name: str) -> Callable[..., Any] | None:
+    function: Callable[..., Any] | None = getattr(cls, name, None)
+    return function
+
+
+def gathered(inputs: Mapping[str, Any], dynamic: Mapping[str, Any]) -> dict[str, Any]:
+    """Inputs named `WHOLE.PART` collected into dicts under WHOLE, for the dynamic inputs.
+
+    A chosen branch stays in its dict under the input's own name: `{"mode": "a", "strength": 1}`.
+    """
+    result: dict[str, Any] = {name: ({name: inputs[name]} if name in inputs else {}) for name in dynamic}
+    for name, value in inputs.items():
+        whole, dot, part = name.partition(".")
+        if dot and whole in dynamic:
+            result[whole][part] = value
+        elif name not in dynamic:
+            result[name] = value
+    return result
+
+
+def outcome_of_output(result: Any) -> Outcome[Any]:
+    """What a V3 function returned: a NodeOutput, or what a V1 function might return."""
+    if not isinstance(result, io.NodeOutput):
+        return outcome_of(result)
+    shown = result.ui.as_dict() if hasattr(result.ui, "as_dict") else result.ui
+    blocked = None if result.block_execution is None else ExecutionBlocker(result.block_execution or None)
+    return Outcome(tuple(result.args), ui=shown, expand=result.expand, blocked=blocked)

@@ -1,0 +1,85 @@
+"""A job: one prompt on its way through the queue, and what is told of it."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+SECRET = re.compile(r"api_?key|auth_?token|secret|password|credential", re.IGNORECASE)
+"""Names of `extra_data` entries that are handed to the nodes of the run and to nothing and nobody else."""
+MEDIA = ("images", "video", "videos", "audio", "gifs", "3d")
+
+
+class Status(StrEnum):
+    """Where a job is; those from SUCCESS on are final."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    SUCCESS = "success"
+    ERROR = "error"
+    INTERRUPTED = "interrupted"
+    CANCELLED = "cancelled"
+
+
+FINAL = frozenset({Status.SUCCESS, Status.ERROR, Status.INTERRUPTED, Status.CANCELLED})
+
+
+@dataclass(frozen=True)
+class Job:
+    """One prompt. `number` orders the queue; `session` and `client_id` say who hears of it."""
+
+    id: str
+    number: float
+    prompt: Mapping[str, Any]
+    targets: tuple[str, ...]
+    extra_data: Mapping[str, Any]
+    created: float
+    client_id: str | None = None
+    session: str = ""
+    attempts: int = 0
+    secrets: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """Keys and tokens of `extra_data`: kept in memory only, gone after a restart."""
+
+    @property
+    def workflow_id(self) -> str | None:
+        """The id of the editor's document behind the prompt, if it has one."""
+        pnginfo = self.extra_data.get("extra_pnginfo")
+        workflow = pnginfo.get("workflow") if isinstance(pnginfo, dict) else None
+        found = workflow.get("id") if isinstance(workflow, dict) else None
+        return found if isinstance(found, str) else None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a job ended. `messages` are ComfyUI's status messages, `error` the fields of its execution_error."""
+
+    status: Status
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+    meta: Mapping[str, Any] = field(default_factory=dict)
+    messages: tuple[tuple[str, Mapping[str, Any]], ...] = ()
+    error: Mapping[str, Any] | None = None
+    why: str = ""
+
+
+def without_secrets(extra_data: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """`extra_data` as it may be stored and shown, and the part that may not."""
+    shown = {name: value for name, value in extra_data.items() if not SECRET.search(name)}
+    return shown, {name: value for name, value in extra_data.items() if name not in shown}
+
+
+def shown_files(outputs: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The files that a job's outputs show, with node and kind."""
+    for node, ui in outputs.items():
+        for kind in MEDIA:
+            items = ui.get(kind) if isinstance(ui, dict) else None
+            for item in items if isinstance(items, list | tuple) else ():
+                if isinstance(item, dict) and "filename" in item:
+                    yield {**item, "nodeId": node, "mediaType": kind}
+
+
+def preview_file(outputs: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The file that stands for the job in a list: a saved one rather than a temporary one."""
+    files = list(shown_files(outputs))
+    saved = [file for file in files if file.get("type") == "output"]
+    return (saved or files or [None])[0]

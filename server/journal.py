@@ -1,0 +1,324 @@
+"""The store in SQLite: a row per job, a row per change of state, a row per event."""
+
+import json
+import math
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from server.answers import dumps
+from server.database import Database
+from server.jobs import Job, Outcome, Status, preview_file, shown_files
+from server.store import IdTaken, Page, Recovered, Waiting
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS jobs(
+    ordinal INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE NOT NULL, number REAL NOT NULL, status TEXT NOT NULL,
+    client_id TEXT, session TEXT NOT NULL, workflow_id TEXT, created REAL NOT NULL, started REAL, ended REAL,
+    attempts INTEGER NOT NULL DEFAULT 0, prompt TEXT NOT NULL, extra_data TEXT NOT NULL, targets TEXT NOT NULL,
+    outputs TEXT, meta TEXT, outcome TEXT, error TEXT, preview TEXT, outputs_count INTEGER NOT NULL DEFAULT 0);
+CREATE INDEX IF NOT EXISTS jobs_queue ON jobs(status, number, ordinal);
+CREATE INDEX IF NOT EXISTS jobs_ended ON jobs(ended, ordinal) WHERE status IN ('success', 'error', 'interrupted');
+CREATE TABLE IF NOT EXISTS changes(job TEXT NOT NULL, at REAL NOT NULL, status TEXT NOT NULL, why TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS changes_job ON changes(job);
+CREATE TABLE IF NOT EXISTS events(
+    job TEXT NOT NULL, number INTEGER NOT NULL, body TEXT NOT NULL, PRIMARY KEY(job, number)) WITHOUT ROWID;
+"""
+ENDED = "status IN ('success', 'error', 'interrupted')"
+CUT_OFF = "The server stopped while this ran."
+ROWS_A_PAGE = 50
+FINISHES_A_SWEEP = 64
+
+
+def number_text(number: float) -> str:
+    """A queue number as JSON: whole ones without a point."""
+    return str(int(number)) if number.is_integer() and abs(number) < 2**53 else repr(number)
+
+
+def queue_text(row: sqlite3.Row) -> str:
+    """`[number, id, prompt, extra_data, targets]`."""
+    head = f"{number_text(row['number'])},{json.dumps(row['id'])}"
+    return f"[{head},{row['prompt']},{row['extra_data']},{row['targets']}]"
+
+
+def history_text(row: sqlite3.Row) -> str:
+    """`"id":{"prompt","outputs","status","meta"}`."""
+    parts = f'"outputs":{row["outputs"]},"status":{row["outcome"]},"meta":{row["meta"]}'
+    return f'{json.dumps(row["id"])}:{{"prompt":{queue_text(row)},{parts}}}'
+
+
+def lenient(document: object) -> str:
+    """JSON of what a node made: numbers that JSON lacks become null, strange values text."""
+    try:
+        return dumps(document)
+    except (ValueError, TypeError):
+        return dumps(_plain(json.loads(json.dumps(document, default=str, skipkeys=True))))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(name): _plain(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def job_of(row: sqlite3.Row) -> Job:
+    """A job as it was added."""
+    return Job(
+        id=row["id"],
+        number=row["number"],
+        prompt=json.loads(row["prompt"]),
+        targets=tuple(json.loads(row["targets"])),
+        extra_data=json.loads(row["extra_data"]),
+        created=row["created"],
+        client_id=row["client_id"],
+        session=row["session"],
+        attempts=row["attempts"],
+    )
+
+
+def change(connection: sqlite3.Connection, job: str, status: Status, at: float, why: str = "") -> None:
+    """Note a change of state and set it."""
+    connection.execute("INSERT INTO changes VALUES(?, ?, ?, ?)", (job, at, status, why))
+    connection.execute("UPDATE jobs SET status = ? WHERE id = ?", (status, job))
+
+
+def insert(connection: sqlite3.Connection, job: Job, prompt: str, extra_data: str) -> Waiting:
+    """Add a pending job in place of an ended one with the same id."""
+    found = connection.execute("SELECT status FROM jobs WHERE id = ?", (job.id,)).fetchone()
+    if found and found["status"] in (Status.PENDING, Status.RUNNING):
+        raise IdTaken(job.id)
+    if found:
+        erase(connection, [job.id])
+    cursor = connection.execute(
+        "INSERT INTO jobs(id, number, status, client_id, session, workflow_id, created, prompt, extra_data, targets)"
+        " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (job.id, job.number, Status.PENDING, job.client_id, job.session, job.workflow_id, job.created, prompt,
+         extra_data, dumps(list(job.targets))),
+    )  # fmt: skip
+    change(connection, job.id, Status.PENDING, job.created)
+    return Waiting(job.number, cursor.lastrowid or 0, job.id)
+
+
+def start(connection: sqlite3.Connection, job: str, at: float) -> int:
+    """Note that a worker has the job; the number of the last event of its earlier attempts, or 0."""
+    change(connection, job, Status.RUNNING, at)
+    connection.execute("UPDATE jobs SET started = ?, attempts = attempts + 1 WHERE id = ?", (at, job))
+    found = connection.execute("SELECT max(number) FROM events WHERE job = ?", (job,)).fetchone()[0]
+    return int(found or 0)
+
+
+def finish(connection: sqlite3.Connection, job: str, outcome: Outcome, at: float) -> None:
+    """Write how a job ended."""
+    change(connection, job, outcome.status, at, outcome.why)
+    success = outcome.status is Status.SUCCESS
+    status = {
+        "status_str": "success" if success else "error",
+        "completed": success,
+        "messages": outcome.messages,
+    }
+    preview = preview_file(outcome.outputs)
+    connection.execute(
+        "UPDATE jobs SET ended = ?, outputs = ?, meta = ?, outcome = ?, error = ?, preview = ?, outputs_count = ?"
+        " WHERE id = ?",
+        (at, lenient(outcome.outputs), lenient(outcome.meta), lenient(status), outcome.error and lenient(outcome.error),
+         preview and lenient(preview), sum(1 for _ in shown_files(outcome.outputs)), job),
+    )  # fmt: skip
+
+
+def erase(connection: sqlite3.Connection, jobs: Iterable[str]) -> None:
+    """Drop jobs with all that was noted of them."""
+    ids = [(job,) for job in jobs]
+    connection.executemany("DELETE FROM events WHERE job = ?", ids)
+    connection.executemany("DELETE FROM changes WHERE job = ?", ids)
+    connection.executemany("DELETE FROM jobs WHERE id = ?", ids)
+
+
+def cut_off(connection: sqlite3.Connection, job: str, at: float) -> None:
+    """End a job that ran when its server died, keeping what its nodes had shown by then."""
+    outputs: dict[str, Any] = {}
+    for row in connection.execute("SELECT body FROM events WHERE job = ? ORDER BY number", (job,)):
+        event = json.loads(row["body"])
+        if event.get("kind") == "Done" and event.get("ui"):
+            outputs[event["place"]["display_node"]] = event["ui"]
+    notice = {"prompt_id": job, "node_id": None, "node_type": None, "executed": [], "reason": CUT_OFF}
+    notice["timestamp"] = round(at * 1000)
+    error = {
+        "exception_type": "ServerStopped",
+        "exception_message": CUT_OFF,
+        "node_id": None,
+        "node_type": None,
+    }
+    messages = (("execution_interrupted", notice),)
+    finish(connection, job, Outcome(Status.INTERRUPTED, outputs, {}, messages, error, CUT_OFF), at)
+
+
+def recover(connection: sqlite3.Connection) -> Recovered:
+    """See `Store.recover`."""
+    now = time.time()
+    running = connection.execute(
+        "SELECT id FROM jobs WHERE status = 'running' ORDER BY number, ordinal"
+    ).fetchall()
+    for row in running:
+        cut_off(connection, row["id"], now)
+    waiting = "SELECT number, ordinal, id FROM jobs WHERE status = 'pending' ORDER BY number, ordinal"
+    pending = tuple(Waiting(*row) for row in connection.execute(waiting))
+    highest = connection.execute("SELECT max(abs(number)) FROM jobs").fetchone()[0]
+    next_number = 0.0 if highest is None else math.floor(highest) + 1.0
+    return Recovered(pending, tuple(row["id"] for row in running), next_number)
+
+
+def sweep(connection: sqlite3.Connection, most: int) -> None:
+    """Drop the oldest ended jobs beyond `most`."""
+    old = "SELECT id FROM jobs WHERE ended IS NOT NULL ORDER BY ended DESC, ordinal DESC LIMIT -1 OFFSET ?"
+    erase(connection, [row["id"] for row in connection.execute(old, (most,)).fetchall()])
+
+
+def record_of(row: sqlite3.Row) -> dict[str, Any]:
+    """The short record of a job: plain columns, with its JSON parts parsed."""
+    record = {name: row[name] for name in row.keys()}  # noqa: SIM118 - a Row iterates over its values
+    for name in ("error", "preview", "outputs", "outcome", "meta", "prompt", "extra_data", "targets"):
+        if record.get(name) is not None:
+            record[name] = json.loads(record[name])
+    return record
+
+
+SHORT = "id, number, status, client_id, workflow_id, created, started, ended, attempts, error, preview, outputs_count"
+
+
+def select_jobs(connection: sqlite3.Connection, page: Page) -> tuple[list[dict[str, Any]], int]:
+    """See `Store.jobs`."""
+    marks = ",".join("?" * len(page.statuses))
+    where, values = f"status IN ({marks})", list[Any](page.statuses)
+    if page.workflow_id is not None:
+        where, values = f"{where} AND workflow_id = ?", [*values, page.workflow_id]
+    order = "coalesce(ended, 1e18) - coalesce(started, 0)" if page.by_duration else "created"
+    way = "ASC" if page.ascending else "DESC"
+    total = connection.execute(f"SELECT count(*) FROM jobs WHERE {where}", values).fetchone()[0]
+    rows = connection.execute(
+        f"SELECT {SHORT} FROM jobs WHERE {where} ORDER BY {order} {way}, ordinal {way} LIMIT ? OFFSET ?",
+        [*values, page.limit, page.offset],
+    ).fetchall()
+    return [record_of(row) for row in rows], total
+
+
+class Journal:
+    """`Store` in one SQLite file. `most_history` bounds the ended jobs kept."""
+
+    def __init__(self, path: Path, most_history: int = 10_000) -> None:
+        self._database = Database(path, SCHEMA)
+        self._most = most_history
+        self._revision = 0
+        self._finishes = 0
+
+    @property
+    def revision(self) -> int:
+        return self._revision
+
+    async def _write(self, work: Callable[[sqlite3.Connection], Any]) -> Any:
+        result = await self._database.write(work)
+        self._revision += 1
+        return result
+
+    async def recover(self) -> Recovered:
+        recovered: Recovered = await self._write(recover)
+        return recovered
+
+    async def add(self, job: Job) -> Waiting:
+        prompt, extra_data = dumps(job.prompt), dumps(job.extra_data)
+        waiting: Waiting = await self._write(lambda connection: insert(connection, job, prompt, extra_data))
+        return waiting
+
+    async def load(self, job: str) -> Job | None:
+        row = await self._row("SELECT * FROM jobs WHERE id = ? AND status IN ('pending', 'running')", job)
+        return job_of(row) if row else None
+
+    async def start(self, job: str, at: float) -> int:
+        last: int = await self._write(lambda connection: start(connection, job, at))
+        return last
+
+    async def requeue(self, job: str, why: str) -> None:
+        await self._write(lambda connection: change(connection, job, Status.PENDING, time.time(), why))
+
+    async def finish(self, job: str, outcome: Outcome, at: float) -> None:
+        self._finishes += 1
+        sweeping = self._finishes % FINISHES_A_SWEEP == 0
+
+        def work(connection: sqlite3.Connection) -> None:
+            finish(connection, job, outcome, at)
+            if sweeping:
+                sweep(connection, self._most)
+
+        await self._write(work)
+
+    def record(self, job: str, events: Sequence[tuple[int, str]]) -> None:
+        rows = [(job, number, body) for number, body in events]
+        statement = "INSERT OR REPLACE INTO events VALUES(?, ?, ?)"
+        self._database.post(lambda connection: connection.executemany(statement, rows))
+
+    async def events(self, job: str, after: int, limit: int) -> list[str]:
+        statement = "SELECT body FROM events WHERE job = ? AND number > ? ORDER BY number LIMIT ?"
+        rows = await self._rows(statement, job, after, limit)
+        return [row["body"] for row in rows]
+
+    async def queue(self, status: Status) -> AsyncIterator[str]:
+        number, ordinal = -math.inf, 0
+        while True:
+            rows = await self._rows(
+                "SELECT * FROM jobs WHERE status = ? AND (number, ordinal) > (?, ?) ORDER BY number, ordinal LIMIT ?",
+                status, number, ordinal, ROWS_A_PAGE,
+            )  # fmt: skip
+            for row in rows:
+                yield queue_text(row)
+            if len(rows) < ROWS_A_PAGE:
+                return
+            number, ordinal = rows[-1]["number"], rows[-1]["ordinal"]
+
+    async def history(self, most: int | None, offset: int | None) -> AsyncIterator[str]:
+        total = (await self._rows(f"SELECT count(*) FROM jobs WHERE {ENDED}"))[0][0]
+        most = total if most is None else min(most, total)
+        skip = max(total - most, 0) if offset is None else offset
+        while most > 0:
+            statement = f"SELECT * FROM jobs WHERE {ENDED} ORDER BY ended, ordinal LIMIT ? OFFSET ?"
+            rows = await self._rows(statement, min(ROWS_A_PAGE, most), skip)
+            for row in rows:
+                yield history_text(row)
+            if not rows:
+                return
+            most, skip = most - len(rows), skip + len(rows)
+
+    async def history_of(self, job: str) -> str:
+        row = await self._row(f"SELECT * FROM jobs WHERE id = ? AND {ENDED}", job)
+        return f"{{{history_text(row)}}}" if row else "{}"
+
+    async def forget(self, jobs: Iterable[str] | None) -> None:
+        wanted = None if jobs is None else set(jobs)
+
+        def work(connection: sqlite3.Connection) -> None:
+            ended = [row["id"] for row in connection.execute("SELECT id FROM jobs WHERE ended IS NOT NULL")]
+            erase(connection, ended if wanted is None else [job for job in ended if job in wanted])
+
+        await self._write(work)
+
+    async def jobs(self, page: Page) -> tuple[list[dict[str, Any]], int]:
+        return await self._database.read(lambda connection: select_jobs(connection, page))
+
+    async def job(self, job: str) -> dict[str, Any] | None:
+        row = await self._row("SELECT * FROM jobs WHERE id = ?", job)
+        if row is None:
+            return None
+        changes = await self._rows("SELECT at, status, why FROM changes WHERE job = ? ORDER BY rowid", job)
+        return {**record_of(row), "changes": [dict(each) for each in changes]}
+
+    def close(self) -> None:
+        self._database.close()
+
+    async def _row(self, statement: str, *values: Any) -> sqlite3.Row | None:
+        rows = await self._rows(statement, *values)
+        return rows[0] if rows else None
+
+    async def _rows(self, statement: str, *values: Any) -> list[sqlite3.Row]:
+        return await self._database.read(lambda connection: connection.execute(statement, values).fetchall())

@@ -1,0 +1,62 @@
+"""The parts of one server, joined by `server.app` and handed to every route through the application."""
+
+import time
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from execution.folders import Folders
+from server.login import Logins
+from server.logs import LastLines
+from server.pictures import Pictures
+from server.safety import Gate
+from server.scheduler import Scheduler
+from server.settings import Limits, Settings
+from server.sockets import Hub
+from server.specs import Catalogue
+from server.statics import Statics
+from server.store import Store
+from server.userfiles import UserFiles
+from server.workers import Crew
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Everything a route may need."""
+
+    settings: Settings
+    gate: Gate
+    logins: Logins
+    store: Store
+    hub: Hub
+    catalogue: Catalogue
+    scheduler: Scheduler
+    crew: Crew
+    pictures: Pictures
+    user_files: UserFiles
+    statics: Statics
+    log: LastLines
+    started: float = field(default_factory=time.time)
+
+    @property
+    def folders(self) -> Folders:
+        return self.settings.folders
+
+    @property
+    def limits(self) -> Limits:
+        return self.settings.limits
+
+
+PARTS = web.AppKey("parts", Parts)
+SESSION = "nodeloom.session"
+
+
+def parts(request: web.Request) -> Parts:
+    """The parts of the server that got this request."""
+    return request.app[PARTS]
+
+
+def session(request: web.Request) -> str:
+    """The session that was found for this request."""
+    found: str = request[SESSION]
+    return found

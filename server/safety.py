@@ -1,0 +1,192 @@
+"""The gate before every route: which host names, origins, content types and sessions may pass.
+
+The rules, in the order they are checked:
+
+1. `Host` names this machine (loopback), a configured name, or, when served beyond loopback, an IP literal. Anything else is
+   a rebound DNS name: 421.
+2. A browser's `Origin` and `Sec-Fetch-Site` show the server's own page or a configured origin: else 403. A stranger's
+   page may only link here (a top-level GET).
+3. What changes something carries JSON or, where files are sent, multipart: else 415. Scripts, which send none of a browser's
+   headers, may leave the type out or send the form type that urllib and curl put by default.
+4. A session, where a login is needed: else 401.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from aiohttp import hdrs, web
+
+from server.settings import Settings, is_loopback
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+BROWSER_HEADERS = ("Origin", "Sec-Fetch-Site", "Sec-Fetch-Mode", "Sec-Fetch-Dest", "Referer")
+JSON = "application/json"
+FORM = "application/x-www-form-urlencoded"
+MULTIPART = "multipart/form-data"
+SIMPLE_TYPES = frozenset({FORM, "text/plain"})
+"""What a page may send to another site without asking it first (and multipart)."""
+DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
+PAGE_POLICY = (
+    "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' blob: data:; "
+    "media-src 'self' blob: data:; font-src 'self' data:; worker-src 'self' blob:; object-src 'none'; base-uri 'none'; "
+    "form-action 'self'; frame-ancestors 'self'"
+)
+DATA_POLICY = "default-src 'none'; frame-ancestors 'none'"
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Why a request may not pass."""
+
+    status: int
+    kind: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Place:
+    """Host and port, as a `Host` header or an origin names them."""
+
+    name: str
+    port: int | None
+
+    def port_for(self, scheme: str) -> int | None:
+        return self.port if self.port is not None else DEFAULT_PORTS.get(scheme)
+
+
+def place(text: str) -> Place | None:
+    """Parse `name`, `name:port` or `[v6]:port`; None when it is anything else."""
+    if not text or any(character in text for character in "/\\@?# \t,%"):
+        return None
+    try:
+        parts = urlsplit(f"//{text}")
+        name, port = parts.hostname, parts.port
+    except ValueError:
+        return None
+    return Place(name.lower(), port) if name else None
+
+
+def is_literal(name: str) -> bool:
+    """Whether `name` is an IP address, which no DNS answer can rebind."""
+    try:
+        return not ip_address(name).is_unspecified
+    except ValueError:
+        return False
+
+
+class Gate:
+    """Decides over a request by its headers alone."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._local = settings.is_local
+        self._hosts = frozenset(host.lower() for host in settings.allowed_hosts)
+        self._bound = frozenset(settings.listen) - {"", "0.0.0.0", "::"}
+        self._origins = frozenset(origin.rstrip("/").lower() for origin in settings.cors_origins) - {"*"}
+
+    def refusal(self, request: web.Request) -> Refused | None:
+        """Why `request` may not pass, or None."""
+        return self._host_refusal(request) or self._origin_refusal(request) or self._type_refusal(request)
+
+    def _host_refusal(self, request: web.Request) -> Refused | None:
+        hosts = request.headers.getall("Host", [])
+        if len(hosts) == 1 and self.knows_host(hosts[0]):
+            return None
+        message = (
+            "This server is not reached by that host name. Start it with --allowed-host NAME if it should be."
+        )
+        return Refused(421, "unknown_host", message)
+
+    def knows_host(self, header: str) -> bool:
+        """Whether a `Host` header names this server."""
+        host = place(header)
+        if host is None or host.name.endswith("."):
+            return False
+        if is_loopback(host.name) or host.name in self._bound:
+            return True
+        if host.name in self._hosts or header.lower() in self._hosts:
+            return True
+        return not self._local and is_literal(host.name)
+
+    def trusted_origin(self, origin: str, host_header: str) -> bool:
+        """Whether pages of `origin` may use the API: its own page, a configured origin, or a configured host's."""
+        if origin.rstrip("/").lower() in self._origins:
+            return True
+        parts = urlsplit(origin)
+        there, here = place(parts.netloc), place(host_header)
+        if parts.scheme not in ("http", "https") or there is None or here is None:
+            return False
+        if there.name in self._hosts or parts.netloc.lower() in self._hosts:
+            return True
+        return (there.name, there.port_for(parts.scheme)) == (here.name, here.port_for(parts.scheme))
+
+    def _origin_refusal(self, request: web.Request) -> Refused | None:
+        refused = Refused(
+            403, "foreign_origin", "Pages of other sites may not use this server. See --enable-cors-header."
+        )
+        origin = request.headers.get("Origin")
+        if origin is not None:
+            return None if self.trusted_origin(origin, request.headers["Host"]) else refused
+        site = request.headers.get("Sec-Fetch-Site", "none")
+        if site in ("none", "same-origin") or is_link(request):
+            return None
+        return refused
+
+    def _type_refusal(self, request: web.Request) -> Refused | None:
+        if request.method in SAFE_METHODS or self._type_passes(request):
+            return None
+        return Refused(415, "unsupported_type", "Send the body as JSON, with Content-Type: application/json.")
+
+    def _type_passes(self, request: web.Request) -> bool:
+        kind = request.content_type if hdrs.CONTENT_TYPE in request.headers else None
+        if kind == JSON:
+            return True
+        if request.content_type == MULTIPART:
+            return is_under(request, "/upload/")
+        if kind is None:
+            return not request.can_read_body or not is_browser(request)
+        if kind in SIMPLE_TYPES and is_under(request, "/userdata/", "/settings"):
+            return "Origin" in request.headers  # which has been found to be our own page
+        if kind == FORM:
+            return not is_browser(request)  # urllib's and curl's default; the body still has to be JSON
+        return is_under(request, "/userdata/")
+
+    def cors_headers(self, request: web.Request) -> Mapping[str, str]:
+        """Headers that let a configured origin read the answer. Never a wildcard, never with credentials."""
+        origin = request.headers.get("Origin", "")
+        if origin.rstrip("/").lower() not in self._origins:
+            return {}
+        return {
+            "Access-Control-Allow-Origin": origin,
+            "Access-Control-Allow-Methods": "GET, POST, DELETE, PUT, PATCH, OPTIONS",
+            "Access-Control-Allow-Headers": "Content-Type, Authorization, If-Match, If-None-Match",
+            "Access-Control-Expose-Headers": "ETag, Content-Disposition",
+            "Cross-Origin-Resource-Policy": "cross-origin",
+            "Vary": "Origin",
+        }
+
+
+def is_browser(request: web.Request) -> bool:
+    """Whether a request carries what only browsers send."""
+    return any(header in request.headers for header in BROWSER_HEADERS)
+
+
+def is_link(request: web.Request) -> bool:
+    """Whether somebody followed a link to here from another site."""
+    navigates = request.headers.get("Sec-Fetch-Mode") == "navigate"
+    return request.method == "GET" and navigates and request.headers.get("Sec-Fetch-Dest") == "document"
+
+
+def is_under(request: web.Request, *prefixes: str) -> bool:
+    """Whether the path, with or without /api, starts with one of `prefixes`."""
+    return request.path.removeprefix("/api").startswith(prefixes)
+
+
+def protect(response: web.StreamResponse) -> None:
+    """Headers that every answer carries, unless its route set its own."""
+    headers = response.headers
+    headers.setdefault("X-Content-Type-Options", "nosniff")
+    headers.setdefault("Referrer-Policy", "same-origin")
+    headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
+    headers.setdefault("Content-Security-Policy", DATA_POLICY)

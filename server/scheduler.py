@@ -1,0 +1,360 @@
+"""The queue at work: which job runs next on which worker, what is told of it, how it is cancelled and what follows a death."""
+
+import asyncio
+import heapq
+import logging
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from execution.events import PreviewReady, Progress, to_json
+from execution.messages import Broadcast, CancelJob, EventSent, JobDone, Listening, Loaded, Message, RunJob
+from server.frames import Frame, Picture, Translator, ended, status
+from server.jobs import Job, Outcome, Status
+from server.journal import lenient
+from server.sockets import Hub
+from server.specs import Catalogue
+from server.store import Store, Waiting
+from server.workers import Crew, State, Worker
+
+logger = logging.getLogger(__name__)
+MOST_ATTEMPTS = 2
+EVENTS_SECONDS = 0.2
+STATUS_SECONDS = 0.02
+STUBBORN_SECONDS = 5.0
+"""After this long without an effect, a second cancel ends the worker process itself."""
+
+
+@dataclass
+class Running:
+    """A job in the hands of a worker. `base` is added to its event numbers, so that a retry goes on counting."""
+
+    job: Job
+    place: Waiting
+    worker: Worker
+    base: int
+    translator: Translator
+    cancelled: float | None = None
+    unsaved: list[tuple[int, str]] = field(default_factory=list)
+    live: Mapping[str, Any] | None = None
+    """The latest progress, which is not kept in the store."""
+
+    @property
+    def attempt(self) -> int:
+        return self.job.attempts + 1
+
+
+class Scheduler:
+    """Runs pending jobs in order, one at a time on each worker."""
+
+    def __init__(self, store: Store, hub: Hub, catalogue: Catalogue) -> None:
+        self._store = store
+        self._hub = hub
+        self._catalogue = catalogue
+        self.crew: Crew
+        self._pending: list[Waiting] = []
+        self._waiting: dict[str, Waiting] = {}
+        self._starting: dict[str, bool] = {}
+        self._running: dict[str, Running] = {}
+        self._secrets: dict[str, Mapping[str, Any]] = {}
+        self._next_number = 0.0
+        self._wake = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._sending: set[asyncio.Task[None]] = set()
+        self._status_due = False
+
+    async def open(self, crew: Crew) -> None:
+        """Take up the queue that the store kept, and begin."""
+        recovered = await self._store.recover()
+        for waiting in recovered.pending:
+            self._push(waiting)
+        for job in recovered.interrupted:
+            logger.warning("Job %s ran when the server stopped; its history says so.", job)
+        self._next_number = recovered.next_number
+        self._hub.changed = self._tell_listening
+        self.crew = crew
+        self._tasks = [asyncio.create_task(self._assign_all()), asyncio.create_task(self._save_events())]
+
+    async def close(self) -> None:
+        """Stop assigning; what runs is noted as interrupted."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for running in list(self._running.values()):
+            self._flush(running)
+            notice = {"prompt_id": running.job.id, "reason": "The server was stopped.", "executed": []}
+            running.translator.messages.append(("execution_interrupted", notice))
+            running.translator.status = Status.INTERRUPTED
+            await self._store.finish(
+                running.job.id, running.translator.outcome("server stopped"), time.time()
+            )
+
+    # the queue
+
+    @property
+    def remaining(self) -> int:
+        """Jobs that wait or run."""
+        return len(self._waiting) + len(self._starting) + len(self._running)
+
+    def take_number(self, front: bool = False) -> float:
+        """A place at the end of the queue, or before its front."""
+        number, self._next_number = self._next_number, self._next_number + 1
+        return -number if front else number
+
+    async def add(self, job: Job) -> None:
+        """Journal a job and queue it. `IdTaken` when its id waits or runs already."""
+        waiting = await self._store.add(job)
+        if job.secrets:
+            self._secrets[job.id] = job.secrets
+        self._push(waiting)
+        self._changed()
+
+    def _push(self, waiting: Waiting) -> None:
+        self._waiting[waiting.id] = waiting
+        heapq.heappush(self._pending, waiting)
+
+    def _pop(self) -> Waiting | None:
+        while self._pending:
+            waiting = heapq.heappop(self._pending)
+            if self._waiting.get(waiting.id) == waiting:
+                del self._waiting[waiting.id]
+                return waiting
+        return None
+
+    def pending_ids(self) -> list[str]:
+        """Ids of the jobs that wait, in order."""
+        return [waiting.id for waiting in sorted(self._waiting.values())]
+
+    def running_ids(self) -> list[str]:
+        """Ids of the jobs that run, the ones just starting too."""
+        return [*self._running, *self._starting]
+
+    async def drop(self, jobs: Iterable[str]) -> int:
+        """Take jobs out of the queue, those that wait only; how many that were."""
+        dropped = [job for job in jobs if self._waiting.pop(job, None) is not None]
+        for job in dropped:
+            self._secrets.pop(job, None)
+            await self._store.finish(
+                job, Outcome(Status.CANCELLED, why="cancelled while waiting"), time.time()
+            )
+        if dropped:
+            self._changed()
+        return len(dropped)
+
+    async def cancel(self, job: str) -> bool:
+        """Stop a job wherever it is; whether there was one. No other job is touched."""
+        if job in self._starting:
+            self._starting[job] = True
+            return True
+        running = self._running.get(job)
+        if running is None:
+            return await self.drop([job]) > 0
+        now = time.monotonic()
+        if running.cancelled is not None and now - running.cancelled > STUBBORN_SECONDS:
+            logger.warning("Job %s does not stop; its worker is ended.", job)
+            running.worker.kill()
+        running.cancelled = running.cancelled or now
+        await running.worker.send(CancelJob(job))
+        return True
+
+    # running
+
+    async def _assign_all(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while (worker := self.crew.idle()) is not None and (waiting := self._pop()) is not None:
+                worker.state = State.BUSY
+                self._starting[waiting.id] = False
+                try:
+                    await self._start(waiting, worker)
+                except Exception:
+                    logger.exception("Job %s could not be started.", waiting.id)
+                    worker.state = State.IDLE
+                finally:
+                    self._starting.pop(waiting.id, None)
+
+    async def _start(self, waiting: Waiting, worker: Worker) -> None:
+        job = await self._store.load(waiting.id)
+        if job is None:
+            worker.state = State.IDLE
+            return
+        base = await self._store.start(job.id, time.time())
+        running = Running(job, waiting, worker, base, Translator(job.id))
+        if worker.state is State.DEAD:
+            await self._requeue(running, "its worker died before it began")
+            return
+        worker.job = job.id
+        self._running[job.id] = running
+        await worker.send(Listening(self._hub.listens(job.session, job.client_id)))
+        extra_data = {**job.extra_data, **self._secrets.get(job.id, {})}
+        await worker.send(RunJob(job.id, job.prompt, job.targets, extra_data))
+        if self._starting.get(job.id):
+            await self.cancel(job.id)
+        self._changed()
+
+    async def worker_loaded(self, worker: Worker, loaded: Loaded) -> None:
+        """See `workers.Employer`."""
+        if await self._catalogue.replace(loaded):
+            self._hub.send(Frame("nodeloom.specs", {"failures": loaded.failures}, to_all=True))
+        self._wake.set()
+
+    async def worker_said(self, worker: Worker, message: Message) -> None:
+        """See `workers.Employer`."""
+        if isinstance(message, EventSent):
+            running = self._running.get(message.event.job)
+            if running is not None:
+                self._tell(running, message)
+        elif isinstance(message, JobDone):
+            await self._done(worker, message)
+        elif isinstance(message, Broadcast):
+            self._broadcast(message)
+
+    async def worker_died(self, worker: Worker, why: str) -> None:
+        """See `workers.Employer`. Its job is told why; it runs once more, unless it has killed twice or was cancelled."""
+        running = self._running.pop(worker.job, None) if worker.job else None
+        self._hub.send(Frame("nodeloom.worker", {"died": worker.pid, "why": why}, to_all=True))
+        if running is None:
+            return
+        self._flush(running)
+        if running.cancelled is not None:
+            running.translator.status = Status.INTERRUPTED
+            notice = {"prompt_id": running.job.id, "executed": [], "reason": f"cancelled; {why}"}
+            running.translator.messages.append(("execution_interrupted", notice))
+            self._send(running, Frame("execution_interrupted", notice, to_all=True))
+            await self._finish(running, "cancelled")
+        elif running.attempt < MOST_ATTEMPTS:
+            await self._requeue(running, why)
+        else:
+            self._send(running, running.translator.failed(quarantine(running, why), time.time()))
+            await self._finish(running, f"quarantined: {why}")
+
+    async def _requeue(self, running: Running, why: str) -> None:
+        job = running.job
+        await self._store.requeue(job.id, why)
+        self._push(running.place)
+        advice = "It is run once more; if that fails in the same way it is given up."
+        data = {"prompt_id": job.id, "why": f"The worker process died: {why}", "advice": advice}
+        self._send(running, Frame("nodeloom.retry", data))
+        self._changed()
+
+    def _tell(self, running: Running, sent: EventSent) -> None:
+        """Pass an event on to those who listen, and keep it."""
+        event, job = sent.event, running.job
+        for frame in running.translator.frames(event):
+            if isinstance(frame, Picture):
+                self._hub.show(frame, job.session, job.client_id)
+            else:
+                self._hub.send(frame, job.session, job.client_id)
+        if isinstance(event, PreviewReady):
+            return
+        shape, _ = to_json(event)
+        shape["number"] += running.base
+        if isinstance(event, Progress):
+            running.live = shape
+        else:
+            running.unsaved.append((shape["number"], lenient(shape)))
+
+    async def _done(self, worker: Worker, done: JobDone) -> None:
+        worker.job, worker.state = None, State.IDLE
+        running = self._running.pop(done.job, None)
+        if running is None:
+            self._wake.set()
+            return
+        translator = running.translator
+        if done.error is not None and translator.error is None:
+            error = {"node_id": None, "node_type": None, "executed": [], "exception_type": "EngineError",
+                     "exception_message": done.error, "traceback": [], "current_inputs": {}, "current_outputs": []}  # fmt: skip
+            self._send(running, translator.failed(error, time.time()))
+        translator.status = Status(done.status)
+        translator.outputs = {**translator.outputs, **done.outputs}
+        translator.meta = {**translator.meta, **done.meta}
+        await self._finish(running)
+        self._wake.set()
+
+    async def _finish(self, running: Running, why: str = "") -> None:
+        self._flush(running)
+        job = running.job
+        self._secrets.pop(job.id, None)
+        await self._store.finish(job.id, running.translator.outcome(why), time.time())
+        self._send(running, ended(job.id))
+        self._changed()
+
+    def _flush(self, running: Running) -> None:
+        if running.unsaved:
+            self._store.record(running.job.id, running.unsaved)
+            running.unsaved = []
+
+    async def _save_events(self) -> None:
+        while True:
+            await asyncio.sleep(EVENTS_SECONDS)
+            for running in self._running.values():
+                self._flush(running)
+
+    # telling
+
+    def _send(self, running: Running, frame: Frame) -> None:
+        self._hub.send(frame, running.job.session, running.job.client_id)
+
+    def _broadcast(self, message: Broadcast) -> None:
+        """A pack's own message."""
+        if message.payload:
+            self._hub.send_bytes(message.payload, message.client)
+            return
+        frame = Frame(message.name, message.body, to_all=message.client is None)
+        self._hub.send(frame, self._hub.session_of(message.client), message.client)
+
+    def _changed(self) -> None:
+        """The queue changed: look for work, and tell everybody, a moment later, how long it is."""
+        self._wake.set()
+        if not self._status_due:
+            self._status_due = True
+            asyncio.get_running_loop().call_later(STATUS_SECONDS, self._tell_status)
+
+    def _tell_status(self) -> None:
+        self._status_due = False
+        self._hub.send(status(self.remaining))
+
+    def _tell_listening(self) -> None:
+        """Somebody came or left: previews are made only where somebody looks."""
+        for running in self._running.values():
+            looks = self._hub.listens(running.job.session, running.job.client_id)
+            sending = asyncio.create_task(running.worker.send(Listening(looks)))
+            self._sending.add(sending)
+            sending.add_done_callback(self._sending.discard)
+
+    def snapshot(self, session: str, client: str) -> Iterator[Frame]:
+        """What a client that connects needs to know of its running jobs."""
+        for running in self._running.values():
+            if (running.job.session, running.job.client_id) == (session, client):
+                yield from running.translator.snapshot()
+
+    def live(self, job: str) -> Mapping[str, Any] | None:
+        """The latest progress of a running job, as an event."""
+        running = self._running.get(job)
+        if running is not None:
+            self._flush(running)
+        return running.live if running else None
+
+
+def quarantine(running: Running, why: str) -> dict[str, Any]:
+    """The execution_error of a job that killed its worker twice."""
+    nodes = running.translator.running_nodes
+    node = nodes[-1] if nodes else None
+    known = running.job.prompt.get(node) if node is not None else None
+    place = f" while it ran node {node}" if node is not None else ""
+    message = (
+        f"The worker process died twice{place}: {why}. The prompt is not tried again; "
+        "make it smaller (size, batch), or leave out the node that was running."
+    )
+    return {
+        "node_id": node,
+        "node_type": known.get("class_type") if isinstance(known, dict) else None,
+        "executed": [],
+        "exception_message": message,
+        "exception_type": "WorkerDied",
+        "traceback": [],
+        "current_inputs": {},
+        "current_outputs": [],
+    }

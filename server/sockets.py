@@ -1,0 +1,232 @@
+"""The WebSocket hub: who listens, what each is still owed, and what a client missed while it was away.
+
+Every listener has its own outbox and its own task that empties it, so a slow reader delays nobody. Progress and previews that were not
+sent yet are replaced by newer ones; a reader that falls too far behind is disconnected and may come back with the
+number of the last message it got.
+"""
+
+import asyncio
+import contextlib
+import json
+import time
+import uuid
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import WSCloseCode, web
+
+from server.frames import Frame, Picture
+
+SEND_SECONDS = 30.0
+OUTBOX_BYTES = 16 * 2**20
+OUTBOX_FRAMES = 20_000
+BACKLOG_FRAMES = 2_000
+BACKLOG_BYTES = 2 * 2**20
+CLIENTS_REMEMBERED = 256
+
+
+@dataclass
+class Backlog:
+    """The last numbered messages of one client id. `since` is the number above which nothing was dropped."""
+
+    since: int
+    texts: deque[tuple[int, str]] = field(default_factory=deque)
+    size: int = 0
+
+    def keep(self, number: int, text: str) -> None:
+        self.texts.append((number, text))
+        self.size += len(text)
+        while len(self.texts) > BACKLOG_FRAMES or self.size > BACKLOG_BYTES:
+            self.since, dropped = self.texts.popleft()
+            self.size -= len(dropped)
+
+    def missed(self, after: int) -> list[str] | None:
+        """Messages above `after`, or None when some of them are gone."""
+        if after < self.since:
+            return None
+        return [text for number, text in self.texts if number > after]
+
+
+class Listener:
+    """One open socket."""
+
+    def __init__(self, socket: web.WebSocketResponse, sid: str, session: str, wants_numbers: bool) -> None:
+        self.socket = socket
+        self.sid = sid
+        self.session = session
+        self.wants_numbers = wants_numbers
+        self.features: Mapping[str, Any] = {}
+        self._outbox: OrderedDict[str, str | bytes] = OrderedDict()
+        self._size = 0
+        self._sent = 0
+        self._wake = asyncio.Event()
+        self.overflowed = False
+
+    def offer(self, message: str | bytes, replaces: str | None = None) -> None:
+        """Queue a message; an unsent one with the same `replaces` gives way to it."""
+        if self.overflowed:
+            return
+        self._sent += 1
+        key = replaces if replaces is not None else f"#{self._sent}"
+        old = self._outbox.pop(key, None)
+        self._size += len(message) - (len(old) if old is not None else 0)
+        self._outbox[key] = message
+        if self._size > OUTBOX_BYTES or len(self._outbox) > OUTBOX_FRAMES:
+            self.overflowed = True
+            self._outbox.clear()
+        self._wake.set()
+
+    def offer_frame(self, frame: Frame, number: int | None = None) -> None:
+        """Queue a JSON frame, with its number if this client asked for numbers."""
+        numbered = number is not None and self.wants_numbers
+        self.offer(frame.numbered(number or 0) if numbered else frame.text, frame.replaces)
+
+    def offer_picture(self, picture: Picture) -> None:
+        """Queue a preview in the form the client understands; older unsent ones of the node are dropped."""
+        understands = bool(self.features.get("supports_preview_metadata"))
+        message = picture.with_metadata if understands else picture.plain
+        self.offer(message, f"preview {picture.job} {picture.place.node}")
+
+    async def send_all(self) -> None:
+        """Send what is queued, for as long as the socket is open. Ends by cancellation or a reader that is too slow."""
+        while not self.overflowed:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._outbox:
+                _, message = self._outbox.popitem(last=False)
+                self._size -= len(message)
+                await asyncio.wait_for(self._send(message), SEND_SECONDS)
+        await self.socket.close(code=WSCloseCode.TRY_AGAIN_LATER, message=b"reads too slowly; reconnect")
+
+    async def _send(self, message: str | bytes) -> None:
+        if isinstance(message, str):
+            await self.socket.send_str(message)
+        else:
+            await self.socket.send_bytes(message)
+
+
+def do_nothing() -> None:
+    """Nobody wants to know."""
+
+
+class Hub:
+    """All listeners. Knows nothing of jobs; it is told whom a message is for."""
+
+    def __init__(self, most: int = 1024) -> None:
+        self._most = most
+        self._listeners: set[Listener] = set()
+        self._owners: OrderedDict[str, str] = OrderedDict()
+        self._backlogs: OrderedDict[tuple[str, str], Backlog] = OrderedDict()
+        self._number = time.time_ns() // 1000
+        self.changed: Callable[[], None] = do_nothing
+        """Called when somebody came or left."""
+
+    @property
+    def is_full(self) -> bool:
+        return len(self._listeners) >= self._most
+
+    @property
+    def number(self) -> int:
+        """The number of the newest message. Grows over restarts, since it starts at the microseconds since 1970."""
+        return self._number
+
+    def client_id(self, wanted: str, session: str) -> str:
+        """`wanted`, unless it is unfit or another session has it: then a new one."""
+        fit = 0 < len(wanted) <= 128 and wanted.isprintable()
+        if not fit or self._owners.get(wanted, session) != session:
+            wanted = uuid.uuid4().hex
+        self._owners[wanted] = session
+        self._owners.move_to_end(wanted)
+        while len(self._owners) > 64 * CLIENTS_REMEMBERED:
+            self._owners.popitem(last=False)
+        return wanted
+
+    def listens(self, session: str, client: str | None) -> bool:
+        """Whether anybody would see what is sent to this client."""
+        return any(each.sid == client and each.session == session for each in self._listeners)
+
+    def session_of(self, client: str | None) -> str:
+        """The session that a client id belongs to."""
+        return self._owners.get(client or "", "")
+
+    def missed(self, session: str, client: str, after: int) -> list[str] | None:
+        """The client's messages above `after`, or None when they are not all known any more."""
+        backlog = self._backlogs.get((session, client))
+        if backlog is None:
+            return [] if after >= self._number else None
+        return backlog.missed(after)
+
+    def send(self, frame: Frame, session: str = "", client: str | None = None) -> None:
+        """Send to all sockets of a client, or to everybody. Without a client only `to_all` frames are sent."""
+        self._number = max(self._number + 1, time.time_ns() // 1000)
+        if client is not None and frame.replaces is None:
+            self._remember(session, client, frame)
+        for listener in self._listeners:
+            if frame.to_all or (listener.sid == client and listener.session == session):
+                listener.offer_frame(frame, self._number)
+
+    def show(self, picture: Picture, session: str, client: str | None) -> None:
+        """Send a preview to a client."""
+        for listener in self._listeners:
+            if listener.sid == client and listener.session == session:
+                listener.offer_picture(picture)
+
+    def send_bytes(self, message: bytes, client: str | None) -> None:
+        """Send a pack's binary message to a client, or to everybody."""
+        for listener in self._listeners:
+            if client is None or listener.sid == client:
+                listener.offer(message)
+
+    def _remember(self, session: str, client: str, frame: Frame) -> None:
+        backlog = self._backlogs.get((session, client))
+        if backlog is None:
+            backlog = self._backlogs[session, client] = Backlog(self._number - 1)
+            while len(self._backlogs) > CLIENTS_REMEMBERED:
+                self._backlogs.popitem(last=False)
+        self._backlogs.move_to_end((session, client))
+        backlog.keep(self._number, frame.numbered(self._number))
+
+    async def attend(self, listener: Listener, features: Mapping[str, Any], first: Iterable[str]) -> None:
+        """Serve one socket until it closes: the `first` messages, then whatever is sent to it."""
+        for text in first:
+            listener.offer(text)
+        self._listeners.add(listener)
+        self.changed()
+        sending = asyncio.create_task(listener.send_all())
+        receiving = asyncio.create_task(receive(listener, features))
+        try:
+            await asyncio.wait({sending, receiving}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._listeners.discard(listener)
+            self.changed()
+            for task in (sending, receiving):
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError, OSError, TimeoutError, RuntimeError):
+                    await task
+            with contextlib.suppress(OSError, RuntimeError):
+                await asyncio.wait_for(listener.socket.close(), 2)
+
+    async def close(self) -> None:
+        """Say goodbye to everybody."""
+        farewells = [each.socket.close(code=WSCloseCode.GOING_AWAY) for each in self._listeners]
+        await asyncio.gather(*farewells, return_exceptions=True)
+
+
+async def receive(listener: Listener, features: Mapping[str, Any]) -> None:
+    """Read what a client says: its features, answered by ours. The rest is for other servers."""
+    async for message in listener.socket:
+        if message.type is not web.WSMsgType.TEXT:
+            continue
+        try:
+            said = json.loads(message.data)
+        except (ValueError, RecursionError):
+            continue
+        if (
+            isinstance(said, dict)
+            and said.get("type") == "feature_flags"
+            and isinstance(said.get("data"), dict)
+        ):
+            listener.features = said["data"]
+            listener.offer(Frame("feature_flags", features).text)

@@ -1,0 +1,211 @@
+"""From a request's body to a job: read the prompt in either format, check it against the specs, give it an id and a place."""
+
+import asyncio
+import math
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from execution.errors import WorkflowError
+from execution.validation import Validation, validate
+from execution.workflow import is_workflow, to_prompt
+from server.answers import refusal
+from server.jobs import Job, without_secrets
+from server.parts import Parts
+from server.workers import NoAnswer
+
+SPECS_SECONDS = 300.0
+"""How long a prompt waits for the first worker, when no specs are cached."""
+ASK_SECONDS = 20.0
+FRESH_SECONDS = 5.0
+
+
+class Rejected(Exception):
+    """A prompt that is not taken: HTTP status and the JSON that says why."""
+
+    def __init__(self, body: Mapping[str, Any], status: int = 400) -> None:
+        self.body, self.status = body, status
+        super().__init__(str(body))
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A prompt in API format that may run. `node_errors` are those of branches that are left out."""
+
+    prompt: dict[str, Any]
+    targets: tuple[str, ...]
+    node_errors: Mapping[str, Any]
+    extra_pnginfo: Mapping[str, Any] | None = None
+
+
+def rejected(kind: str, message: str, details: str = "") -> Rejected:
+    """A rejection in ComfyUI's shape."""
+    error = {"type": kind, "message": message, "details": details, "extra_info": {}}
+    return Rejected({"error": error, "node_errors": {}})
+
+
+def count_nodes(document: Mapping[str, Any]) -> int:
+    """Nodes of a prompt, or of a workflow with its subgraph definitions."""
+    if not is_workflow(document):
+        return len(document)
+    definitions = document.get("definitions")
+    subgraphs = definitions.get("subgraphs") if isinstance(definitions, dict) else None
+    documents = [document, *(subgraphs if isinstance(subgraphs, list) else ())]
+    lists = (each.get("nodes") for each in documents if isinstance(each, dict))
+    return sum(len(nodes) for nodes in lists if isinstance(nodes, list))
+
+
+def document_of(body: Mapping[str, Any]) -> dict[str, Any]:
+    """The prompt or workflow in a request's body: under `prompt` or `workflow`, or the body itself if it is a workflow."""
+    document = body.get("prompt", body.get("workflow"))
+    if document is None and is_workflow(body):
+        return dict(body)
+    if document is None:
+        raise rejected(
+            "no_prompt", "No prompt provided", 'Send {"prompt": …}, in the API or the workflow format.'
+        )
+    if not isinstance(document, dict):
+        raise rejected("invalid_prompt", "The prompt must be a JSON object of nodes.")
+    return document
+
+
+def wanted_targets(body: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """The outputs asked for by `partial_execution_targets`, None for all."""
+    targets = body.get("partial_execution_targets")
+    if targets is None:
+        return None
+    if not isinstance(targets, list) or not all(isinstance(target, str | int) for target in targets):
+        raise rejected("invalid_prompt", "partial_execution_targets must be a list of node ids.")
+    return tuple(str(target) for target in targets)
+
+
+async def check(parts: Parts, body: Mapping[str, Any]) -> Checked:
+    """Convert and validate what a body holds. Raises `Rejected`."""
+    document, targets = document_of(body), wanted_targets(body)
+    if count_nodes(document) > parts.limits.nodes:
+        raise rejected("prompt_too_large", f"The prompt has more than {parts.limits.nodes} nodes.")
+    if not parts.catalogue.is_known and not await parts.catalogue.wait(SPECS_SECONDS):
+        problem = next(iter(parts.crew.problems.values()), "it is still starting")
+        error = refusal(503, "no_worker", "No worker has said yet which nodes there are.", problem)
+        raise error
+    prompt, pnginfo = await converted(parts, document)
+    return await validated(parts, prompt, targets, pnginfo)
+
+
+async def converted(parts: Parts, document: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """The prompt in API format, and, if it came as a workflow, what pictures made by it shall carry."""
+    if not is_workflow(document):
+        return document, None
+    try:
+        prompt, _ = await asyncio.to_thread(to_prompt, document, parts.catalogue.specs)
+    except WorkflowError as error:
+        raise rejected(
+            "invalid_workflow", "The workflow cannot be turned into a prompt.", str(error)
+        ) from error
+    return prompt, {"workflow": document}
+
+
+async def validated(
+    parts: Parts, prompt: dict[str, Any], targets: tuple[str, ...] | None, pnginfo: Mapping[str, Any] | None
+) -> Checked:
+    """Validate against the specs; ask a worker where a node type checks for itself or may offer more than it did."""
+    result = await local(parts, prompt, targets)
+    if not result.ok and await refreshed(parts, prompt, result):
+        result = await local(parts, prompt, targets)
+    if result.needs_worker:
+        answer = await by_worker(parts, prompt, targets)
+        if answer is not None:
+            if answer["error"]:
+                raise Rejected({"error": answer["error"], "node_errors": answer["node_errors"]})
+            return Checked(prompt, tuple(answer["outputs"]), answer["node_errors"], pnginfo)
+    status, response = result.response()
+    if status != 200:
+        raise Rejected(response, status)
+    return Checked(prompt, tuple(result.outputs), result.node_errors, pnginfo)
+
+
+async def local(parts: Parts, prompt: dict[str, Any], targets: tuple[str, ...] | None) -> Validation:
+    """Validation in a thread, by the specs alone."""
+    return await asyncio.to_thread(validate, prompt, parts.catalogue.specs, targets, parts.folders)
+
+
+async def by_worker(
+    parts: Parts, prompt: dict[str, Any], targets: tuple[str, ...] | None
+) -> dict[str, Any] | None:
+    """A worker's validation, with the types' own checks; None when no worker can be asked, which leaves them to the run."""
+    question = {"prompt": prompt, "targets": list(targets) if targets is not None else None}
+    try:
+        answer: dict[str, Any] = await parts.crew.ask("validate", question, ASK_SECONDS)
+    except NoAnswer:
+        return None
+    return answer
+
+
+async def refreshed(parts: Parts, prompt: dict[str, Any], result: Validation) -> bool:
+    """Ask anew for the specs of nodes whose choice was refused; whether one changed."""
+    names = set()
+    for node, problems in result.node_errors.items():
+        if any(each["type"] == "value_not_in_list" for each in problems.get("errors", ())):
+            names.add(prompt[node].get("class_type"))
+    before = parts.catalogue.specs
+    for name in names & before.keys():
+        try:
+            parts.catalogue.refresh(name, await parts.crew.ask("spec", {"name": name}, FRESH_SECONDS))
+        except NoAnswer:
+            return False
+    return parts.catalogue.specs is not before
+
+
+def job_number(parts: Parts, body: Mapping[str, Any]) -> float:
+    """The place asked for by `number` or `front`, else the end of the queue."""
+    if "number" in body:
+        number = body["number"]
+        if (
+            isinstance(number, bool)
+            or not isinstance(number, int | float)
+            or not math.isfinite(float_of(number))
+        ):
+            raise rejected("invalid_prompt", "number must be a finite number.")
+        return float(number)
+    return parts.scheduler.take_number(front=bool(body.get("front")))
+
+
+def float_of(number: float) -> float:
+    """The number as a double; infinite when it is beyond one."""
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf
+
+
+def job_id(body: Mapping[str, Any]) -> str:
+    """The id that a client gave, or a new one."""
+    given = body.get("prompt_id")
+    if given is None:
+        return str(uuid.uuid4())
+    if not isinstance(given, str) or not 0 < len(given) <= 128 or not given.isprintable():
+        raise rejected("invalid_prompt", "prompt_id must be a text of at most 128 printable characters.")
+    return given
+
+
+def job_of(parts: Parts, body: Mapping[str, Any], checked: Checked, session: str) -> Job:
+    """The job for a checked prompt."""
+    given = body.get("extra_data")
+    if given is not None and not isinstance(given, dict):
+        raise rejected("invalid_prompt", "extra_data must be a JSON object.")
+    client = body.get("client_id")
+    if client is not None and (not isinstance(client, str) or len(client) > 128):
+        raise rejected("invalid_prompt", "client_id must be a text of at most 128 characters.")
+    shown, secrets = without_secrets(given or {})
+    if checked.extra_pnginfo is not None:
+        shown.setdefault("extra_pnginfo", checked.extra_pnginfo)
+    if client is not None:
+        shown["client_id"] = client
+    created = time.time()
+    shown["create_time"] = round(created * 1000)
+    number = job_number(parts, body)
+    return Job(
+        job_id(body), number, checked.prompt, checked.targets, shown, created, client, session, 0, secrets
+    )

@@ -1,0 +1,171 @@
+"""Taking files in: the form read within its caps, names that are only names, and files put in place whole, never through a link."""
+
+import asyncio
+import filecmp
+import os
+import re
+import shutil
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from aiohttp import BodyPartReader, web
+
+from execution.errors import OutsideRoot
+from execution.folders import Folders
+from server.answers import refusal
+from server.bodies import CHUNK, read_field, too_large
+
+RESERVED = re.compile(r"^(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
+UPLOAD_ROOTS = ("input", "output", "temp")
+MOST_FIELDS = 16
+MOST_COPIES = 10_000
+
+
+def bad_name(name: str) -> web.HTTPException:
+    """The 400 for a name that is no plain file name."""
+    message = (
+        "A file name must be a plain name: no folders, no control characters, nothing a system reserves."
+    )
+    return refusal(400, "bad_name", message, name[:100].encode("ascii", "replace").decode())
+
+
+def file_name(name: str) -> str:
+    """`name`, if it is a plain file name on every system; 400 otherwise."""
+    fits = 0 < len(name.encode(errors="surrogateescape")) <= 240 and name.isprintable()
+    if not fits or any(each in name for each in '/\\:*?"<>|') or name.strip(" .") != name.strip():
+        raise bad_name(name)
+    if name != name.strip() or RESERVED.match(name):
+        raise bad_name(name)
+    return name
+
+
+@dataclass
+class Form:
+    """A multipart form with one file, which lies in a temporary place until it is put where it belongs."""
+
+    name: str
+    file: Path
+    fields: dict[str, str] = field(default_factory=dict)
+
+    def discard(self) -> None:
+        self.file.unlink(missing_ok=True)
+
+
+async def read_form(request: web.Request, spool: Path, cap: int) -> Form:
+    """Read a form whose part `image` is the file. The caller discards it."""
+    if request.content_type != "multipart/form-data":
+        raise refusal(415, "unsupported_type", "Send the file as multipart/form-data, in a part named image.")
+    if (request.content_length or 0) > cap + 2**20:
+        raise too_large(cap)
+    form: Form | None = None
+    fields: dict[str, str] = {}
+    try:
+        async for part in await request.multipart():
+            if not isinstance(part, BodyPartReader) or len(fields) >= MOST_FIELDS:
+                raise refusal(400, "bad_form", "The form has too many or nested parts.")
+            if part.name == "image" and part.filename is not None and form is None:
+                form = Form(part.filename, await spooled(part, spool, cap), fields)
+            else:
+                fields[part.name or ""] = await read_field(part)
+    except BaseException as error:
+        if form is not None:
+            form.discard()
+        if isinstance(error, ValueError | AssertionError):
+            raise refusal(400, "bad_form", "The form cannot be read.", str(error)[:200]) from error
+        raise
+    if form is None or not form.name:
+        if form is not None:
+            form.discard()
+        raise refusal(
+            400, "bad_form", "The form has no file: send it in a part named image, with a filename."
+        )
+    return form
+
+
+async def spooled(part: BodyPartReader, spool: Path, cap: int) -> Path:
+    """Write a part to a temporary file."""
+    spool.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=spool)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            size = 0
+            while chunk := await part.read_chunk(CHUNK):
+                size += len(chunk)
+                if size > cap:
+                    raise too_large(cap)
+                await asyncio.to_thread(file.write, chunk)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    return Path(name)
+
+
+@dataclass(frozen=True)
+class Destination:
+    """Where an upload goes: a root, a folder in it, a plain name."""
+
+    root: str
+    subfolder: str
+    name: str
+    folder: Path
+
+
+def destination(folders: Folders, form: Form) -> Destination:
+    """Where a form's fields `type` and `subfolder` and its file name say the file goes; 400 when that is nowhere."""
+    root = form.fields.get("type", "input") or "input"
+    if root not in UPLOAD_ROOTS:
+        raise refusal(400, "bad_type", f"type must be one of {', '.join(UPLOAD_ROOTS)}.")
+    name = file_name(form.name)
+    subfolder = form.fields.get("subfolder", "").replace("\\", "/").removesuffix("/")
+    for part in subfolder.split("/") if subfolder else ():
+        file_name(part)
+    try:
+        folder = folders.inside(root, subfolder) if subfolder else Path(os.path.realpath(folders.roots[root]))
+    except OutsideRoot as error:
+        raise refusal(400, "bad_subfolder", "subfolder leads out of its folder.") from error
+    return Destination(root, subfolder, name, folder)
+
+
+def put(file: Path, place: Destination, overwrite: bool) -> str:
+    """Put a file in place whole and give its name: numbered `name (1)` where another file has that name already.
+
+    Neither replacing nor comparing follows a link out of the folder: a link of that name counts as another file, and is
+    itself replaced.
+    """
+    place.folder.mkdir(parents=True, exist_ok=True)
+    staged = staged_in(file, place.folder)
+    try:
+        if overwrite:
+            os.replace(staged, place.folder / place.name)
+            return place.name
+        stem, suffix = os.path.splitext(place.name)
+        for copy in range(MOST_COPIES):
+            name = f"{stem} ({copy}){suffix}" if copy else place.name
+            target = place.folder / name
+            if not target.is_symlink() and target.is_file() and filecmp.cmp(staged, target, shallow=False):
+                return name
+            try:
+                os.link(staged, target)
+            except FileExistsError:
+                continue
+            return name
+        raise refusal(409, "exists", "There are too many files of this name.")
+    finally:
+        staged.unlink(missing_ok=True)
+
+
+def staged_in(file: Path, folder: Path) -> Path:
+    """A hidden copy of `file` in `folder`, on disk, ready to be renamed; costs nothing on the same file system."""
+    descriptor, name = tempfile.mkstemp(prefix=".", suffix=".part", dir=folder)
+    os.close(descriptor)
+    staged = Path(name)
+    staged.unlink()
+    try:
+        os.link(file, staged)
+    except OSError:
+        shutil.copyfile(file, staged)
+    os.chmod(staged, 0o644)
+    with staged.open("rb") as written:
+        os.fsync(written.fileno())
+    return staged

@@ -19,6 +19,6 @@ MODULES = (
 )
 
 
-def native_types() -> list[NativeNode]:
-    """All node types of the program, not yet bound to what it provides."""
-    return [each for name in MODULES for each in node_types(import_module(f"nodes.{name}"))]
+def native_types(*modules: str) -> list[NativeNode]:
+    """The node types of these modules, or of all, not yet bound to what the program provides."""
+    return [each for name in modules or MODULES for each in node_types(import_module(f"nodes.{name}"))]

@@ -19,8 +19,8 @@ def filled(
 ) -> str:
     """`prefix` with dates and values of the workflow in place of what stands between percent signs.
 
-    `%Node.widget%` is the value of a widget; the node is called by its "Node name for S&R", title, type or id.
-    What is not known (`%width%` among it) stays as it is.
+    `%Node.widget%` is the value of a widget; the node goes by its "Node name for S&R", its
+    title, its type or its id. What is not known (`%width%` among it) stays as it is.
     """
     if "%" not in prefix:
         return prefix

@@ -57,8 +57,8 @@ def memory(device: torch.device) -> int:
 def named_tensors(outputs: Sequence[Sequence[Any]]) -> dict[str, Tensor]:
     """The tensors and numbers among a node's outputs (slot → values), by `SLOT.PATH`.
 
-    The path is the index in the slot's list of values, then indices and keys: the samples of a latent in slot 0
-    are `0.0.samples`. Everything comes as float32.
+    The path is the index in the slot's list of values, then indices and keys: the samples of a latent in
+    slot 0 are `0.0.samples`. Everything comes as float32.
     """
     found: dict[str, Tensor] = {}
     pending = [

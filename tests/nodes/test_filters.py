@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from scipy import ndimage
 
 from nodes.filters import MORPHOLOGY, blurred, canny, sharpened
 

@@ -36,7 +36,7 @@ class Muon(torch.optim.Optimizer):
                 parameter.add_(update.view_as(parameter), alpha=-group["lr"] * scale)
 
 
-def orthogonal(matrix: Tensor, steps: int = 5) -> Tensor:
+def orthogonal(matrix: Tensor, steps: int = 4) -> Tensor:
     """The nearest matrix with singular values around one, by Newton–Schulz steps."""
     a, b, c = NEWTON_SCHULZ
     tall = matrix.shape[0] > matrix.shape[1]

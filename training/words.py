@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import cache
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from diffusion.tokenizer import Vocabulary
 from training.backgrounds import BACKGROUNDS
 from training.compositions import LAYOUTS, Composition, captions, subjects
 from training.sprites import THINGS
@@ -22,10 +22,7 @@ Encode = Callable[[str], Sequence[int]]
 
 def clip_encode() -> Encode:
     """The byte-pair encoder the finished model will be used with."""
-    from diffusion.tokenizer import clip_tokenizer
-
-    tokenizer = clip_tokenizer()
-    return cache(lambda word: tuple(tokenizer.encode(word)))
+    return Vocabulary.read().encode
 
 
 class Words:
@@ -33,7 +30,7 @@ class Words:
 
     def __init__(self, encode: Encode) -> None:
         self.encode = encode
-        found = {number for word in every_word() for number in encode(word)}
+        found = {number for text in every_word() for number in encode(text)}
         self.tokens = sorted(found) + [START, END]
         self.row = {token: row for row, token in enumerate(self.tokens)}
 
@@ -45,7 +42,7 @@ class Words:
         padded = np.full((len(texts), POSITIONS), self.row[END])
         padded[:, 0] = self.row[START]
         for line, text in zip(padded, texts, strict=True):
-            numbers = [n for word in text.replace(",", " ,").split() for n in self.encode(word)]
+            numbers = self.encode(text)
             line[1 : 1 + len(numbers)] = [self.row[number] for number in numbers]
         return torch.from_numpy(padded)
 

@@ -216,7 +216,7 @@ class _Loading:
 
     def _add(self, name: str, cls: type) -> None:
         native = self.host.types.get(name)
-        if native is not None and native.spec.python_module.startswith("nodes"):
+        if native is not None and not native.spec.python_module.startswith(PARENT + "."):
             reason = "the name belongs to a node of Nodeloom's own, which stays"
             self.problems.append(PackProblem(f"node {name}", reason))
             return

@@ -1,8 +1,8 @@
 """Where files are: the roots, the search paths of model kinds, and the one resolver from names to paths.
 
 A name is relative to its kind's folders, with `/` (or `\\`) between parts, and never leads out of them.
-Kinds `input`, `output` and `temp` are the roots themselves; `input:image` lists only pictures; there a name
-may end in ` [output]`.
+Kinds `input`, `output` and `temp` are the roots themselves; `input:image` lists only pictures,
+`input:.latent` only such files; there a name may end in ` [output]`.
 """
 
 from __future__ import annotations
@@ -164,7 +164,7 @@ class Folders:
             return None
         root, _, _ = kind.partition(":")
         if root in self.roots:
-            return name if self._in_root(root, name) is not None else None
+            return name if self._is_in_root(root, name) else None
         names = self.list(kind)
         wanted = name.replace("\\", "/")
         if name in names or wanted in names:
@@ -206,6 +206,12 @@ class Folders:
         if annotated:
             name, root = annotated["name"], annotated["root"]
         return self.inside(root, name) if self.inside(root, name).is_file() else None
+
+    def _is_in_root(self, root: str, name: str) -> bool:
+        try:
+            return self._in_root(root, name) is not None
+        except OutsideRoot:
+            return False
 
     def inside(self, root: str, name: str) -> Path:
         """A path in a root, whether or not it is there yet.
@@ -273,9 +279,13 @@ def _top_files(folder: Path, medium: str) -> list[str]:
             names = sorted(each.name for each in entries if each.is_file() and not each.name.startswith("."))
     except FileNotFoundError:
         return []
-    return [
-        each for each in names if not medium or (mimetypes.guess_type(each)[0] or "").startswith(medium + "/")
-    ]
+    return [each for each in names if _is_of(each, medium)]
+
+
+def _is_of(name: str, medium: str) -> bool:
+    if medium.startswith("."):
+        return name.lower().endswith(medium)
+    return (mimetypes.guess_type(name)[0] or "").startswith(medium + "/") if medium else True
 
 
 def _fresh(stamps: Mapping[str, int]) -> bool:

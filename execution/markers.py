@@ -83,6 +83,20 @@ class Options(Marker):
         return self.keys
 
 
+@dataclass(frozen=True)
+class Spare(Marker):
+    """The input is optional although its default is not None."""
+
+
+class Combo(Marker):
+    """Show choices as V3 nodes do, `["COMBO", {"multiselect": false, "options": […]}]`."""
+
+    def __init__(self, **keys: Any) -> None:
+        """Keep the option keys; `multiselect=None` leaves that key out."""
+        given = {"multiselect": False} | keys
+        self.keys = {name: value for name, value in given.items() if value is not None}
+
+
 class Choice(Marker):
     """A choice from a list, or from what a callable returns each time the spec is asked for.
 

@@ -18,6 +18,7 @@ from execution.events import Preview
 from execution.folders import Folders
 from execution.markers import (
     Choice,
+    Combo,
     Each,
     Folder,
     ForceInput,
@@ -30,6 +31,7 @@ from execution.markers import (
     Range,
     RawLink,
     Socket,
+    Spare,
     Tip,
 )
 from execution.outcome import ExecutionBlocker, Outcome, Ui
@@ -38,9 +40,9 @@ from execution.signature import Parameter, outputs_of, parameters_of, title_and_
 from execution.spec import NodeSpec
 
 __all__ = [
-    "Choice", "Each", "ExecutionBlocker", "Folder", "ForceInput", "Hidden", "Lazy", "Multiline", "Name",
-    "NativeNode", "NodeType", "Options", "Outcome", "Output", "Preview", "Range", "RawLink", "Run",
-    "Socket", "Tip", "Ui", "code_fingerprint", "node", "node_types",
+    "Choice", "Combo", "Each", "ExecutionBlocker", "Folder", "ForceInput", "Hidden", "Lazy", "Multiline",
+    "Name", "NativeNode", "NodeType", "Options", "Outcome", "Output", "Preview", "Range", "RawLink", "Run",
+    "Socket", "Spare", "Tip", "Ui", "code_fingerprint", "node", "node_types",
 ]  # fmt: skip
 
 Declared = TypeVar("Declared", bound=Callable[..., Any])

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, TypeVar, Union
 
 from execution.errors import DeclarationError
-from execution.markers import Choice, Each, Folder, Hidden, Lazy, Marker, Name, Output, Socket
+from execution.markers import Choice, Combo, Each, Folder, Hidden, Lazy, Marker, Name, Output, Socket, Spare
 from execution.outcome import ExecutionBlocker, Outcome, Ui
 from execution.run import Run
 from execution.spec import Group, InputSpec, OutputSpec
@@ -165,10 +165,11 @@ def _input(name: str, parameter: inspect.Parameter, hint: Annotation, node: str,
         options |= marker.options() if isinstance(marker, Marker) else {}
     if hint.lazy:
         options["lazy"] = True
-    if v3 and isinstance(socket, tuple):
-        options = {"multiselect": False, "options": list(socket)} | options
+    combo = hint.last(Combo) or (Combo() if v3 else None)
+    if combo is not None and isinstance(socket, tuple):
+        options = combo.keys | {"options": list(socket)} | options
         socket = "COMBO"
-    group: Group = "optional" if hint.optional else "required"
+    group: Group = "optional" if hint.optional or hint.last(Spare) else "required"
     return InputSpec(name, socket, options or None, group)
 
 

@@ -7,6 +7,7 @@ A frame is the number of bytes of its JSON and of its payload (two big-endian 32
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import socket
 import struct
@@ -87,10 +88,8 @@ class Channel:
 
     def close(self) -> None:
         """Close this end; a thread that waits in `receive` gets `ChannelClosed`."""
-        try:
+        with contextlib.suppress(OSError):  # the other end closed first
             self._line.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass  # the other end closed first
         self._line.close()
 
 
@@ -134,7 +133,5 @@ class AsyncChannel:
     async def close(self) -> None:
         """Close this end."""
         self._writer.close()
-        try:
+        with contextlib.suppress(OSError):  # the other end closed first
             await self._writer.wait_closed()
-        except OSError:
-            pass  # the other end closed first

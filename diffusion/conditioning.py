@@ -1,0 +1,307 @@
+"""What steers a model, made ready for one run: areas, masks, spans of the run, vectors and extra channels.
+
+A conditioning is the ecosystem's list of [embedding, options]. Each entry becomes a `Part`, in which everything
+that stays the same over a run is computed: where it applies, how strongly, and what the backbone is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from diffusion.hooks import Hooks
+from diffusion.images import like, resize, to_batch
+from diffusion.model import Model
+from diffusion.unet import timestep_embedding
+
+Options = Mapping[str, Any]
+Conditioning = Sequence[Sequence[Any]]  # [[embedding [B, T, C], options], …]
+
+FEATHER = 8  # latent pixels over which the edge of an area fades
+SMALLEST_BOUNDS = 8  # latent pixels, of an area around a mask
+
+
+@dataclass(frozen=True)
+class Area:
+    """A rectangle of the latent."""
+
+    height: int
+    width: int
+    top: int
+    left: int
+
+    def cut(self, x: Tensor) -> Tensor:
+        """The part of [..., H, W] inside."""
+        return x[..., self.top : self.top + self.height, self.left : self.left + self.width]
+
+    def within(self, height: int, width: int) -> Area:
+        """Cut off where it leaves a latent of this size."""
+        return replace(self, height=min(self.height, height - self.top), width=min(self.width, width - self.left))
+
+    def holds(self, other: Area) -> bool:
+        """Whether the other lies inside."""
+        return (
+            self.top <= other.top
+            and self.left <= other.left
+            and self.top + self.height >= other.top + other.height
+            and self.left + self.width >= other.left + other.width
+        )
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of a conditioning, its area and mask brought to the size of the latent."""
+
+    embedding: Tensor
+    options: Options
+    area: Area | None = None
+    mask: Tensor | None = None  # [B, 1, h, w]
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """One entry as the denoiser uses it at every step.
+
+    context [B, T, C] and y [B, V] go to the backbone, channels [B, C, h, w] beside the latent. Its estimate counts
+    with `weight` [B or 1, 1, h, w] inside `area` (None: everywhere), while ends <= sigma <= begins.
+    """
+
+    context: Tensor
+    y: Tensor | None
+    channels: Tensor | None
+    area: Area | None
+    weight: Tensor
+    begins: float
+    ends: float
+    control: Any = None
+    hooks: Hooks | None = None
+
+    def acts(self, sigma: float) -> bool:
+        """Whether it takes part at this noise level."""
+        return self.ends <= sigma <= self.begins
+
+
+@dataclass(frozen=True, eq=False)
+class Setting:
+    """What a run's conditionings are made ready for: the model and the latent it starts from.
+
+    `latent` [B, C, H, W] is scaled as the model sees it; `noise_mask` [B, 1, H, W] is 1 where it may change.
+    """
+
+    model: Model
+    latent: Tensor
+    noise_mask: Tensor | None = None
+
+
+def prepare(conditionings: Mapping[str, Conditioning], setting: Setting) -> dict[str, tuple[Part, ...]]:
+    """All conditionings of a run by name ("positive", "negative", …), each as its parts."""
+    placed = {name: [entry(line, setting) for line in lines] for name, lines in conditionings.items()}
+    answer_areas(placed)
+    return {name: tuple(part(e, name, setting) for e in entries) for name, entries in placed.items()}
+
+
+# Areas and masks
+
+
+def entry(line: Sequence[Any], setting: Setting) -> Entry:
+    """A line with its area in latent pixels and its mask at the latent's size."""
+    embedding, options = line[0], line[1]
+    height, width = setting.latent.shape[-2:]
+    area = _area(options.get("area"), height, width)
+    mask = options.get("mask")
+    if mask is not None:
+        mask = mask.to(setting.latent).reshape(-1, 1, *mask.shape[-2:])
+        if mask.shape[-2:] != (height, width):
+            mask = resize(mask, width, height, "bilinear")
+        if options.get("set_area_to_bounds"):
+            area = bounds(mask).within(height, width)
+    return Entry(embedding, options, area, mask)
+
+
+def _area(spec: Sequence[Any] | None, height: int, width: int) -> Area | None:
+    """(height, width, y, x) in latent pixels, or ("percentage", height, width, y, x) as shares."""
+    if spec is None:
+        return None
+    if spec[0] == "percentage":
+        h, w, y, x = spec[1:]
+        spec = (max(1, round(h * height)), max(1, round(w * width)), round(y * height), round(x * width))
+    return Area(*(int(n) for n in spec)).within(height, width)
+
+
+def bounds(mask: Tensor) -> Area:
+    """The rectangle around everything in a mask [B, 1, h, w], at least 8 × 8."""
+    marked = mask.abs().amax(dim=(0, 1)) > 0
+    rows, columns = marked.any(1).nonzero(), marked.any(0).nonzero()
+    if not len(rows):
+        return Area(SMALLEST_BOUNDS, SMALLEST_BOUNDS, 0, 0)
+    top, left = int(rows[0]), int(columns[0])
+    height, width = int(rows[-1]) - top + 1, int(columns[-1]) - left + 1
+    return Area(max(SMALLEST_BOUNDS, height), max(SMALLEST_BOUNDS, width), top, left)
+
+
+def answer_areas(placed: Mapping[str, list[Entry]]) -> None:
+    """Gives each entry with an area a counterpart of the same place in every other conditioning.
+
+    Guidance subtracts like from like: inside an area the text is weighed against the negative of that area alone.
+    The counterpart takes its text from the smallest entry there that holds the area.
+    """
+    for name, entries in placed.items():
+        for mine in list(entries):
+            if mine.area is None:
+                continue
+            for other, theirs in placed.items():
+                answer = None if other == name else _smallest_holding(mine.area, theirs)
+                if answer is not None and answer.area != mine.area:
+                    theirs.append(_at_the_place_of(mine, answer))
+
+
+def _smallest_holding(area: Area, entries: Sequence[Entry]) -> Entry | None:
+    holding = [e for e in entries if e.area is None or e.area.holds(area)]
+    return min(holding, key=lambda e: e.area.height * e.area.width if e.area else float("inf"), default=None)
+
+
+PLACEMENT = ("strength", "mask_strength", "start_percent", "end_percent", "control")
+
+
+def _at_the_place_of(mine: Entry, answer: Entry) -> Entry:
+    """The answer's text where, when and as strongly as mine applies."""
+    options = {key: value for key, value in answer.options.items() if key not in PLACEMENT}
+    options |= {key: mine.options[key] for key in PLACEMENT if key in mine.options}
+    return Entry(answer.embedding, options, mine.area, mine.mask)
+
+
+# Parts
+
+
+def part(entry: Entry, name: str, setting: Setting) -> Part:
+    """Everything of an entry that stays the same over the run."""
+    options, model, latent = entry.options, setting.model, setting.latent
+    vector = VECTORS[model.vector](entry, name, setting) if model.vector else None
+    channels = [CHANNELS[name](options, setting) for name in model.concat]
+    clock = model.prediction.clock
+    return Part(
+        context=entry.embedding.to(latent),
+        y=vector.to(latent) if vector is not None else None,
+        channels=torch.cat(channels, dim=1) if channels else None,
+        area=entry.area,
+        weight=weight(entry, latent),
+        begins=clock.sigma_at(options["start_percent"]) if "start_percent" in options else float("inf"),
+        ends=clock.sigma_at(options["end_percent"]) if "end_percent" in options else 0.0,
+        control=options.get("control"),
+        hooks=options.get("hooks"),
+    )
+
+
+def weight(entry: Entry, latent: Tensor) -> Tensor:
+    """How much the entry counts at each place of its area. [B or 1, 1, h, w]"""
+    area = entry.area or Area(*latent.shape[-2:], 0, 0)
+    strength = entry.options.get("strength", 1.0)
+    if entry.mask is not None:
+        mask = area.cut(to_batch(entry.mask, latent.shape[0]))
+        return mask * (entry.options.get("mask_strength", 1.0) * strength)
+    edges = strength * latent.new_ones(1, 1, area.height, area.width)
+    if entry.area is not None:
+        height, width = latent.shape[-2:]
+        edges = edges * _fade(area.top, area.height, height).to(latent)[:, None]
+        edges = edges * _fade(area.left, area.width, width).to(latent)
+    return edges
+
+
+def _fade(start: int, size: int, whole: int) -> Tensor:
+    """1 along an edge of `size`, falling towards the ends that are not the latent's own. [size]"""
+    fade = torch.ones(size)
+    reach = min(FEATHER, size // 4)
+    ramp = torch.arange(1, reach + 1) / max(reach, 1)
+    if start > 0:
+        fade[:reach] *= ramp
+    if start + size < whole:
+        fade[size - reach :] *= ramp.flip(0)
+    return fade
+
+
+# The vector y
+
+Vector = Callable[[Entry, str, Setting], Tensor]
+SIZE_WIDTH = 256  # of the sinusoidal embedding of one number
+
+
+def sdxl_vector(entry: Entry, name: str, setting: Setting) -> Tensor:
+    """Podell et al. 2023, section 2.2: pooled text, then the original size, the crop and the target size."""
+    size = _sizes(entry.options, setting)
+    numbers = (*size, entry.options.get("target_height", size[0]), entry.options.get("target_width", size[1]))
+    return _with_numbers(entry, numbers, setting)
+
+
+def sdxl_refiner_vector(entry: Entry, name: str, setting: Setting) -> Tensor:
+    """The refiner's: pooled text, the original size, the crop and an aesthetic score."""
+    score = entry.options.get("aesthetic_score", 2.5 if name == "negative" else 6.0)
+    return _with_numbers(entry, (*_sizes(entry.options, setting), score), setting)
+
+
+def _sizes(options: Options, setting: Setting) -> tuple[float, float, float, float]:
+    """Height, width, top and left of the crop, in pixels of the picture."""
+    scale = setting.model.latent_format.downscale
+    height, width = (side * scale for side in setting.latent.shape[-2:])
+    return (
+        options.get("height", height),
+        options.get("width", width),
+        options.get("crop_h", 0),
+        options.get("crop_w", 0),
+    )
+
+
+def _with_numbers(entry: Entry, numbers: Sequence[float], setting: Setting) -> Tensor:
+    embedded = timestep_embedding(torch.tensor(numbers, dtype=torch.float32), SIZE_WIDTH).flatten()
+    pooled = entry.options.get("pooled_output")
+    if pooled is None:
+        raise ValueError("This model needs conditioning with pooled text; its text encoder gives it.")
+    pooled = pooled.float()
+    return torch.cat([pooled, embedded.to(pooled).expand(len(pooled), -1)], dim=1)
+
+
+VECTORS: Mapping[str, Vector] = {"sdxl": sdxl_vector, "sdxl_refiner": sdxl_refiner_vector}
+
+
+# Extra input channels
+
+Channels = Callable[[Options, Setting], Tensor]
+GREY = (0.8223, -0.6876, 0.6364, 0.1380)  # SD 1.x's scaled latent of a mid-grey picture
+
+
+def mask_channel(options: Options, setting: Setting) -> Tensor:
+    """Where an inpainting model paints: 1, elsewhere 0; everywhere if nothing says. [B, 1, H, W]"""
+    mask = options.get("concat_mask", setting.noise_mask)
+    if mask is None:
+        return setting.latent.new_ones(setting.latent.shape[0], 1, *setting.latent.shape[-2:])
+    mask = mask.to(setting.latent).reshape(-1, 1, *mask.shape[-2:])
+    return like(mask, setting.latent[:, :1]).round()
+
+
+def masked_image_channels(options: Options, setting: Setting) -> Tensor:
+    """The picture around the mask, as a scaled latent. [B, C, H, W]"""
+    picture = options.get("concat_latent_image")
+    if picture is not None:
+        return like(setting.model.latent_format.into(picture.to(setting.latent)), setting.latent)
+    if "concat_mask" in options or setting.noise_mask is not None:
+        return setting.latent
+    grey = setting.latent.new_tensor(GREY).view(1, -1, 1, 1)
+    return grey.expand_as(setting.latent)
+
+
+def image_channels(options: Options, setting: Setting) -> Tensor:
+    """The picture an instruction edits (InstructPix2Pix), as an unscaled latent. [B, C, H, W]"""
+    picture = options.get("concat_latent_image")
+    if picture is None:
+        return torch.zeros_like(setting.latent)
+    return like(picture.to(setting.latent), setting.latent)
+
+
+CHANNELS: Mapping[str, Channels] = {
+    "mask": mask_channel,
+    "masked_image": masked_image_channels,
+    "image": image_channels,
+}

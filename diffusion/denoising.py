@@ -1,0 +1,216 @@
+"""A model at work in one run: clean estimates of a noisy latent, from all conditionings at once.
+
+Parts that can share a call of the backbone do. What stays the same between steps (joined embeddings, text keys and
+values, started controls) is made once and kept for the run.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from diffusion.conditioning import Conditioning, Part, Setting, prepare
+from diffusion.hooks import Hooks
+from diffusion.images import to_batch
+from diffusion.prediction import like
+from diffusion.unet import Control, UNet
+
+NO_HOOKS = Hooks()
+NOTHING = 1e-37  # the count where no part applies: estimates there are 0, not NaN
+MOST_REPEATS = 4  # of a short embedding to the length of a longer one, so that both fit in one call
+NUMBERS = {"positive": 0, "negative": 1}
+
+Parts = Sequence[Part]
+
+
+class Controlling(Protocol):
+    """A control for one run: what to add inside the UNet in this call, or None for nothing."""
+
+    def __call__(
+        self, x: Tensor, sigma: Tensor, timesteps: Tensor, context: Tensor, y: Tensor | None
+    ) -> Control | None:
+        """x [B, C, h, w] is the latent as the backbone sees it; all rows of `sigma` are equal."""
+
+
+class Controller(Protocol):
+    """The value under "control" in a conditioning's options."""
+
+    def for_run(self, setting: Setting) -> Controlling:
+        """The control with its picture brought to this run's latent."""
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Parts that go through the backbone together. Row r of part p is row p · B + r of every tensor."""
+
+    names: tuple[str, ...]
+    parts: tuple[Part, ...]
+    context: Tensor
+    y: Tensor | None
+    channels: Tensor | None
+    kept: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
+
+    @property
+    def lead(self) -> Part:
+        """The part that speaks for all where they must agree."""
+        return self.parts[0]
+
+    def alone(self) -> list[Batch]:
+        """The same parts, one by one."""
+        rows = range(len(self.parts))
+        return [batch([(self.names[i], self.parts[i])], len(self.context) // len(self.parts)) for i in rows]
+
+
+def share(a: Part, b: Part) -> bool:
+    """Whether two parts can go through the backbone in one call."""
+    lengths = a.context.shape[1], b.context.shape[1]
+    return (
+        a.weight.shape[-2:] == b.weight.shape[-2:]
+        and a.control is b.control
+        and a.hooks is b.hooks
+        and (a.y is None) == (b.y is None)
+        and math.lcm(*lengths) <= MOST_REPEATS * min(lengths)
+    )
+
+
+def batch(members: Sequence[tuple[str, Part]], rows: int) -> Batch:
+    """These parts side by side, each repeated to the latent's rows; embeddings to a common length.
+
+    Attention gives the same result if every token is repeated equally often.
+    """
+    names, parts = zip(*members, strict=True)
+    length = math.lcm(*(p.context.shape[1] for p in parts))
+    contexts = [to_batch(p.context, rows).repeat(1, length // p.context.shape[1], 1) for p in parts]
+    vectors = [to_batch(p.y, rows) for p in parts if p.y is not None]
+    channels = [to_batch(p.channels, rows) for p in parts if p.channels is not None]
+    cut = [c if p.area is None else p.area.cut(c) for c, p in zip(channels, parts, strict=False)]
+    return Batch(names, parts, torch.cat(contexts), _joined(vectors), _joined(cut))
+
+
+def batches(members: Sequence[tuple[str, Part]], rows: int) -> list[Batch]:
+    """All parts in as few calls as possible, in the order in which they first appear."""
+    groups: list[list[tuple[str, Part]]] = []
+    for name, part in members:
+        home = next((group for group in groups if all(share(part, other) for _, other in group)), None)
+        if home is None:
+            groups.append(home := [])
+        home.append((name, part))
+    return [batch(group, rows) for group in groups]
+
+
+def _joined(tensors: Sequence[Tensor]) -> Tensor | None:
+    return torch.cat(list(tensors)) if tensors else None
+
+
+class Denoising:
+    """The model of one run. `step` counts what the sampler has done; hooks read it."""
+
+    def __init__(self, setting: Setting, unet: UNet, hooks: Hooks, schedule: Tensor) -> None:
+        self.setting, self.unet, self.hooks, self.schedule = setting, unet, hooks, schedule
+        self.prediction = setting.model.prediction
+        self.step = 0
+        self._batches: dict[tuple[tuple[str, int], ...], list[Batch]] = {}
+        self._controls: dict[int, Controlling] = {}
+        self._prepared: dict[tuple[str, int], tuple[Conditioning, Parts]] = {}
+
+    def prepared(self, name: str, conditioning: Conditioning) -> Parts:
+        """A conditioning that was not among the run's own, made ready once."""
+        key = name, id(conditioning)
+        if key not in self._prepared:
+            self._prepared[key] = conditioning, prepare({name: conditioning}, self.setting)[name]
+        return self._prepared[key][1]
+
+    @torch.no_grad()
+    def estimates(
+        self, x: Tensor, sigma: Tensor, wanted: Mapping[str, Parts], hooks: Hooks = NO_HOOKS
+    ) -> dict[str, Tensor]:
+        """The clean estimate of x [B, C, H, W] at scalar `sigma` under each conditioning.
+
+        Where several parts overlap they are averaged by their weights; where none applies the estimate is 0.
+        """
+        sums = {name: torch.zeros_like(x) for name in wanted}
+        counts = {name: torch.full_like(x[:, :1], NOTHING) for name in wanted}
+        for batch in self._active(wanted, sigma.item(), len(x)):
+            for name, part, estimate in zip(
+                batch.names, batch.parts, self._attempted(batch, x, sigma, hooks), strict=True
+            ):
+                where = part.area.cut if part.area else lambda t: t
+                where(sums[name]).add_(estimate * part.weight)
+                where(counts[name]).add_(part.weight)
+        return {name: sums[name] / counts[name] for name in wanted}
+
+    def _active(self, wanted: Mapping[str, Parts], sigma: float, rows: int) -> list[Batch]:
+        members = [(name, part) for name, parts in wanted.items() for part in parts if part.acts(sigma)]
+        key = tuple((name, id(part)) for name, part in members)
+        if key not in self._batches:
+            self._batches[key] = batches(members, rows)
+        return self._batches[key]
+
+    def _attempted(self, batch: Batch, x: Tensor, sigma: Tensor, hooks: Hooks) -> Sequence[Tensor]:
+        """One estimate per part; when memory runs out, part by part."""
+        return self.setting.model.backbone.residency.attempt(
+            lambda: self._predicted(batch, x, sigma, hooks).chunk(len(batch.parts)),
+            lambda: [self._predicted(single, x, sigma, hooks) for single in batch.alone()],
+            doing="sampling",
+        )
+
+    def _predicted(self, batch: Batch, x: Tensor, sigma: Tensor, hooks: Hooks) -> Tensor:
+        """The backbone on all parts of a batch, read as clean estimates."""
+        area = batch.lead.area
+        places = [x if part.area is None else part.area.cut(x) for part in batch.parts]
+        x = torch.cat(places) if len(places) > 1 or area else x
+        sigmas = sigma.to(x).expand(len(x))
+        timesteps = self.prediction.clock.timestep(sigmas).float()
+        shown = self.prediction.scaled(x, sigmas)
+        if batch.channels is not None:
+            shown = torch.cat([shown, batch.channels], dim=1)
+        output = self._called(batch, shown, sigmas, timesteps, self.hooks + hooks)
+        return self.prediction.denoised(output, x, sigmas)
+
+    def _called(self, batch: Batch, x: Tensor, sigmas: Tensor, timesteps: Tensor, hooks: Hooks) -> Tensor:
+        hooks = hooks + batch.lead.hooks if batch.lead.hooks else hooks
+        call = self.facts(batch.names, sigmas)
+        arguments: dict[str, Any] = {
+            "context": batch.context,
+            "y": batch.y,
+            "control": self._control(batch, x, sigmas, timesteps),
+            "hooks": hooks,
+            "call": call,
+            "kept": None if hooks["backbone.call"] else batch.kept,
+        }
+        predict = hooks.wrap("backbone.call", call, lambda x, t, arguments: self.unet(x, t, **arguments))
+        output: Tensor = predict(x, timesteps, arguments)
+        return output
+
+    def facts(self, names: Sequence[str], sigmas: Tensor) -> Mapping[str, Any]:
+        """What hooks inside the backbone are told of a call."""
+        others = {name: 2 + i for i, name in enumerate(n for n in dict.fromkeys(names) if n not in NUMBERS)}
+        numbers = tuple({**NUMBERS, **others}[name] for name in names)
+        return {"sigmas": sigmas, "parts": numbers, "names": tuple(names), "step": self.step, "schedule": self.schedule}
+
+    def _control(self, batch: Batch, x: Tensor, sigmas: Tensor, timesteps: Tensor) -> Control | None:
+        control = batch.lead.control
+        if control is None:
+            return None
+        if id(control) not in self._controls:
+            self._controls[id(control)] = control.for_run(self.setting)
+        return self._controls[id(control)](x, sigmas, timesteps, batch.context, batch.y)
+
+
+def checking(check: Any) -> Hooks:
+    """Hooks that call `check` between the blocks of the backbone, so that a run can be cancelled in mid-step."""
+
+    def one(place: object, h: Tensor) -> Tensor:
+        check()
+        return h
+
+    def two(place: object, h: Tensor, skip: Tensor) -> tuple[Tensor, Tensor]:
+        check()
+        return h, skip
+
+    return Hooks({"block.input": (one,), "block.middle": (one,), "block.output": (two,)})

@@ -1,0 +1,192 @@
+"""One run of a sampler: from noise and a latent to a latent, guided, masked, watched and stoppable."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from diffusion.conditioning import Setting, prepare
+from diffusion.denoising import Denoising, checking
+from diffusion.guidance import Call, Guided, Guider
+from diffusion.images import resize, to_batch
+from diffusion.latent_format import LatentFormat
+from diffusion.loading import never
+from diffusion.model import Model
+from diffusion.noise import starting_noise
+from diffusion.prediction import Prediction
+from diffusion.samplers import Sampler, Step
+from diffusion.schedules import SCHEDULES
+
+OnStep = Callable[[int, int, Step], None]  # (steps done before this one, steps in all, the step)
+
+
+class Sampled(NamedTuple):
+    """What a run gives: the latent it ended with, and the last clean estimate (the same if no step was taken)."""
+
+    latent: Tensor
+    denoised: Tensor
+
+
+def ignore(done: int, total: int, step: Step) -> None:
+    """Watches nothing."""
+
+
+def sample(
+    guider: Guider,
+    noise: Tensor,
+    latent: Tensor,
+    sampler: Sampler,
+    sigmas: Tensor,
+    *,
+    seed: int = 0,
+    noise_mask: Tensor | None = None,
+    on_step: OnStep = ignore,
+    check: Callable[[], None] = never,
+) -> Sampled:
+    """Runs the sampler along sigmas; latent and result [B, C, H, W] are unscaled, float32, on the CPU.
+
+    `noise` is unit noise shaped like the latent, `seed` that of the noise inside steps. `noise_mask` [B, 1, h, w] of
+    any size is 1 where the latent may change. `on_step` may raise to end the run, `check` too, more often: it is
+    called between the backbone's blocks and while weights are loaded. A schedule of no sigmas gives the latent back.
+    """
+    if not len(sigmas):
+        return Sampled(latent, latent)
+    model = guider.model
+    setting = set_out(model, latent, noise_mask)
+    with model.backbone.use(patches=model.weight_patches, check=check) as unet:
+        hooks = model.hooks.for_run()
+        hooks = hooks + checking(check) if check is not never else hooks
+        denoising = Denoising(setting, unet, hooks, sigmas)
+        run = Run(guider, denoising, sampler, sigmas, seed)
+        x, denoised = run.finish(noise.to(setting.latent), on_step)
+    format = model.latent_format
+    return Sampled(format.out_of(x).float().cpu(), format.out_of(denoised).float().cpu())
+
+
+def set_out(model: Model, latent: Tensor, noise_mask: Tensor | None = None) -> Setting:
+    """The latent scaled for the model and on its device, and the mask at its size."""
+    device = model.backbone.device
+    latent = channels_fitted(latent, model.latent_format).to(device, torch.float32)
+    if latent.any():  # an empty latent stays empty, whatever the format's shift
+        latent = model.latent_format.into(latent)
+    if noise_mask is None:
+        return Setting(model, latent)
+    mask = noise_mask.to(latent).reshape(-1, 1, *noise_mask.shape[-2:])
+    mask = resize(mask, latent.shape[-1], latent.shape[-2], "bilinear")
+    return Setting(model, latent, to_batch(mask, len(latent)))
+
+
+def channels_fitted(latent: Tensor, format: LatentFormat) -> Tensor:
+    """An empty latent with the channels of this format; any other as it is."""
+    if latent.shape[1] == format.channels or latent.any():
+        return latent
+    return latent.new_zeros(len(latent), format.channels, *latent.shape[2:])
+
+
+class Run:
+    """A sampler on its way through a schedule."""
+
+    def __init__(
+        self, guider: Guider, denoising: Denoising, sampler: Sampler, sigmas: Tensor, seed: int
+    ) -> None:
+        self.denoising, self.sampler, self.sigmas, self.seed = denoising, sampler, sigmas.cpu(), seed
+        parts = prepare(guider.conditionings, denoising.setting)
+        self.guided = Guided(guider, denoising, parts)
+
+    def finish(self, noise: Tensor, on_step: OnStep) -> tuple[Tensor, Tensor]:
+        """All steps; the last latent and the last clean estimate, both scaled."""
+        prediction, sigmas, latent = self.denoising.prediction, self.sigmas, self.denoising.setting.latent
+        pure = prediction.starts_from_pure_noise(sigmas[0].item())
+        x = prediction.process.noised(latent, noise, sigmas[0], from_pure_noise=pure)
+        denoise = self._masked(noise) if self.denoising.setting.noise_mask is not None else self.guided
+        denoised = None
+        steps = self.sampler(denoise, x, sigmas, seed=self.seed, prediction=prediction)
+        for done, step in enumerate(steps):
+            x, denoised = step.x, step.denoised
+            self.denoising.step = done + 1
+            on_step(done, max(len(sigmas) - 1, done + 1), step)
+        x = prediction.process.handed_on(x, sigmas[-1])
+        return x, x if denoised is None else denoised
+
+    def _masked(self, noise: Tensor) -> Masked:
+        if self.sampler.own_mask_noise:
+            noise = starting_noise(noise.shape, self.seed + 1).to(noise)
+        return Masked(self.guided, noise)
+
+
+class Masked:
+    """A denoiser for which the latent outside the noise mask stays what it was.
+
+    Before each estimate the original, noised to the same level, replaces what lies outside; after it, the original.
+    """
+
+    def __init__(self, guided: Guided, noise: Tensor) -> None:
+        self.guided, self.noise = guided, noise
+        self.denoising = guided.denoising
+        self.latent = self.denoising.setting.latent
+
+    def __call__(self, x: Tensor, sigma: Tensor) -> Tensor:
+        mask = self._mask(x, sigma)
+        return self._kept(self.guided(self._renoised(x, sigma, mask), sigma), mask)
+
+    def pair(self, x: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
+        """The guided estimate, masked, and the negative one, which is only a direction."""
+        mask = self._mask(x, sigma)
+        denoised, negative = self.guided.pair(self._renoised(x, sigma, mask), sigma)
+        return self._kept(denoised, mask), negative
+
+    def _mask(self, x: Tensor, sigma: Tensor) -> Tensor:
+        call = Call(x, sigma, self.denoising, self.guided.parts)
+        mask: Tensor = self.denoising.hooks.change("noise_mask", call, self.denoising.setting.noise_mask)
+        return mask
+
+    def _renoised(self, x: Tensor, sigma: Tensor, mask: Tensor) -> Tensor:
+        original = self.denoising.prediction.process.noised(self.latent, self.noise, sigma)
+        return x * mask + original * (1 - mask)
+
+    def _kept(self, denoised: Tensor, mask: Tensor) -> Tensor:
+        return denoised * mask + self.latent * (1 - mask)
+
+
+# The schedules of KSampler and KSamplerAdvanced
+
+
+def schedule(prediction: Prediction, name: str, steps: int, denoise: float = 1.0) -> Tensor:
+    """A named schedule whose last `steps` steps are `denoise` of the whole; empty at 0. KeyError for a wrong name."""
+    if denoise <= 0:
+        return torch.zeros(0)
+    total = steps if denoise > 0.9999 else int(steps / denoise)
+    return SCHEDULES[name](prediction, total)[-(steps + 1) :]
+
+
+def schedule_for(sampler: Sampler, prediction: Prediction, name: str, steps: int, denoise: float = 1.0) -> Tensor:
+    """The schedule a KSampler uses: samplers that drop the penultimate sigma get one made a step longer."""
+    if not sampler.drops_penultimate:
+        return schedule(prediction, name, steps, denoise)
+    if denoise <= 0:
+        return torch.zeros(0)
+    total = steps if denoise > 0.9999 else int(steps / denoise)
+    longer = SCHEDULES[name](prediction, total + 1)
+    return torch.cat([longer[:-2], longer[-1:]])[-(steps + 1) :]
+
+
+def section(sigmas: Tensor, start: int, end: int, *, to_zero: bool) -> Tensor:
+    """Steps `start` to `end` of a schedule; `to_zero` ends them clean even where noise would be left."""
+    part = sigmas[: end + 1].clone()
+    if to_zero and end < len(sigmas) - 1:
+        part[-1] = 0
+    return part[start:] if start < len(part) - 1 else part[:0]
+
+
+def noised(model: Model, noise: Tensor, sigmas: Tensor, latent: Tensor) -> Tensor:
+    """A latent with the noise that lies between the ends of a schedule added to it (unscaled in and out)."""
+    if not len(sigmas):
+        return latent
+    sigma = (sigmas[0] - sigmas[-1]).abs() if len(sigmas) > 1 else sigmas[0]
+    format = model.latent_format
+    scaled = format.into(latent) if latent.any() else latent
+    x = model.prediction.process.noised(scaled, noise.to(scaled), sigma)
+    return format.out_of(x).nan_to_num(0.0, 0.0, 0.0)

@@ -37,7 +37,7 @@ class Origin:
 
 def spec_of(cls: type, declared: Mapping[str, Any], origin: Origin) -> NodeSpec:
     """The spec of a V1 class, `declared` being what its INPUT_TYPES returned."""
-    groups = {group: declared.get(group) or {} for group in GROUPS}
+    groups = groups_of(declared)
     return NodeSpec(
         name=origin.name,
         display_name=origin.display_name or origin.name,
@@ -109,7 +109,12 @@ def outputs_of(cls: type) -> Iterable[OutputSpec]:
 
 def claims_all_names(declared: Mapping[str, Any]) -> bool:
     """Whether one of the mappings that INPUT_TYPES returned says it contains every name."""
-    return any(UNLIKELY in (declared.get(group) or {}) for group in GROUPS)
+    return any(UNLIKELY in members for members in groups_of(declared).values())
+
+
+def groups_of(declared: Mapping[str, Any]) -> dict[Group, Mapping[str, Any]]:
+    """The three groups of inputs; an empty mapping stays what it is, since it may claim every name."""
+    return {group: {} if declared.get(group) is None else declared[group] for group in GROUPS}
 
 
 def runs_with_any_name(cls: type) -> bool:

@@ -17,10 +17,10 @@ from compat.host import Host
 
 def is_link(value: object) -> bool:
     """Whether an input is a link: a list of a node's id and the number of an output."""
-    match value:
-        case [str(), int() | float() as slot]:
-            return not isinstance(slot, bool)
-    return False
+    if not isinstance(value, list) or len(value) != 2:
+        return False
+    node, slot = value
+    return isinstance(node, str) and isinstance(slot, int | float) and not isinstance(slot, bool)
 
 
 class Node:

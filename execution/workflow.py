@@ -33,8 +33,8 @@ UNSENT = PASSING | {
     "Bookmark (rgthree)",
 }
 """Node types that exist in the editor only."""
-MOST_SCOPES = 10_000
-"""Uses of subgraphs in one workflow, those within others counted."""
+MOST_NODES = 100_000
+"""Nodes of one workflow, those inside each use of a subgraph counted."""
 
 Choose = Callable[[Sequence[str]], str]
 Node = Mapping[str, Any]
@@ -46,19 +46,23 @@ def is_workflow(document: Any) -> bool:
 
 
 def to_prompt(
-    document: Mapping[str, Any], specs: Mapping[str, NodeSpec], choose: Choose = random.choice
+    document: Mapping[str, Any],
+    specs: Mapping[str, NodeSpec],
+    choose: Choose = random.choice,
+    most_nodes: int = MOST_NODES,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The prompt in API form, and the `extra_data` to send with it (the workflow, for the metadata).
 
     `choose` picks among `{a|b}` alternatives of texts that have them.
 
     Raises:
-        WorkflowError: the document is not a workflow; names the node or link at fault.
+        WorkflowError: the document is not a workflow, or one with more than `most_nodes` nodes; names the
+            node or link at fault.
     """
     if not is_workflow(document):
         raise WorkflowError("this is not a workflow: it has no list of `nodes`")
     prompt = {}
-    for scope in _scopes(document):
+    for scope in _scopes(document, most_nodes):
         for node in scope.nodes.values():
             if scope.muted or _mode(node) in (MUTED, BYPASSED) or _type(node) in UNSENT or scope.inner(node):
                 continue
@@ -98,12 +102,11 @@ class Scope:
         return self.inners.get(_id(node))
 
 
-def _scopes(document: Mapping[str, Any]) -> Iterator[Scope]:
+def _scopes(document: Mapping[str, Any], most_nodes: int) -> Iterator[Scope]:
     """The top scope and all within, outer ones first; all are linked before the first is given."""
     found = [_open("", document, _definitions(document))]
+    count = len(found[0].nodes)
     for scope in found:
-        if len(found) > MOST_SCOPES:
-            raise WorkflowError(f"the workflow uses more than {MOST_SCOPES} subgraphs; split it")
         for node in scope.nodes.values():
             definition = scope.definitions.get(_type(node))
             if definition is None:
@@ -112,6 +115,11 @@ def _scopes(document: Mapping[str, Any]) -> Iterator[Scope]:
                 raise WorkflowError(
                     f"subgraph {definition.get('name') or _type(node)!r} contains itself, "
                     f"at node {scope.path}{_id(node)}; remove that node from it"
+                )
+            count += len(definition.get("nodes") or ())
+            if count > most_nodes:
+                raise WorkflowError(
+                    f"the workflow has more than {most_nodes} nodes in its subgraphs; split it"
                 )
             inner = _open(f"{scope.path}{_id(node)}:", definition, scope.definitions)
             inner.parent, inner.instance = scope, node

@@ -115,12 +115,12 @@ def open_weights(path: Path | str) -> Weights:
         raise FileProblem(
             path, f"The file cannot be read ({error.strerror}).", "Check its path and rights."
         ) from None
+    if start[8:9] == b"{":
+        return _open_safetensors(path)
     if start[:4] == b"PK\x03\x04" or start[:1] == b"\x80":
         from diffusion.pickled import open_pickled
 
         return open_pickled(path)
-    if start[8:9] == b"{":
-        return _open_safetensors(path)
     for foreign, problem in FOREIGN_STARTS.items():
         if start.lstrip().startswith(foreign):
             raise FileProblem(path, problem, "Download the real file.")

@@ -1,0 +1,171 @@
+"""The families of models, as a table from what a file's tensors look like to what they are.
+
+A family is told by traits of its UNet's sizes, never by the file's name, and any width, depth or number of
+heads of a family is the same family. A new model is a new row. What fits no row ends in an error that lists
+the nearest rows and what each of them misses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from diffusion.errors import UnknownModel
+from diffusion.latent_format import SD1, SDXL, LatentFormat
+from diffusion.layouts import ldm_unet
+from diffusion.shapes import Unlike, stated, unet_sizes
+from diffusion.unet import UNetSizes
+from diffusion.weights import Weights
+
+PredictionName = Literal["eps", "v"]
+VectorName = Literal["sdxl", "sdxl_refiner"]
+
+UNET_PREFIXES = ("model.diffusion_model.", "diffusion_model.", "")
+
+
+@dataclass(frozen=True)
+class Trait:
+    """Something a family's UNet has, in words and as a test."""
+
+    words: str
+    holds: Callable[[UNetSizes], bool]
+
+
+@dataclass(frozen=True)
+class Family:
+    """A row of the table. `vector` says how pooled text and sizes become the UNet's y."""
+
+    name: str
+    title: str
+    traits: tuple[Trait, ...]
+    latent: LatentFormat
+    vector: VectorName | None = None
+    prediction: Callable[[Weights, UNetSizes], PredictionName] = lambda weights, sizes: "eps"
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What a UNet file is: its family, its sizes, what it predicts, what else it is fed with.
+
+    `concat` names what is laid behind the latent as further input channels, in this order.
+    """
+
+    family: str
+    title: str
+    unet: UNetSizes
+    prediction: PredictionName
+    latent: LatentFormat
+    vector: VectorName | None
+    concat: tuple[str, ...]
+    zero_snr: bool = False
+
+
+def _plain_or_inpainting(sizes: UNetSizes) -> bool:
+    return sizes.in_channels in CONCAT and sizes.out_channels == 4
+
+
+CONCAT: Mapping[int, tuple[str, ...]] = {4: (), 8: ("image",), 9: ("mask", "masked_image")}
+
+INPUTS = Trait("4 input channels (8 with an image to edit, 9 for inpainting), 4 out", _plain_or_inpainting)
+NO_VECTOR = Trait("no vector input", lambda sizes: sizes.vector is None and sizes.classes is None)
+CONVOLUTIONS = Trait("convolutions around its transformers", lambda sizes: not sizes.linear_projections)
+LINEAR = Trait("linear layers around its transformers", lambda sizes: sizes.linear_projections)
+BASE_VECTOR = Trait("a vector of 2816: pooled text and six sizes", lambda sizes: sizes.vector == 2816)
+REFINER_VECTOR = Trait("a vector of 2560: pooled text and five sizes", lambda sizes: sizes.vector == 2560)
+
+
+def _sd2_prediction(weights: Weights, sizes: UNetSizes) -> PredictionName:
+    """SD 2.x comes in both kinds with the same shapes; trained for v, the last norm's biases grow large."""
+    bias = f"output_blocks.{len(sizes.output_depths) - 1}.1.transformer_blocks.0.norm1.bias"
+    large = bias in weights and weights.tensor(bias).float().std(unbiased=False).item() > 0.09
+    return "v" if large and sizes.in_channels == 4 else "eps"
+
+
+def _sdxl_prediction(weights: Weights, sizes: UNetSizes) -> PredictionName:
+    return "v" if "v_pred" in weights else "eps"
+
+
+FAMILIES: tuple[Family, ...] = (
+    Family("sd1", "Stable Diffusion 1.x", (INPUTS, NO_VECTOR, CONVOLUTIONS), SD1),
+    Family("sd2", "Stable Diffusion 2.x", (INPUTS, NO_VECTOR, LINEAR), SD1, prediction=_sd2_prediction),
+    Family("sdxl", "Stable Diffusion XL", (INPUTS, BASE_VECTOR, LINEAR), SDXL, "sdxl", _sdxl_prediction),
+    Family("sdxl_refiner", "SDXL refiner", (INPUTS, REFINER_VECTOR, LINEAR), SDXL, "sdxl_refiner"),
+)
+
+# Signs of files that are something else: part of a name, and what to say about it.
+OTHERS: tuple[tuple[str, str, str], ...] = (
+    ("lora_unet_", "a LoRA", "Load it with a LoRA loader, on top of a checkpoint."),
+    (".lora_A.", "a LoRA", "Load it with a LoRA loader, on top of a checkpoint."),
+    ("lora_te", "a LoRA", "Load it with a LoRA loader, on top of a checkpoint."),
+    ("control_model.", "a ControlNet", "Load it with a ControlNet loader."),
+    ("controlnet_cond_embedding.", "a ControlNet", "Load it with a ControlNet loader."),
+    ("time_stack.", "Stable Video Diffusion", "This family is not supported yet."),
+    ("double_blocks.", "Flux", "This family is not supported yet."),
+    ("joint_blocks.", "Stable Diffusion 3", "This family is not supported yet."),
+    ("emb_params", "a textual-inversion embedding", "Name it in the text as embedding:NAME."),
+    ("string_to_param", "a textual-inversion embedding", "Name it in the text as embedding:NAME."),
+    ("body.0.rdb1.", "an upscaler", "Load it with the upscale model loader."),
+    ("vision_model.", "a CLIP vision model", "Load it with the CLIP vision loader."),
+)
+
+
+def unet_part(weights: Weights) -> Weights | None:
+    """The UNet's tensors in a file, under its own names; None if it has no UNet."""
+    for prefix in UNET_PREFIXES:
+        inner = ldm_unet(weights.under(prefix))
+        if "input_blocks.0.0.weight" in inner:
+            extra = {name: weights[name] for name in ("v_pred", "ztsnr") if name in weights}
+            return inner.having({**inner, **extra})
+    return None
+
+
+def architecture(unet: Weights) -> Architecture:
+    """What a UNet is. UnknownModel lists the nearest families and what they miss."""
+    try:
+        sizes = unet_sizes(unet)
+    except Unlike as error:
+        raise unknown(unet, f"Its UNet cannot be read: {error}.") from None
+    for family in FAMILIES:
+        if all(trait.holds(sizes) for trait in family.traits):
+            return _described(family, unet, sizes)
+    raise UnknownModel(unet.path, "Its UNet fits no known family:", nearest(sizes), _advice(unet))
+
+
+def unknown(weights: Weights, found: str) -> UnknownModel:
+    """The error for a file in which something else than a model of the table was found."""
+    titles = ", ".join(family.title for family in FAMILIES)
+    names = [f"known: {titles}"] if not _other(weights) else []
+    return UnknownModel(weights.path, found, names, _advice(weights))
+
+
+def nearest(sizes: UNetSizes) -> list[str]:
+    """The families that come closest, each with what is missing to be one of them."""
+    rows = []
+    for family in FAMILIES:
+        missing = [trait.words for trait in family.traits if not trait.holds(sizes)]
+        rows.append((len(missing), f"{family.title}: it has not {'; '.join(missing)}"))
+    fewest = min(number for number, _ in rows)
+    return [line for number, line in rows if number == fewest]
+
+
+def _described(family: Family, unet: Weights, sizes: UNetSizes) -> Architecture:
+    said = unet.metadata.get("nodeloom.prediction") or unet.metadata.get("modelspec.prediction_type", "")
+    named: Mapping[str, PredictionName] = {"eps": "eps", "epsilon": "eps", "v": "v", "v_prediction": "v"}
+    prediction = named.get(said) or family.prediction(unet, sizes)
+    latent = family.latent
+    concat = CONCAT[sizes.in_channels]
+    zero_snr = "ztsnr" in unet or stated(unet, "unet").text("zero_snr", "") == "true"
+    return Architecture(family.name, family.title, sizes, prediction, latent, family.vector, concat, zero_snr)
+
+
+def _other(weights: Weights) -> tuple[str, str] | None:
+    for sign, name, advice in OTHERS:
+        if any(sign in key for key in weights):
+            return name, advice
+    return None
+
+
+def _advice(weights: Weights) -> str:
+    other = _other(weights)
+    return f"It looks like {other[0]}. {other[1]}" if other else "Choose another file."

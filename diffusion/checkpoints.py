@@ -1,0 +1,251 @@
+"""Files become values: a checkpoint's model, text encoder and VAE, or any one of them from its own file.
+
+Opening reads a header and decides by the catalogue what the parts are; weights are read when a part is first
+used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+import torch
+from torch import Tensor
+
+from diffusion.autoencoder import VAE
+from diffusion.catalogue import Architecture, architecture, unet_part, unknown
+from diffusion.errors import FileProblem
+from diffusion.latent_format import SD1, LatentFormat
+from diffusion.layouts import clip_text, ldm_vae
+from diffusion.model import Model
+from diffusion.precision import Part
+from diffusion.prediction import EPS, V, stable_diffusion
+from diffusion.residency import Identity, Residency, Resident
+from diffusion.shapes import Unlike, text_sizes, vae_sizes
+from diffusion.taesd import Taesd, sequence
+from diffusion.text import Find, TextEncoder, Tower, Vectors, no_embeddings
+from diffusion.text_encoder import ClipText
+from diffusion.tokenizer import Vocabulary
+from diffusion.unet import UNet
+from diffusion.vae import AutoencoderKL
+from diffusion.weights import Weights, open_weights
+
+VAE_PREFIXES = ("first_stage_model.", "vae.", "")
+
+# Where text towers stand in files, and what each is called: CLIP ViT-L, OpenCLIP ViT-H or ViT-bigG.
+TEXT_PLACES: tuple[tuple[str, str], ...] = (
+    ("cond_stage_model.transformer.", "l"),
+    ("cond_stage_model.model.", "h"),
+    ("conditioner.embedders.0.transformer.", "l"),
+    ("conditioner.embedders.0.model.", "g"),
+    ("conditioner.embedders.1.model.", "g"),
+    ("text_encoders.clip_l.transformer.", "l"),
+    ("text_encoders.clip_g.transformer.", "g"),
+)
+
+M = TypeVar("M", bound=torch.nn.Module)
+
+WIDTHS: Mapping[int, str] = {768: "l", 1024: "h", 1280: "g"}
+
+
+class Usage(NamedTuple):
+    """How a family uses a tower: which hidden state, through the final norm or not, how chunks are padded."""
+
+    layer: int
+    normed: bool
+    padding: int
+    gives_pooled: bool = True
+
+
+END = 49407
+USES: Mapping[tuple[str, ...], Mapping[str, Usage]] = {
+    ("l",): {"l": Usage(-1, True, END)},
+    ("h",): {"h": Usage(-2, True, 0)},
+    ("g",): {"g": Usage(-2, False, 0)},
+    ("l", "g"): {"l": Usage(-2, False, END, gives_pooled=False), "g": Usage(-2, False, 0)},
+}
+
+
+class Checkpoint(NamedTuple):
+    """The parts of a file; None for what it does not hold."""
+
+    model: Model | None
+    text: TextEncoder | None
+    vae: VAE | None
+    architecture: Architecture | None
+
+
+def load_checkpoint(
+    path: Path | str, residency: Residency | None = None, find: Find = no_embeddings
+) -> Checkpoint:
+    """What a checkpoint holds. FileProblem or UnknownModel if it cannot be used.
+
+    `find` gives the learned vectors of an embedding by its name in a text.
+    """
+    residency = residency or Residency()
+    weights = open_weights(path)
+    unet, text, vae = unet_part(weights), text_parts(weights), vae_part(weights)
+    if unet is None and not text and vae is None:
+        raise unknown(weights, "No part of an image model was found in it")
+    kind = architecture(unet) if unet is not None else None
+    return Checkpoint(
+        _model(unet, kind, residency) if unet is not None and kind is not None else None,
+        _text_encoder(text, residency, find) if text else None,
+        _vae(vae, residency) if vae is not None else None,
+        kind,
+    )
+
+
+def load_unet(path: Path | str, residency: Residency | None = None) -> Model:
+    """The model of a file, be it a whole checkpoint or a UNet alone."""
+    weights = open_weights(path)
+    unet = unet_part(weights)
+    if unet is None:
+        raise unknown(weights, "No UNet was found in it")
+    return _model(unet, architecture(unet), residency or Residency())
+
+
+def load_vae(path: Path | str, residency: Residency | None = None) -> VAE:
+    """The VAE of a file, be it a whole checkpoint or a VAE alone."""
+    weights = open_weights(path)
+    vae = vae_part(weights)
+    if vae is None:
+        raise unknown(weights, "No VAE was found in it")
+    return _vae(vae, residency or Residency())
+
+
+def load_text_encoder(
+    paths: Sequence[Path | str], residency: Residency | None = None, find: Find = no_embeddings
+) -> TextEncoder:
+    """The text encoder whose towers stand in one or several files."""
+    towers: dict[str, Weights] = {}
+    for path in paths:
+        weights = open_weights(path)
+        found = text_parts(weights)
+        if not found:
+            raise unknown(weights, "No CLIP text encoder was found in it")
+        towers |= found
+    return _text_encoder(towers, residency or Residency(), find)
+
+
+def load_taesd(
+    encoder: Path | str | None,
+    decoder: Path | str | None,
+    latent_format: LatentFormat = SD1,
+    residency: Residency | None = None,
+) -> VAE:
+    """The tiny autoencoder of a latent format, from its two files; either may be missing."""
+    halves = {"encoder": encoder, "decoder": decoder}
+    opened = {name: open_weights(path) for name, path in halves.items() if path is not None}
+    if not opened:
+        raise ValueError("A TAESD needs an encoder file, a decoder file or both.")
+    try:
+        builders = {name: sequence(weights) for name, weights in opened.items()}
+    except Unlike as error:
+        raise unknown(next(iter(opened.values())), f"It is no TAESD: {error}") from None
+    entries = {f"{half}.{name}": entry for half, weights in opened.items() for name, entry in weights.items()}
+    joined = next(iter(opened.values())).having(entries)
+
+    def build() -> Taesd:
+        parts = {name: make() for name, make in builders.items()}
+        return Taesd(parts.get("encoder"), parts.get("decoder"), latent_format.scale, latent_format.shift)
+
+    identity = tuple(part for weights in opened.values() for part in _identity(weights, "taesd"))
+    resident = Resident(residency or Residency(), "vae", joined, build, (*identity, latent_format.name))
+    return VAE(resident, latent_format.channels, latent_format.downscale)
+
+
+def load_embedding(path: Path | str) -> Vectors:
+    """The learned vectors of a textual-inversion file: by tower (`clip_l`, `clip_g`), or "" for any."""
+    weights = open_weights(path)
+    tables = {name: entry for name, entry in weights.items() if entry.dtype.is_floating_point}
+    named = [name for name in tables if name in ("clip_l", "clip_g", "clip_h")]
+    towers = {name: _rows(weights.tensor(name)) for name in named}
+    if towers:
+        return towers
+    for name in ("emb_params", *(name for name in tables if name.startswith("string_to_param."))):
+        if name in tables:
+            return {"": _rows(weights.tensor(name))}
+    if not tables or len(next(iter(tables.values())).shape) > 2:
+        problem = "It holds no learned vectors."
+        raise FileProblem(weights.path, problem, "Choose a textual-inversion file.")
+    return {"": _rows(weights.tensor(next(iter(tables))))}
+
+
+def text_parts(weights: Weights) -> dict[str, Weights]:
+    """The text towers of a file by key, under our names."""
+    found: dict[str, Weights] = {}
+    for prefix, key in TEXT_PLACES:
+        tower = clip_text(weights.under(prefix))
+        if "text_model.embeddings.token_embedding.weight" in tower:
+            found[key] = tower
+    alone = clip_text(weights)
+    shape = alone.shape("text_model.embeddings.token_embedding.weight")
+    if not found and shape is not None:
+        found[WIDTHS.get(shape[1], "l")] = alone
+    return found
+
+
+def vae_part(weights: Weights) -> Weights | None:
+    """The VAE's tensors in a file, under its own names; None if it has none."""
+    for prefix in VAE_PREFIXES:
+        inner = ldm_vae(weights.under(prefix))
+        if "decoder.conv_in.weight" in inner:
+            return inner
+    return None
+
+
+def _model(unet: Weights, kind: Architecture, residency: Residency) -> Model:
+    resident = _resident(residency, "backbone", unet, lambda: UNet(kind.unet), channels_last=True)
+    prediction = stable_diffusion(V if kind.prediction == "v" else EPS, zero_snr=kind.zero_snr)
+    return Model(resident, prediction, kind.latent, kind.vector, kind.concat)
+
+
+def _vae(weights: Weights, residency: Residency) -> VAE:
+    try:
+        sizes = vae_sizes(weights)
+    except Unlike as error:
+        raise unknown(weights, f"Its VAE cannot be read: {error}.") from None
+    resident = _resident(residency, "vae", weights, lambda: AutoencoderKL(sizes), channels_last=True)
+    return VAE(resident, sizes.latent_channels, sizes.downscale)
+
+
+def _text_encoder(towers: Mapping[str, Weights], residency: Residency, find: Find) -> TextEncoder:
+    keys = tuple(sorted(towers, key="lhg".index))
+    uses = USES.get(keys)
+    if uses is None:
+        some = next(iter(towers.values()))
+        raise unknown(some, f"Its text encoders ({', '.join(keys)}) are not used together by any family")
+    made = tuple(_tower(key, towers[key], uses[key], residency) for key in keys)
+    return TextEncoder(made, Vocabulary.read(), find)
+
+
+def _tower(key: str, weights: Weights, usage: Usage, residency: Residency) -> Tower:
+    try:
+        sizes = text_sizes(weights, open_clip=key != "l")
+    except Unlike as error:
+        raise unknown(weights, f"Its text encoder cannot be read: {error}.") from None
+    resident = _resident(residency, "text", weights, lambda: ClipText(sizes), key)
+    return Tower(key, resident, sizes.layers, sizes.width, sizes.positions, *usage)
+
+
+def _resident(
+    residency: Residency,
+    part: Part,
+    weights: Weights,
+    build: Callable[[], M],
+    key: str = "",
+    channels_last: bool = False,
+) -> Resident[M]:
+    return Resident(residency, part, weights, build, _identity(weights, part + key), channels_last)
+
+
+def _identity(weights: Weights, part: str) -> Identity:
+    """Which file, in which state, and which part of it."""
+    status = weights.path.stat()
+    return (str(weights.path.resolve()), status.st_mtime_ns, status.st_size, part)
+
+
+def _rows(vectors: Tensor) -> Tensor:
+    return vectors.detach().float().reshape(-1, vectors.shape[-1])

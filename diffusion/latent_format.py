@@ -1,0 +1,65 @@
+"""How a family scales its latents, and how they look as rough colours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+Rows = tuple[tuple[float, float, float], ...]
+
+
+@dataclass(frozen=True)
+class LatentFormat:
+    """The latent space of a family.
+
+    A network is trained on (latent − shift) · scale, which has about unit variance; files, links and the VAE
+    use the unscaled latent. `rgb` gives each channel's part in red, green and blue (−1…1) of a small preview,
+    from a scaled latent; `preview` names the TAESD that decodes it.
+    """
+
+    name: str
+    channels: int = 4
+    scale: float = 1.0
+    shift: float = 0.0
+    downscale: int = 8
+    rgb: Rows = ()
+    rgb_bias: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    preview: str = ""
+
+    def into(self, latent: Tensor) -> Tensor:
+        """From the VAE's latent to the network's."""
+        return (latent - self.shift) * self.scale
+
+    def out_of(self, latent: Tensor) -> Tensor:
+        """From the network's latent to the VAE's."""
+        return latent / self.scale + self.shift
+
+    def colours(self, latent: Tensor) -> Tensor:
+        """A scaled latent [B, C, h, w] as a small picture [B, h, w, 3] in 0…1."""
+        rows = torch.tensor(self.rgb, dtype=torch.float32, device=latent.device)
+        bias = torch.tensor(self.rgb_bias, dtype=torch.float32, device=latent.device)
+        colours = torch.einsum("bchw,cr->bhwr", latent.float(), rows) + bias
+        return ((colours + 1) / 2).clamp(0, 1)
+
+
+# Linear fits of decoded pictures on latents: keturn on discuss.huggingface.co (2022), InvokeAI (2023).
+SD1_RGB: Rows = (
+    (0.298, 0.207, 0.208),
+    (0.187, 0.286, 0.173),
+    (-0.158, 0.189, 0.264),
+    (-0.184, -0.271, -0.473),
+)
+SDXL_RGB: Rows = (
+    (0.3816, 0.4930, 0.5320),
+    (-0.3753, 0.1631, 0.1739),
+    (0.1770, 0.3588, -0.2048),
+    (-0.4350, -0.2644, -0.4289),
+)
+
+SD1 = LatentFormat("sd1", scale=0.18215, rgb=SD1_RGB, preview="taesd")
+SDXL = LatentFormat("sdxl", scale=0.13025, rgb=SDXL_RGB, preview="taesdxl")
+
+FORMATS: Mapping[str, LatentFormat] = {"sd1": SD1, "sdxl": SDXL}

@@ -1,0 +1,193 @@
+"""Other programs' names for the same tensors, translated into ours.
+
+Ours are those of the original latent-diffusion checkpoints for UNet and autoencoder, and CLIP's own for text
+towers. OpenCLIP packs three projections into one; diffusers numbers blocks by level.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+
+from torch import Tensor
+
+from diffusion.weights import Entry, Weights
+
+Rule = tuple[str, str]
+
+RESNET: tuple[Rule, ...] = (
+    ("norm1", "in_layers.0"),
+    ("conv1", "in_layers.2"),
+    ("time_emb_proj", "emb_layers.1"),
+    ("norm2", "out_layers.0"),
+    ("conv2", "out_layers.3"),
+    ("conv_shortcut", "skip_connection"),
+)
+
+UNET_ENDS: tuple[Rule, ...] = (
+    (r"conv_in\.", "input_blocks.0.0."),
+    (r"time_embedding\.linear_1\.", "time_embed.0."),
+    (r"time_embedding\.linear_2\.", "time_embed.2."),
+    (r"add_embedding\.linear_1\.", "label_emb.0.0."),
+    (r"add_embedding\.linear_2\.", "label_emb.0.2."),
+    (r"class_embedding\.linear_1\.", "label_emb.0.0."),
+    (r"class_embedding\.linear_2\.", "label_emb.0.2."),
+    (r"class_embedding\.weight", "label_emb.weight"),
+    (r"conv_norm_out\.", "out.0."),
+    (r"conv_out\.", "out.2."),
+)
+
+VAE_RULES: tuple[Rule, ...] = (
+    (r"conv_norm_out", "norm_out"),
+    (r"mid_block\.resnets\.0\.", "mid.block_1."),
+    (r"mid_block\.resnets\.1\.", "mid.block_2."),
+    (r"mid_block\.attentions\.0\.", "mid.attn_1."),
+    (r"attn_1\.group_norm\.", "attn_1.norm."),
+    (r"attn_1\.(?:to_)?q(?:uery)?\.", "attn_1.q."),
+    (r"attn_1\.(?:to_)?k(?:ey)?\.", "attn_1.k."),
+    (r"attn_1\.(?:to_)?v(?:alue)?\.", "attn_1.v."),
+    (r"attn_1\.(?:to_out\.0|proj_attn)\.", "attn_1.proj_out."),
+    (r"conv_shortcut\.", "nin_shortcut."),
+    (r"down_blocks\.(\d+)\.resnets\.", r"down.\1.block."),
+    (r"down_blocks\.(\d+)\.downsamplers\.0\.", r"down.\1.downsample."),
+)
+
+OPEN_CLIP: tuple[Rule, ...] = (
+    (r"^token_embedding\.", "text_model.embeddings.token_embedding."),
+    (r"^positional_embedding$", "text_model.embeddings.position_embedding.weight"),
+    (r"^ln_final\.", "text_model.final_layer_norm."),
+    (r"^transformer\.resblocks\.(\d+)\.", r"text_model.encoder.layers.\1."),
+    (r"\.ln_1\.", ".layer_norm1."),
+    (r"\.ln_2\.", ".layer_norm2."),
+    (r"\.mlp\.c_fc\.", ".mlp.fc1."),
+    (r"\.mlp\.c_proj\.", ".mlp.fc2."),
+    (r"\.attn\.out_proj\.", ".self_attn.out_proj."),
+)
+
+
+def clip_text(weights: Weights) -> Weights:
+    """A text tower of any layout under our names."""
+    if "token_embedding.weight" in weights:
+        return _open_clip_text(weights)
+    old = {
+        name: f"text_model.{name}"
+        for name in weights
+        if name.startswith(("embeddings.", "encoder.", "final_"))
+    }
+    renamed = {old.get(name, name): weights[name] for name in weights}
+    projection = renamed.pop("text_projection", None)
+    if projection is not None:
+        renamed["text_projection.weight"] = _transposed(projection)
+    wanted = ("text_model.", "text_projection.")
+    kept = {name: entry for name, entry in renamed.items() if name.startswith(wanted)}
+    kept.pop("text_model.embeddings.position_ids", None)
+    return weights.having(kept)
+
+
+def ldm_unet(weights: Weights) -> Weights:
+    """A UNet in diffusers' layout under the original names; any other layout unchanged."""
+    if "down_blocks.0.resnets.0.norm1.weight" not in weights:
+        return weights
+    rename = _diffusers_blocks(weights)
+    return weights.having({_ruled(rename(name), UNET_ENDS): weights[name] for name in weights})
+
+
+def ldm_vae(weights: Weights) -> Weights:
+    """An autoencoder in diffusers' layout under the original names; any other layout unchanged."""
+    if not any(name.startswith(("encoder.down_blocks.", "decoder.up_blocks.")) for name in weights):
+        return weights
+    last = max(_numbers(weights, "decoder.up_blocks."), default=0)
+    entries = {}
+    for name in weights:
+        ours = _ruled(_flipped_ups(name, last), VAE_RULES)
+        entries[ours] = _as_convolution(weights[name]) if ".attn_1." in ours else weights[name]
+    return weights.having(entries)
+
+
+def _open_clip_text(weights: Weights) -> Weights:
+    """Renamed, packed projections cut in three, the pooled projection turned to a linear layer's way."""
+    entries: dict[str, Entry] = {}
+    for name, entry in weights.items():
+        packed = re.fullmatch(r"transformer\.resblocks\.(\d+)\.attn\.in_proj_(weight|bias)", name)
+        if packed:
+            entries |= _thirds(f"text_model.encoder.layers.{packed[1]}.self_attn", packed[2], entry)
+        elif name == "text_projection":
+            entries["text_projection.weight"] = _transposed(entry)
+        elif name != "logit_scale":
+            entries[_ruled(name, OPEN_CLIP)] = entry
+    return weights.having(entries)
+
+
+def _thirds(prefix: str, leaf: str, entry: Entry) -> dict[str, Entry]:
+    width = entry.shape[0] // 3
+    shape = (width, *entry.shape[1:])
+
+    def cut(index: int) -> Callable[[Tensor], Tensor]:
+        return lambda t: t[index * width : (index + 1) * width]
+
+    return {f"{prefix}.{key}_proj.{leaf}": entry.taking(shape, cut(index)) for index, key in enumerate("qkv")}
+
+
+def _transposed(entry: Entry) -> Entry:
+    return entry.taking(entry.shape[::-1], lambda t: t.t())
+
+
+def _as_convolution(entry: Entry) -> Entry:
+    """A linear weight [out, in] as that of a 1×1 convolution."""
+    if len(entry.shape) != 2:
+        return entry
+    return entry.taking((*entry.shape, 1, 1), lambda t: t[:, :, None, None])
+
+
+def _ruled(name: str, rules: tuple[Rule, ...]) -> str:
+    for pattern, replacement in rules:
+        name = re.sub(pattern, replacement, name)
+    return name
+
+
+def _flipped_ups(name: str, last: int) -> str:
+    """diffusers numbers the decoder's levels as they run, we from the finest."""
+    name = re.sub(r"up_blocks\.(\d+)\.resnets\.", lambda m: f"up.{last - int(m[1])}.block.", name)
+    return re.sub(r"up_blocks\.(\d+)\.upsamplers\.0\.", lambda m: f"up.{last - int(m[1])}.upsample.", name)
+
+
+def _numbers(weights: Mapping[str, Entry], prefix: str) -> set[int]:
+    """The numbers that follow a prefix in some name."""
+    cut = len(prefix)
+    return {int(name[cut:].partition(".")[0]) for name in weights if name.startswith(prefix)}
+
+
+def _diffusers_blocks(weights: Weights) -> Callable[[str], str]:
+    """A function that renames one tensor inside the down, middle and up blocks of a diffusers UNet."""
+    table: dict[str, str] = {}
+    number = 1
+    for level in sorted(_numbers(weights, "down_blocks.")):
+        for block in sorted(_numbers(weights, f"down_blocks.{level}.resnets.")):
+            table |= _block(f"down_blocks.{level}", block, f"input_blocks.{number}")
+            number += 1
+        table[f"down_blocks.{level}.downsamplers.0.conv."] = f"input_blocks.{number}.0.op."
+        number += f"down_blocks.{level}.downsamplers.0.conv.weight" in weights
+    table |= {"mid_block.resnets.0.": "middle_block.0.", "mid_block.resnets.1.": "middle_block.2."}
+    table["mid_block.attentions.0."] = "middle_block.1."
+    number = 0
+    for level in sorted(_numbers(weights, "up_blocks.")):
+        for block in sorted(_numbers(weights, f"up_blocks.{level}.resnets.")):
+            table |= _block(f"up_blocks.{level}", block, f"output_blocks.{number}")
+            number += 1
+        attended = f"up_blocks.{level}.attentions.0.norm.weight" in weights
+        table[f"up_blocks.{level}.upsamplers.0."] = f"output_blocks.{number - 1}.{2 if attended else 1}."
+    return lambda name: _renamed(name, table)
+
+
+def _block(theirs: str, number: int, ours: str) -> dict[str, str]:
+    return {f"{theirs}.resnets.{number}.": f"{ours}.0.", f"{theirs}.attentions.{number}.": f"{ours}.1."}
+
+
+def _renamed(name: str, table: Mapping[str, str]) -> str:
+    for theirs, ours in table.items():
+        if name.startswith(theirs):
+            rest = name[len(theirs) :]
+            if ".resnets." in theirs:
+                rest = _ruled(rest, tuple((rf"^{a}\.", f"{b}.") for a, b in RESNET))
+            return ours + rest
+    return name

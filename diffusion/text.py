@@ -47,7 +47,7 @@ class Embedding(NamedTuple):
 class Tower:
     """One text model and how its family uses it.
 
-    `layer` is the hidden state taken unless clip skip says otherwise; `normed` sends it through the final norm;
+    `layer` is the hidden state taken unless clip skip says otherwise; `normed` adds the final norm;
     `padding` fills a chunk behind the end of text (SD 1 uses ends, OpenCLIP zeros).
     """
 

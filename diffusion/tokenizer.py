@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import itertools
+import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ MERGES = Path(__file__).with_name("data") / "clip_merges.txt.gz"
 START, END = "<|startoftext|>", "<|endoftext|>"
 CONTRACTIONS = ("'re", "'ve", "'ll", "'s", "'t", "'m", "'d")
 WORD_END = "</w>"
+SPACES = "\t\n\v\f\r\x85"
 REMEMBERED_WORDS = 1 << 16
 
 
@@ -59,7 +61,13 @@ class Vocabulary:
 
     def encode(self, text: str) -> list[int]:
         """The tokens of a text, without start and end."""
-        return [number for word in words(text) for number in self._word(word)]
+        numbers: list[int] = []
+        for part in re.split(f"({re.escape(START)}|{re.escape(END)})", text):
+            if part in (START, END):
+                numbers.append(self.numbers[part])
+            else:
+                numbers += [number for word in words(part) for number in self._word(word)]
+        return numbers
 
     def decode(self, numbers: list[int]) -> str:
         """The text of tokens, as far as lower-casing left it."""
@@ -79,8 +87,6 @@ class Vocabulary:
 
     def _pieces(self, word: str) -> list[str]:
         """The word's bytes, joined pair by pair, the lowest rank first."""
-        if word in (START, END):
-            return [word]
         pieces = [self.letters[byte] for byte in word.encode("utf-8")]
         pieces[-1] += WORD_END
         while len(pieces) > 1:
@@ -93,46 +99,35 @@ class Vocabulary:
 
 def words(text: str) -> Iterator[str]:
     """The words of a text as CLIP counts them: runs of letters, digits, runs of signs, contractions."""
-    for part in _clean(text).split():
-        yield from _parts(part.lower())
-
-
-def _parts(text: str) -> Iterator[str]:
+    composed = unicodedata.normalize("NFC", text)
+    lowered = "".join(letter.lower() for letter in composed)
     position = 0
-    while position < len(text):
-        word = _special(text, position) or _run(text, position)
+    while position < len(lowered):
+        word = _contraction(lowered, position) or _run(lowered, position)
         position += len(word)
-        yield word
+        if _kind(word[0]) != "space":
+            yield word
 
 
-def _special(text: str, position: int) -> str | None:
-    return next((word for word in (START, END, *CONTRACTIONS) if text.startswith(word, position)), None)
+def _contraction(text: str, position: int) -> str | None:
+    return next((word for word in CONTRACTIONS if text.startswith(word, position)), None)
 
 
 def _run(text: str, position: int) -> str:
     """The longest run of one kind from a position; numbers stand alone."""
     kind = _kind(text[position])
-    if kind == "N":
-        return text[position]
     end = position + 1
-    while end < len(text) and _kind(text[end]) == kind:
+    while kind != "number" and end < len(text) and _kind(text[end]) == kind:
         end += 1
     return text[position:end]
 
 
 def _kind(letter: str) -> str:
-    """L for letters, N for numbers, else empty."""
-    major = unicodedata.category(letter)[0]
-    return major if major in "LN" else ""
-
-
-def _clean(text: str) -> str:
-    """Composed and without control characters."""
-    return unicodedata.normalize("NFC", "".join(letter for letter in text if not _is_control(letter)))
-
-
-def _is_control(letter: str) -> bool:
-    return letter == "\ufffd" or (letter not in "\t\n\r" and unicodedata.category(letter)[0] == "C")
+    """What a character counts as when words are told apart."""
+    category = unicodedata.category(letter)
+    if category[0] == "Z" or letter in SPACES:
+        return "space"
+    return {"L": "letter", "N": "number"}.get(category[0], "sign")
 
 
 def _joined(pieces: list[str], pair: tuple[str, str]) -> list[str]:

@@ -185,7 +185,7 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
         "--cache-classic",
         dest="cache",
         action="store_const",
-        const="budget",
+        const="classic",
         help="keep results within --cache-memory, dearest first (the default)",
     )
     cache.add_argument(
@@ -320,7 +320,7 @@ def parser() -> argparse.ArgumentParser:
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Options from the command line (or `arguments`); a wrong one exits with a message that names it."""
     options = parser().parse_args(arguments)
-    options.cache = options.cache or "budget"
+    options.cache = options.cache or "classic"
     if options.command == "nodes" and options.action == "show" and not options.name:
         parser().error("nodes show needs a NAME, such as: nodes show KSampler")
     return options

@@ -34,7 +34,7 @@ def test_the_references_way_of_starting_is_understood() -> None:
     assert given.extra_model_paths_config == [Path("F")]
     assert given.cache == "lru:7"
     assert parse(["--cache-none"]).cache == "none"
-    assert parse([]).cache == "budget"
+    assert parse([]).cache == "classic"
 
 
 @pytest.mark.parametrize("flag", NEEDLESS)

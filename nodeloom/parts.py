@@ -18,7 +18,6 @@ from execution.events import Emit
 from execution.folders import Folders
 from execution.registry import Registry
 from nodeloom.places import BadOption, build_folders, make_folders, pack_folders
-from nodes.previews import Previews
 from nodes.program import build_registry
 from nodes.values import memory, storages
 
@@ -60,8 +59,13 @@ def build_parts(
     folders = build_folders(options)
     make_folders(folders)
     residency = build_residency(options, notice)
-    previews = Previews(folders, residency, options.preview_method, options.preview_size)
-    registry = build_registry(folders, residency, previews, metadata=not options.disable_metadata)
+    registry = build_registry(
+        folders,
+        residency,
+        previews=options.preview_method,
+        preview_size=options.preview_size,
+        embed_workflow=not options.disable_metadata,
+    )
     packs = add_packs(options, folders, registry, send)
     cache = cache_for(options.cache, options.cache_memory or system_memory() // CACHE_SHARE, storages)
     engine = Engine(

@@ -53,7 +53,9 @@ def is_deeper(document: object, levels: int) -> bool:
 
 
 def document(body: bytes, levels: int) -> Any:
-    """Parse JSON strictly: no NaN or Infinity, no number beyond a double, no deeper than `levels`. ValueError says why."""
+    """Parse JSON strictly: no NaN or Infinity, no number beyond a double, no deeper than `levels`. ValueError
+    says why.
+    """
     try:
         parsed = json.loads(body, parse_constant=_refuse_constant, parse_float=_finite)
     except RecursionError:

@@ -1,12 +1,15 @@
-"""SQLite behind two threads: one writes, joining what waits into one commit; one reads. The event loop never waits on a disk."""
+"""SQLite behind two threads: one writes, joining what waits into one commit; one reads. The event loop never
+waits on a disk.
+"""
 
 import asyncio
+import contextlib
 import logging
 import queue
 import sqlite3
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -94,23 +97,30 @@ class Database:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             for _, future in batch:
-                if not future.done():
-                    future.set_exception(error)
+                settle(future, error=error)
             return
         for future, result in results:
-            if not future.cancelled():
-                future.set_result(result)
+            settle(future, result)
 
     def _run(self, work: Work, future: "Future[Any]", results: list[tuple["Future[Any]", Any]]) -> None:
         self._connection.execute("SAVEPOINT one")
         try:
             results.append((future, work(self._connection)))
         except Exception as error:
+            if not self._connection.in_transaction:
+                raise  # a full disk ends the whole transaction
             self._connection.execute("ROLLBACK TO one")
-            if not future.cancelled():
-                future.set_exception(error)
-        finally:
-            self._connection.execute("RELEASE one")
+            settle(future, error=error)
+        self._connection.execute("RELEASE one")
+
+
+def settle(future: "Future[Any]", result: Any = None, error: Exception | None = None) -> None:
+    """Give a result or an error to who waits, if somebody still does and has not been told yet."""
+    with contextlib.suppress(InvalidStateError):
+        if error is None:
+            future.set_result(result)
+        else:
+            future.set_exception(error)
 
 
 def log_failure(future: "Future[Any]") -> None:

@@ -1,4 +1,6 @@
-"""Sending files. What users put on the server is never active content: only pictures, sound and film are shown in place."""
+"""Sending files. What users put on the server is never active content: only pictures, sound and film are
+shown in place.
+"""
 
 import asyncio
 import os
@@ -50,9 +52,10 @@ def user_headers(name: str) -> dict[str, str]:
     suffix = os.path.splitext(name)[1].lower()
     shown = INLINE_TYPES.get(suffix)
     disposition = "inline" if shown else "attachment"
+    names = f"filename=\"{ascii_name(name)}\"; filename*=UTF-8''{quote(name, safe='')}"
     return {
         "Content-Type": shown or PASSIVE_TYPES.get(suffix, "application/octet-stream"),
-        "Content-Disposition": f"{disposition}; filename=\"{ascii_name(name)}\"; filename*=UTF-8''{quote(name, safe='')}",
+        "Content-Disposition": f"{disposition}; {names}",
         "Content-Security-Policy": USER_POLICY,
         "X-Content-Type-Options": "nosniff",
     }
@@ -88,7 +91,8 @@ def matches(header: str, etag: str) -> bool:
 
 
 def wanted_range(header: str | None, size: int) -> tuple[int, int] | None:
-    """First byte and length that a Range header asks for; None for the whole file (also for ranges we do not serve).
+    """First byte and length that a Range header asks for; None for the whole file (also for ranges we do not
+    serve).
 
     416 when the range starts beyond the end.
     """

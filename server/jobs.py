@@ -52,7 +52,9 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a job ended. `messages` are ComfyUI's status messages, `error` the fields of its execution_error."""
+    """How a job ended. `messages` are ComfyUI's status messages, `error` the fields of its
+    execution_error.
+    """
 
     status: Status
     outputs: Mapping[str, Any] = field(default_factory=dict)
@@ -82,4 +84,4 @@ def preview_file(outputs: Mapping[str, Any]) -> dict[str, Any] | None:
     """The file that stands for the job in a list: a saved one rather than a temporary one."""
     files = list(shown_files(outputs))
     saved = [file for file in files if file.get("type") == "output"]
-    return (saved or files or [None])[0]
+    return next(iter(saved or files), None)

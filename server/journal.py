@@ -15,13 +15,18 @@ from server.store import IdTaken, Page, Recovered, Waiting
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs(
-    ordinal INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE NOT NULL, number REAL NOT NULL, status TEXT NOT NULL,
+    ordinal INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE NOT NULL, number REAL NOT NULL, status TEXT NOT
+    NULL,
     client_id TEXT, session TEXT NOT NULL, workflow_id TEXT, created REAL NOT NULL, started REAL, ended REAL,
-    attempts INTEGER NOT NULL DEFAULT 0, prompt TEXT NOT NULL, extra_data TEXT NOT NULL, targets TEXT NOT NULL,
-    outputs TEXT, meta TEXT, outcome TEXT, error TEXT, preview TEXT, outputs_count INTEGER NOT NULL DEFAULT 0);
+    attempts INTEGER NOT NULL DEFAULT 0, prompt TEXT NOT NULL, extra_data TEXT NOT NULL, targets TEXT NOT
+    NULL,
+    outputs TEXT, meta TEXT, outcome TEXT, error TEXT, preview TEXT, outputs_count INTEGER NOT NULL DEFAULT
+    0);
 CREATE INDEX IF NOT EXISTS jobs_queue ON jobs(status, number, ordinal);
-CREATE INDEX IF NOT EXISTS jobs_ended ON jobs(ended, ordinal) WHERE status IN ('success', 'error', 'interrupted');
-CREATE TABLE IF NOT EXISTS changes(job TEXT NOT NULL, at REAL NOT NULL, status TEXT NOT NULL, why TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS jobs_ended ON jobs(ended, ordinal) WHERE status IN ('success', 'error',
+'interrupted');
+CREATE TABLE IF NOT EXISTS changes(job TEXT NOT NULL, at REAL NOT NULL, status TEXT NOT NULL, why TEXT NOT
+NULL);
 CREATE INDEX IF NOT EXISTS changes_job ON changes(job);
 CREATE TABLE IF NOT EXISTS events(
     job TEXT NOT NULL, number INTEGER NOT NULL, body TEXT NOT NULL, PRIMARY KEY(job, number)) WITHOUT ROWID;
@@ -94,8 +99,8 @@ def insert(connection: sqlite3.Connection, job: Job, prompt: str, extra_data: st
     if found:
         erase(connection, [job.id])
     cursor = connection.execute(
-        "INSERT INTO jobs(id, number, status, client_id, session, workflow_id, created, prompt, extra_data, targets)"
-        " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO jobs(id, number, status, client_id, session, workflow_id, created, prompt, extra_data,"
+        " targets) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (job.id, job.number, Status.PENDING, job.client_id, job.session, job.workflow_id, job.created, prompt,
          extra_data, dumps(list(job.targets))),
     )  # fmt: skip
@@ -122,9 +127,10 @@ def finish(connection: sqlite3.Connection, job: str, outcome: Outcome, at: float
     }
     preview = preview_file(outcome.outputs)
     connection.execute(
-        "UPDATE jobs SET ended = ?, outputs = ?, meta = ?, outcome = ?, error = ?, preview = ?, outputs_count = ?"
-        " WHERE id = ?",
-        (at, lenient(outcome.outputs), lenient(outcome.meta), lenient(status), outcome.error and lenient(outcome.error),
+        "UPDATE jobs SET ended = ?, outputs = ?, meta = ?, outcome = ?, error = ?, preview = ?,"
+        " outputs_count = ? WHERE id = ?",
+        (at, lenient(outcome.outputs), lenient(outcome.meta), lenient(status), outcome.error and
+        lenient(outcome.error),
          preview and lenient(preview), sum(1 for _ in shown_files(outcome.outputs)), job),
     )  # fmt: skip
 
@@ -144,7 +150,13 @@ def cut_off(connection: sqlite3.Connection, job: str, at: float) -> None:
         event = json.loads(row["body"])
         if event.get("kind") == "Done" and event.get("ui"):
             outputs[event["place"]["display_node"]] = event["ui"]
-    notice = {"prompt_id": job, "node_id": None, "node_type": None, "executed": [], "reason": CUT_OFF}
+    notice: dict[str, Any] = {
+        "prompt_id": job,
+        "node_id": None,
+        "node_type": None,
+        "executed": [],
+        "reason": CUT_OFF,
+    }
     notice["timestamp"] = round(at * 1000)
     error = {
         "exception_type": "ServerStopped",
@@ -266,11 +278,10 @@ class Journal:
 
     async def queue(self, status: Status) -> AsyncIterator[str]:
         number, ordinal = -math.inf, 0
+        after = "SELECT * FROM jobs WHERE status = ? AND (number, ordinal) > (?, ?)"
         while True:
-            rows = await self._rows(
-                "SELECT * FROM jobs WHERE status = ? AND (number, ordinal) > (?, ?) ORDER BY number, ordinal LIMIT ?",
-                status, number, ordinal, ROWS_A_PAGE,
-            )  # fmt: skip
+            page = f"{after} ORDER BY number, ordinal LIMIT {ROWS_A_PAGE}"
+            rows = await self._rows(page, status, number, ordinal)
             for row in rows:
                 yield queue_text(row)
             if len(rows) < ROWS_A_PAGE:

@@ -1,6 +1,8 @@
 """The parts of one server, joined by `server.app` and handed to every route through the application."""
 
+import asyncio
 import time
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
 
 from aiohttp import web
@@ -37,6 +39,7 @@ class Parts:
     statics: Statics
     log: LastLines
     started: float = field(default_factory=time.time)
+    tasks: set["asyncio.Task[None]"] = field(default_factory=set)
 
     @property
     def folders(self) -> Folders:
@@ -45,6 +48,12 @@ class Parts:
     @property
     def limits(self) -> Limits:
         return self.settings.limits
+
+    def background(self, work: Coroutine[None, None, None]) -> None:
+        """Do something beside the request; it is cancelled when the server closes."""
+        task = asyncio.create_task(work)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
 
 
 PARTS = web.AppKey("parts", Parts)

@@ -1,4 +1,6 @@
-"""Previews and single channels of stored pictures. Sizes are checked before a pixel is decoded; work happens in threads."""
+"""Previews and single channels of stored pictures. Sizes are checked before a pixel is decoded; work happens
+in threads.
+"""
 
 import asyncio
 import io
@@ -23,7 +25,9 @@ QUALITY = 90
 
 @dataclass(frozen=True)
 class Form:
-    """How a picture is wanted: `kind` webp, jpeg or png; `channel` rgba, rgb or a; `side` bounds the longer side."""
+    """How a picture is wanted: `kind` webp, jpeg or png; `channel` rgba, rgb or a; `side` bounds the longer
+    side.
+    """
 
     kind: str
     quality: int = QUALITY
@@ -36,7 +40,9 @@ class Form:
 
 
 def preview_form(preview: str, channel: str, size: str) -> Form:
-    """The form that `?preview=webp;90&channel=rgb&size=256` asks for. Odd values fall back to what is safe."""
+    """The form that `?preview=webp;90&channel=rgb&size=256` asks for. Odd values fall back to what is
+    safe.
+    """
     kind, _, quality = preview.partition(";")
     kind = {"jpg": "jpeg"}.get(kind.lower(), kind.lower())
     if kind not in ("webp", "jpeg"):
@@ -172,7 +178,9 @@ MOST_HEADER = 8 * 2**20
 
 
 def safetensors_metadata(path: Path) -> dict[str, Any] | None:
-    """The `__metadata__` of a safetensors file, read from its header alone; None when there is none or it is broken."""
+    """The `__metadata__` of a safetensors file, read from its header alone; None when there is none or it is
+    broken.
+    """
     file, status = open_regular(path)
     with file:
         length = int.from_bytes(file.read(8), "little")

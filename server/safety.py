@@ -2,15 +2,19 @@
 
 The rules, in the order they are checked:
 
-1. `Host` names this machine (loopback), a configured name, or, when served beyond loopback, an IP literal. Anything else is
+1. `Host` names this machine (loopback), a configured name, or, when served beyond loopback, an IP literal.
+Anything else is
    a rebound DNS name: 421.
-2. A browser's `Origin` and `Sec-Fetch-Site` show the server's own page or a configured origin: else 403. A stranger's
+2. A browser's `Origin` and `Sec-Fetch-Site` show the server's own page or a configured origin: else 403. A
+stranger's
    page may only link here (a top-level GET).
-3. What changes something carries JSON or, where files are sent, multipart: else 415. Scripts, which send none of a browser's
+3. What changes something carries JSON or, where files are sent, multipart: else 415. Scripts, which send none
+of a browser's
    headers, may leave the type out or send the form type that urllib and curl put by default.
 4. A session, where a login is needed: else 401.
 """
 
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -30,8 +34,8 @@ SIMPLE_TYPES = frozenset({FORM, "text/plain"})
 DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 PAGE_POLICY = (
     "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' blob: data:; "
-    "media-src 'self' blob: data:; font-src 'self' data:; worker-src 'self' blob:; object-src 'none'; base-uri 'none'; "
-    "form-action 'self'; frame-ancestors 'self'"
+    "media-src 'self' blob: data:; font-src 'self' data:; worker-src 'self' blob:; object-src 'none'; "
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'self'"
 )
 DATA_POLICY = "default-src 'none'; frame-ancestors 'none'"
 
@@ -81,7 +85,8 @@ class Gate:
 
     def __init__(self, settings: Settings) -> None:
         self._local = settings.is_local
-        self._hosts = frozenset(host.lower() for host in settings.allowed_hosts)
+        own = () if self._local else (socket.gethostname(), f"{socket.gethostname()}.local")
+        self._hosts = frozenset(host.lower() for host in (*settings.allowed_hosts, *own))
         self._bound = frozenset(settings.listen) - {"", "0.0.0.0", "::"}
         self._origins = frozenset(origin.rstrip("/").lower() for origin in settings.cors_origins) - {"*"}
 
@@ -110,7 +115,9 @@ class Gate:
         return not self._local and is_literal(host.name)
 
     def trusted_origin(self, origin: str, host_header: str) -> bool:
-        """Whether pages of `origin` may use the API: its own page, a configured origin, or a configured host's."""
+        """Whether pages of `origin` may use the API: its own page, a configured origin, or a configured
+        host's.
+        """
         if origin.rstrip("/").lower() in self._origins:
             return True
         parts = urlsplit(origin)
@@ -140,12 +147,12 @@ class Gate:
 
     def _type_passes(self, request: web.Request) -> bool:
         kind = request.content_type if hdrs.CONTENT_TYPE in request.headers else None
-        if kind == JSON:
+        if kind == JSON or not request.can_read_body:
             return True
         if request.content_type == MULTIPART:
             return is_under(request, "/upload/")
         if kind is None:
-            return not request.can_read_body or not is_browser(request)
+            return not is_browser(request)
         if kind in SIMPLE_TYPES and is_under(request, "/userdata/", "/settings"):
             return "Origin" in request.headers  # which has been found to be our own page
         if kind == FORM:

@@ -1,10 +1,12 @@
-"""The queue at work: which job runs next on which worker, what is told of it, how it is cancelled and what follows a death."""
+"""The queue at work: which job runs next on which worker, what is told of it, how it is cancelled and what
+follows a death.
+"""
 
 import asyncio
 import heapq
 import logging
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +15,7 @@ from execution.messages import Broadcast, CancelJob, EventSent, JobDone, Listeni
 from server.frames import Frame, Picture, Translator, ended, status
 from server.jobs import Job, Outcome, Status
 from server.journal import lenient
-from server.sockets import Hub
+from server.sockets import Hub, do_nothing
 from server.specs import Catalogue
 from server.store import Store, Waiting
 from server.workers import Crew, State, Worker
@@ -28,7 +30,9 @@ STUBBORN_SECONDS = 5.0
 
 @dataclass
 class Running:
-    """A job in the hands of a worker. `base` is added to its event numbers, so that a retry goes on counting."""
+    """A job in the hands of a worker. `base` is added to its event numbers, so that a retry goes on
+    counting.
+    """
 
     job: Job
     place: Waiting
@@ -53,6 +57,8 @@ class Scheduler:
         self._hub = hub
         self._catalogue = catalogue
         self.crew: Crew
+        self.loaded: Callable[[], None] = do_nothing
+        """Called when a worker has its node types."""
         self._pending: list[Waiting] = []
         self._waiting: dict[str, Waiting] = {}
         self._starting: dict[str, bool] = {}
@@ -198,6 +204,7 @@ class Scheduler:
         """See `workers.Employer`."""
         if await self._catalogue.replace(loaded):
             self._hub.send(Frame("nodeloom.specs", {"failures": loaded.failures}, to_all=True))
+        self.loaded()
         self._wake.set()
 
     async def worker_said(self, worker: Worker, message: Message) -> None:
@@ -212,7 +219,9 @@ class Scheduler:
             self._broadcast(message)
 
     async def worker_died(self, worker: Worker, why: str) -> None:
-        """See `workers.Employer`. Its job is told why; it runs once more, unless it has killed twice or was cancelled."""
+        """See `workers.Employer`. Its job is told why; it runs once more, unless it has killed twice or was
+        cancelled.
+        """
         running = self._running.pop(worker.job, None) if worker.job else None
         self._hub.send(Frame("nodeloom.worker", {"died": worker.pid, "why": why}, to_all=True))
         if running is None:
@@ -264,8 +273,7 @@ class Scheduler:
             return
         translator = running.translator
         if done.error is not None and translator.error is None:
-            error = {"node_id": None, "node_type": None, "executed": [], "exception_type": "EngineError",
-                     "exception_message": done.error, "traceback": [], "current_inputs": {}, "current_outputs": []}  # fmt: skip
+            error = worker_error("EngineError", done.error)
             self._send(running, translator.failed(error, time.time()))
         translator.status = Status(done.status)
         translator.outputs = {**translator.outputs, **done.outputs}
@@ -348,12 +356,20 @@ def quarantine(running: Running, why: str) -> dict[str, Any]:
         f"The worker process died twice{place}: {why}. The prompt is not tried again; "
         "make it smaller (size, batch), or leave out the node that was running."
     )
+    kind = known.get("class_type") if isinstance(known, dict) else None
+    return worker_error("WorkerDied", message, node, kind)
+
+
+def worker_error(
+    kind: str, message: str, node: str | None = None, node_type: str | None = None
+) -> dict[str, Any]:
+    """The fields of an execution_error that no node raised."""
     return {
         "node_id": node,
-        "node_type": known.get("class_type") if isinstance(known, dict) else None,
+        "node_type": node_type,
         "executed": [],
         "exception_message": message,
-        "exception_type": "WorkerDied",
+        "exception_type": kind,
         "traceback": [],
         "current_inputs": {},
         "current_outputs": [],

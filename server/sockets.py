@@ -1,7 +1,9 @@
 """The WebSocket hub: who listens, what each is still owed, and what a client missed while it was away.
 
-Every listener has its own outbox and its own task that empties it, so a slow reader delays nobody. Progress and previews that were not
-sent yet are replaced by newer ones; a reader that falls too far behind is disconnected and may come back with the
+Every listener has its own outbox and its own task that empties it, so a slow reader delays nobody. Progress
+and previews that were not
+sent yet are replaced by newer ones; a reader that falls too far behind is disconnected and may come back with
+the
 number of the last message it got.
 """
 
@@ -90,7 +92,9 @@ class Listener:
         self.offer(message, f"preview {picture.job} {picture.place.node}")
 
     async def send_all(self) -> None:
-        """Send what is queued, for as long as the socket is open. Ends by cancellation or a reader that is too slow."""
+        """Send what is queued, for as long as the socket is open. Ends by cancellation or a reader that is
+        too slow.
+        """
         while not self.overflowed:
             await self._wake.wait()
             self._wake.clear()
@@ -129,7 +133,9 @@ class Hub:
 
     @property
     def number(self) -> int:
-        """The number of the newest message. Grows over restarts, since it starts at the microseconds since 1970."""
+        """The number of the newest message. Grows over restarts, since it starts at the microseconds since
+        1970.
+        """
         return self._number
 
     def client_id(self, wanted: str, session: str) -> str:
@@ -159,7 +165,9 @@ class Hub:
         return backlog.missed(after)
 
     def send(self, frame: Frame, session: str = "", client: str | None = None) -> None:
-        """Send to all sockets of a client, or to everybody. Without a client only `to_all` frames are sent."""
+        """Send to all sockets of a client, or to everybody. Without a client only `to_all` frames are
+        sent.
+        """
         self._number = max(self._number + 1, time.time_ns() // 1000)
         if client is not None and frame.replaces is None:
             self._remember(session, client, frame)

@@ -1,6 +1,8 @@
-"""What node types there are, as the workers said last: kept on disk, so that a start needs no worker to answer.
+"""What node types there are, as the workers said last: kept on disk, so that a start needs no worker to
+answer.
 
-The cache is keyed by the sources that declare types (paths, sizes, times). Choices that are files are filled in when asked
+The cache is keyed by the sources that declare types (paths, sizes, times). Choices that are files are filled
+in when asked
 for, and again only when a folder has changed.
 """
 
@@ -72,7 +74,9 @@ class Listings:
         self._roots: dict[str, tuple[int, list[str]]] = {}
 
     def list(self, kind: str) -> Sequence[str]:
-        """See `Folders.list`, which looks at every entry of a root each time; this looks at the root alone."""
+        """See `Folders.list`, which looks at every entry of a root each time; this looks at the root
+        alone.
+        """
         root = self._folders.roots.get(kind.partition(":")[0])
         if root is None:
             return self._folders.list(kind)
@@ -101,6 +105,8 @@ class Catalogue:
         self.failures: dict[str, str] = {}
         self.packs: list[dict[str, Any]] = []
         self.from_cache = False
+        self.refreshed = 0.0
+        """When a worker was last asked for fresh types, by the monotonic clock."""
 
     # filling
 

@@ -1,4 +1,6 @@
-"""The editor's files and packs' web folders: no links out, no difference between what is absent and what is closed."""
+"""The editor's files and packs' web folders: no links out, no difference between what is absent and what is
+closed.
+"""
 
 import asyncio
 import gzip
@@ -84,7 +86,9 @@ class Statics:
         self._lock = threading.Lock()
 
     async def send(self, request: web.Request, path: Path) -> web.StreamResponse:
-        """Send a file, packed if the client can unpack it; 304 if it has it; for a year if it asks for this very content by ?v=."""
+        """Send a file, packed if the client can unpack it; 304 if it has it; for a year if it asks for this
+        very content by ?v=.
+        """
         kind = TYPES.get(path.suffix.lower(), "application/octet-stream")
         headers = {"Content-Type": kind, "Content-Security-Policy": PAGE_POLICY, "Cache-Control": "no-cache"}
         kept = await asyncio.to_thread(self._keep, path, kind)

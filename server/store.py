@@ -1,6 +1,7 @@
 """What the server remembers: the queue, the history and the events of each job.
 
-`Store` is the interface that the rest of the server codes against; `server.journal` keeps it in SQLite. Texts are JSON ready to
+`Store` is the interface that the rest of the server codes against; `server.journal` keeps it in SQLite. Texts
+are JSON ready to
 be sent, so that a long list costs no parsing.
 """
 

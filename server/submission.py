@@ -1,4 +1,6 @@
-"""From a request's body to a job: read the prompt in either format, check it against the specs, give it an id and a place."""
+"""From a request's body to a job: read the prompt in either format, check it against the specs, give it an id
+and a place.
+"""
 
 import asyncio
 import math
@@ -58,7 +60,9 @@ def count_nodes(document: Mapping[str, Any]) -> int:
 
 
 def document_of(body: Mapping[str, Any]) -> dict[str, Any]:
-    """The prompt or workflow in a request's body: under `prompt` or `workflow`, or the body itself if it is a workflow."""
+    """The prompt or workflow in a request's body: under `prompt` or `workflow`, or the body itself if it is a
+    workflow.
+    """
     document = body.get("prompt", body.get("workflow"))
     if document is None and is_workflow(body):
         return dict(body)
@@ -110,7 +114,9 @@ async def converted(parts: Parts, document: dict[str, Any]) -> tuple[dict[str, A
 async def validated(
     parts: Parts, prompt: dict[str, Any], targets: tuple[str, ...] | None, pnginfo: Mapping[str, Any] | None
 ) -> Checked:
-    """Validate against the specs; ask a worker where a node type checks for itself or may offer more than it did."""
+    """Validate against the specs; ask a worker where a node type checks for itself or may offer more than it
+    did.
+    """
     result = await local(parts, prompt, targets)
     if not result.ok and await refreshed(parts, prompt, result):
         result = await local(parts, prompt, targets)
@@ -134,7 +140,9 @@ async def local(parts: Parts, prompt: dict[str, Any], targets: tuple[str, ...] |
 async def by_worker(
     parts: Parts, prompt: dict[str, Any], targets: tuple[str, ...] | None
 ) -> dict[str, Any] | None:
-    """A worker's validation, with the types' own checks; None when no worker can be asked, which leaves them to the run."""
+    """A worker's validation, with the types' own checks; None when no worker can be asked, which leaves them
+    to the run.
+    """
     question = {"prompt": prompt, "targets": list(targets) if targets is not None else None}
     try:
         answer: dict[str, Any] = await parts.crew.ask("validate", question, ASK_SECONDS)

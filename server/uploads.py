@@ -1,4 +1,6 @@
-"""Taking files in: the form read within its caps, names that are only names, and files put in place whole, never through a link."""
+"""Taking files in: the form read within its caps, names that are only names, and files put in place whole,
+never through a link.
+"""
 
 import asyncio
 import filecmp
@@ -85,7 +87,7 @@ async def read_form(request: web.Request, spool: Path, cap: int) -> Form:
 
 async def spooled(part: BodyPartReader, spool: Path, cap: int) -> Path:
     """Write a part to a temporary file."""
-    spool.mkdir(parents=True, exist_ok=True)
+    os.makedirs(spool, exist_ok=True)
     descriptor, name = tempfile.mkstemp(dir=spool)
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -96,7 +98,7 @@ async def spooled(part: BodyPartReader, spool: Path, cap: int) -> Path:
                     raise too_large(cap)
                 await asyncio.to_thread(file.write, chunk)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        os.unlink(name)
         raise
     return Path(name)
 
@@ -112,7 +114,9 @@ class Destination:
 
 
 def destination(folders: Folders, form: Form) -> Destination:
-    """Where a form's fields `type` and `subfolder` and its file name say the file goes; 400 when that is nowhere."""
+    """Where a form's fields `type` and `subfolder` and its file name say the file goes; 400 when that is
+    nowhere.
+    """
     root = form.fields.get("type", "input") or "input"
     if root not in UPLOAD_ROOTS:
         raise refusal(400, "bad_type", f"type must be one of {', '.join(UPLOAD_ROOTS)}.")
@@ -128,9 +132,11 @@ def destination(folders: Folders, form: Form) -> Destination:
 
 
 def put(file: Path, place: Destination, overwrite: bool) -> str:
-    """Put a file in place whole and give its name: numbered `name (1)` where another file has that name already.
+    """Put a file in place whole and give its name: numbered `name (1)` where another file has that name
+    already.
 
-    Neither replacing nor comparing follows a link out of the folder: a link of that name counts as another file, and is
+    Neither replacing nor comparing follows a link out of the folder: a link of that name counts as another
+    file, and is
     itself replaced.
     """
     place.folder.mkdir(parents=True, exist_ok=True)
@@ -156,7 +162,9 @@ def put(file: Path, place: Destination, overwrite: bool) -> str:
 
 
 def staged_in(file: Path, folder: Path) -> Path:
-    """A hidden copy of `file` in `folder`, on disk, ready to be renamed; costs nothing on the same file system."""
+    """A hidden copy of `file` in `folder`, on disk, ready to be renamed; costs nothing on the same file
+    system.
+    """
     descriptor, name = tempfile.mkstemp(prefix=".", suffix=".part", dir=folder)
     os.close(descriptor)
     staged = Path(name)

@@ -1,4 +1,6 @@
-"""A user's files: workflows, settings. Written whole, each with a revision, so that two tabs cannot overwrite each other unseen."""
+"""A user's files: workflows, settings. Written whole, each with a revision, so that two tabs cannot overwrite
+each other unseen.
+"""
 
 import asyncio
 import hashlib
@@ -40,7 +42,9 @@ def revision(content: bytes) -> str:
 
 
 class UserFiles:
-    """The files of one user. All paths go through the one resolver; methods block and are called in threads."""
+    """The files of one user. All paths go through the one resolver; methods block and are called in
+    threads.
+    """
 
     def __init__(self, folders: Folders, user: str = DEFAULT_USER) -> None:
         self._folders = folders
@@ -73,7 +77,9 @@ class UserFiles:
         return content, revision(content)
 
     def write(self, name: str, content: bytes, overwrite: bool, if_match: str, if_none_match: str) -> Entry:
-        """Write a whole file. 409 when it exists and must not be overwritten, 412 when it is not the revision it should be."""
+        """Write a whole file. 409 when it exists and must not be overwritten, 412 when it is not the revision
+        it should be.
+        """
         path = self.path(name)
         with self._lock:
             self._check(path, overwrite, if_match, if_none_match)

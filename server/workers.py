@@ -1,6 +1,7 @@
 """Worker processes: started with one end of a socket, talked to in messages, replaced when they die.
 
-A `Worker` is one process. The `Crew` keeps one alive for each command it was given and tells its `Employer` what comes in.
+A `Worker` is one process. The `Crew` keeps one alive for each command it was given and tells its `Employer`
+what comes in.
 """
 
 import asyncio
@@ -9,6 +10,7 @@ import itertools
 import logging
 import signal
 import socket
+import subprocess
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -37,7 +39,9 @@ class State(StrEnum):
 
 
 class NoAnswer(Exception):
-    """A worker did not answer a question: it died, is still starting, took too long, or says why it cannot."""
+    """A worker did not answer a question: it died, is still starting, took too long, or says why it
+    cannot.
+    """
 
 
 @dataclass
@@ -158,8 +162,11 @@ class Crew:
 
     def any(self) -> Worker | None:
         """A worker that can answer questions, rather one that is idle."""
-        ready = [worker for worker in self.workers if worker.state in (State.IDLE, State.BUSY)]
-        return min(ready, key=lambda worker: worker.state is State.BUSY, default=None)
+        return min(self.ready(), key=lambda worker: worker.state is State.BUSY, default=None)
+
+    def ready(self) -> list[Worker]:
+        """The workers that have their node types."""
+        return [worker for worker in self.workers if worker.state in (State.IDLE, State.BUSY)]
 
     async def ask(
         self, question: str, arguments: Mapping[str, Any] | None = None, seconds: float = 10.0
@@ -186,7 +193,9 @@ class Crew:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _keep(self, index: int) -> None:
-        """Start the worker of a command again and again, slower after each one that died before it was ready."""
+        """Start the worker of a command again and again, slower after each one that died before it was
+        ready.
+        """
         failures = 0
         while not self._closing:
             ready = await self._live(index)
@@ -261,10 +270,16 @@ async def spawn(command: Sequence[str], index: int) -> Worker:
     ours, theirs = socket.socketpair()
     try:
         process = await asyncio.create_subprocess_exec(
-            *command, "--channel", str(theirs.fileno()),
-            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-            pass_fds=(theirs.fileno(),), start_new_session=True, limit=LINE_BYTES,
-        )  # fmt: skip
+            *command,
+            "--channel",
+            str(theirs.fileno()),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            pass_fds=(theirs.fileno(),),
+            start_new_session=True,
+            limit=LINE_BYTES,
+        )
     except OSError:
         ours.close()
         raise

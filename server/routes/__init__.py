@@ -1,1 +1,3 @@
-"""One module a topic; each has `routes()`, the list of what it answers. `server.app` mounts them, also under /api."""
+"""One module a topic; each has `routes()`, the list of what it answers. `server.app` mounts them, also under
+/api.
+"""

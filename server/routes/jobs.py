@@ -112,7 +112,9 @@ async def get_job(request: web.Request) -> web.Response:
 
 
 async def post_cancel(request: web.Request) -> web.Response:
-    """Stop a job that waits or runs: `{"cancelled": true}`; false when it has ended already, 404 when there is none."""
+    """Stop a job that waits or runs: `{"cancelled": true}`; false when it has ended already, 404 when there
+    is none.
+    """
     here, job = parts(request), request.match_info["job"]
     cancelled = await here.scheduler.cancel(job)
     if not cancelled and await here.store.job(job) is None:

@@ -1,0 +1,249 @@
+"""The server put together: parts, gate, routes, and running it until a signal comes."""
+
+import asyncio
+import contextlib
+import fcntl
+import logging
+import signal
+import socket
+import ssl
+import sys
+import webbrowser
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import IO
+
+from aiohttp import web
+
+from server.answers import JSON_TYPE, answer, dumps, problem
+from server.journal import Journal
+from server.login import Logins, kept_token
+from server.logs import LastLines
+from server.parts import PARTS, SESSION, Parts, parts
+from server.pictures import Pictures
+from server.refreshing import ask_packs
+from server.routes import (
+    history,
+    internal,
+    jobs,
+    models,
+    nodeloom,
+    prompt,
+    queue,
+    sockets,
+    static,
+    system,
+    upload,
+    userdata,
+    view,
+)
+from server.safety import Gate, protect
+from server.scheduler import Scheduler
+from server.settings import Settings
+from server.sockets import Hub
+from server.specs import Catalogue
+from server.statics import Statics
+from server.userfiles import UserFiles
+from server.workers import Crew
+
+logger = logging.getLogger(__name__)
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+TOPICS = (prompt, queue, history, jobs, view, upload, models, userdata, system, internal, nodeloom, sockets)
+OPEN_PATHS = frozenset({"/nodeloom/login", "/nodeloom/login.js"})
+"""What may be reached without a session."""
+
+
+def build_app(settings: Settings) -> web.Application:
+    """The application; its workers start, and its store opens, when it does."""
+    app = web.Application(middlewares=[mend, refuse], client_max_size=settings.limits.body)
+    log = LastLines()
+    for topic in TOPICS:
+        for route in topic.routes():
+            app.router.add_route(route.method, route.path, route.handler)
+            app.router.add_route(route.method, f"/api{route.path}", route.handler)
+    app.router.add_routes(static.routes())
+    app.cleanup_ctx.append(lambda app: joined(app, settings, log))
+    app.on_response_prepare.append(finish_headers)
+    return app
+
+
+async def joined(app: web.Application, settings: Settings, log: LastLines) -> AsyncIterator[None]:
+    """Make the parts and hand them to the application; take them apart at its end."""
+    settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    logging.getLogger().addHandler(log)
+    with journal_file(settings) as file:
+        store = Journal(file, settings.limits.history)
+        hub = Hub(settings.limits.sockets)
+        catalogue = Catalogue(settings.folders, settings.state_dir / "specs", settings.declared_by)
+        scheduler = Scheduler(store, hub, catalogue)
+        crew = Crew([settings.worker_command], scheduler)
+        token = settings.token or (kept_token(settings.state_dir / "token") if settings.needs_login else None)
+        here = Parts(
+            settings, Gate(settings), Logins(token), store, hub, catalogue, scheduler, crew,
+            Pictures(settings.limits.pixels), UserFiles(settings.folders), Statics(), log,
+        )  # fmt: skip
+        app[PARTS] = here
+        scheduler.loaded = lambda: here.background(ask_packs(here))
+        here.background(catalogue.load())
+        await scheduler.open(crew)
+        crew.start()
+        yield
+        await close(here)
+    logging.getLogger().removeHandler(log)
+
+
+async def close(here: Parts) -> None:
+    """Take the parts down, the journal last."""
+    for task in list(here.tasks):
+        task.cancel()
+    await here.hub.close()
+    await here.scheduler.close()
+    await here.crew.close()
+    await asyncio.to_thread(here.store.close)
+
+
+@contextlib.contextmanager
+def journal_file(settings: Settings) -> Iterator[Path]:
+    """The journal's file, for this process alone: a second server of the same data gets one of its own, by
+    its port.
+    """
+    for name in ("journal", f"journal-{settings.port}", None):
+        if name is None:
+            raise RuntimeError(f"Another server uses {settings.state_dir} and this port already.")
+        lock = (settings.state_dir / f"{name}.lock").open("w")
+        if locked(lock):
+            break
+        lock.close()
+        logger.warning("Another server keeps its queue in %s; this one keeps its own.", settings.state_dir)
+    with lock:
+        yield settings.state_dir / f"{name}.sqlite"
+
+
+def locked(file: IO[str]) -> bool:
+    """Lock a file; False when another process has it."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+@web.middleware
+async def refuse(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Let nothing pass that the gate refuses or that has no session."""
+    here = parts(request)
+    refused = here.gate.refusal(request)
+    if refused is not None:
+        return answer(problem(refused.kind, refused.message), refused.status)
+    if request.method == "OPTIONS":
+        return web.Response(status=204)
+    found = here.logins.session(request)
+    if found is None and request.path not in OPEN_PATHS:
+        return await login_needed(request)
+    request[SESSION] = found or ""
+    return await handler(request)
+
+
+async def login_needed(request: web.Request) -> web.StreamResponse:
+    """401; with the login page for who came with a browser to see one."""
+    if request.method == "GET" and "text/html" in request.headers.get("Accept", ""):
+        response = await parts(request).statics.send(request, nodeloom.PAGES / "login.html")
+        response.set_status(401)
+        return response
+    message = "Log in first: send the token that the server printed as Authorization: Bearer TOKEN."
+    return answer(problem("login_required", message), 401, {"WWW-Authenticate": "Bearer"})
+
+
+@web.middleware
+async def mend(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer in JSON whatever goes wrong, and log what should not have."""
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        if error.status < 400 or error.content_type == JSON_TYPE:
+            raise
+        text = dumps(problem(error.reason.lower().replace(" ", "_"), f"{error.reason}."))
+        headers = {name: error.headers[name] for name in ("Allow",) if name in error.headers}
+        return web.Response(status=error.status, text=text, content_type=JSON_TYPE, headers=headers)
+    except (ConnectionError, asyncio.CancelledError):
+        raise
+    except Exception:
+        logger.exception("%s %s failed", request.method, request.path)
+        return answer(problem("server_error", "The server failed at this; its log says where."), 500)
+
+
+async def finish_headers(request: web.Request, response: web.StreamResponse) -> None:
+    """Headers of every answer."""
+    here = parts(request)
+    for name, value in here.gate.cors_headers(request).items():
+        response.headers[name] = value
+    protect(response)
+
+
+# running
+
+
+def run(settings: Settings) -> int:
+    """Serve until SIGINT or SIGTERM; the exit code."""
+    logging.basicConfig(level=settings.verbose.upper(), format="%(message)s", stream=sys.stderr)
+    logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
+    if "*" in settings.cors_origins:
+        logger.warning(
+            "--enable-cors-header * would open the server to every web page; name the origin. Ignored."
+        )
+    try:
+        asyncio.run(serve(settings))
+    except OSError as error:
+        logger.error("Cannot listen on %s port %d: %s", ", ".join(settings.listen), settings.port, error)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+async def serve(settings: Settings) -> None:
+    """Listen first, then load; stop at a signal."""
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    runner = web.AppRunner(build_app(settings), access_log=None, shutdown_timeout=2.0)
+    await runner.setup()
+    try:
+        port = settings.port
+        for host in settings.listen:
+            site = web.TCPSite(runner, host or None, port, ssl_context=tls_context(settings))
+            await site.start()
+            port = port or runner.addresses[0][1]
+        announce(settings, runner.app[PARTS].logins.token, port)
+        await stop.wait()
+    finally:
+        await runner.cleanup()
+
+
+def tls_context(settings: Settings) -> ssl.SSLContext | None:
+    """What HTTPS needs, if it is wanted."""
+    if settings.tls is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(*settings.tls)
+    return context
+
+
+def announce(settings: Settings, token: str | None, port: int) -> None:
+    """Print where the editor is, and the token if one is needed."""
+    host = settings.listen[0]
+    shown = {"0.0.0.0": socket.gethostname(), "::": socket.gethostname(), "": socket.gethostname()}.get(
+        host, host
+    )
+    scheme = "https" if settings.tls else "http"
+    url = f"{scheme}://{f'[{shown}]' if ':' in shown else shown}:{port}/"
+    if token is not None:
+        print(f"Log in with this token: {token}")
+        url += f"#token={token}"
+    elif not settings.is_local:
+        print(
+            "Served beyond this machine WITHOUT a login (--insecure): whoever reaches the port may run anything"
+        )
+    print(f"To see the GUI go to: {url}", flush=True)
+    if settings.auto_launch:
+        webbrowser.open(url)

@@ -1,0 +1,44 @@
+"""Asking workers, beside a request, whether their node types offer other choices by now."""
+
+import logging
+import time
+
+from execution.messages import Loaded
+from server.frames import Frame
+from server.parts import Parts
+from server.workers import NoAnswer
+
+logger = logging.getLogger(__name__)
+LEAST_SECONDS = 5.0
+ASK_SECONDS = 60.0
+
+
+def refresh_types(here: Parts) -> None:
+    """Begin a refresh, unless one is under way or was a moment ago."""
+    catalogue = here.catalogue
+    if time.monotonic() - catalogue.refreshed < LEAST_SECONDS or here.crew.any() is None:
+        return
+    catalogue.refreshed = time.monotonic()
+    here.background(ask_types(here))
+
+
+async def ask_types(here: Parts) -> None:
+    """Take the types as a worker has them now; pages are told if that is news."""
+    try:
+        specs = await here.crew.ask("specs", {}, ASK_SECONDS)
+    except NoAnswer as error:
+        logger.debug("No fresh node types: %s", error)
+        return
+    if await here.catalogue.replace(Loaded(specs, here.catalogue.failures, 0.0)):
+        here.hub.send(Frame("nodeloom.specs", {"failures": here.catalogue.failures}, to_all=True))
+
+
+async def ask_packs(here: Parts) -> None:
+    """Take what a worker says of its packs: names, web folders, what failed."""
+    try:
+        packs = await here.crew.ask("packs", {}, ASK_SECONDS)
+    except NoAnswer as error:
+        logger.debug("Nothing is known of packs: %s", error)
+        return
+    if isinstance(packs, list):
+        await here.catalogue.describe_packs([pack for pack in packs if isinstance(pack, dict)])

@@ -1,0 +1,102 @@
+"""/upload/image and /upload/mask: pictures that prompts may load."""
+
+import asyncio
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from server.answers import answer, refusal
+from server.parts import Parts, parts
+from server.routes.view import stored
+from server.uploads import Destination, Form, destination, put, read_form
+
+
+def routes() -> list[web.RouteDef]:
+    return [web.post("/upload/image", post_image), web.post("/upload/mask", post_mask)]
+
+
+def spool(here: Parts) -> Path:
+    """Where uploads lie until they are whole."""
+    return here.settings.state_dir / "uploads"
+
+
+def overwrites(form: Form) -> bool:
+    return form.fields.get("overwrite", "").lower() in ("true", "1")
+
+
+def placed(place: Destination, name: str) -> web.Response:
+    """`{"name", "subfolder", "type"}`."""
+    return answer({"name": name, "subfolder": place.subfolder, "type": place.root})
+
+
+async def post_image(request: web.Request) -> web.Response:
+    """Take a picture: parts `image`, `type`, `subfolder`, `overwrite`. A taken name gets a number unless the
+    bytes are equal.
+    """
+    here = parts(request)
+    form = await read_form(request, spool(here), here.limits.upload)
+    try:
+        place = destination(here.folders, form)
+        name = await asyncio.to_thread(put_or_refuse, form.file, place, overwrites(form))
+    finally:
+        form.discard()
+    return placed(place, name)
+
+
+def put_or_refuse(file: Path, place: Destination, overwrite: bool) -> str:
+    """Put a file in place; a full or closed disk is said so."""
+    try:
+        return put(file, place, overwrite)
+    except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
+        raise refusal(
+            400, "bad_subfolder", "A file stands where the subfolder would be, or the other way round."
+        ) from error
+    except OSError as error:
+        raise refusal(507, "not_kept", "The file could not be written.", error.strerror or "") from error
+
+
+def original(here: Parts, text: str) -> Path:
+    """The picture that `original_ref` names; 400 when it names none."""
+    try:
+        reference: Any = json.loads(text)
+        root, name = reference.get("type", "output"), reference["filename"]
+        subfolder = reference.get("subfolder", "")
+        fit = all(isinstance(each, str) for each in (root, name, subfolder))
+    except (ValueError, KeyError, AttributeError, RecursionError):
+        fit = False
+    if not fit:
+        message = 'original_ref must be JSON: {"filename", "subfolder", "type"}.'
+        raise refusal(400, "bad_original_ref", message)
+    try:
+        path = stored(here, root, subfolder, name)
+    except web.HTTPNotFound:
+        path = None
+    if path is None or not path.is_file():
+        raise refusal(400, "bad_original_ref", "There is no such picture.")
+    return path
+
+
+async def post_mask(request: web.Request) -> web.Response:
+    """Store the picture `original_ref` with the alpha of the uploaded one."""
+    here = parts(request)
+    form = await read_form(request, spool(here), here.limits.upload)
+    try:
+        place = destination(here.folders, form)
+        path = original(here, form.fields.get("original_ref", ""))
+        with form.file.open("rb") as mask:
+            merged = await here.pictures.masked(path, mask)
+        name = await asyncio.to_thread(put_bytes, merged, spool(here), place, overwrites(form))
+    finally:
+        form.discard()
+    return placed(place, name)
+
+
+def put_bytes(content: bytes, spool: Path, place: Destination, overwrite: bool) -> str:
+    """Put bytes in place like an uploaded file."""
+    with tempfile.NamedTemporaryFile(dir=spool) as file:
+        file.write(content)
+        file.flush()
+        return put_or_refuse(Path(file.name), place, overwrite)

@@ -6,6 +6,7 @@ from execution.node import NativeNode, node_types
 
 MODULES = (
     "conditioning",
+    "custom_sampling",
     "files",
     "image",
     "image_filters",
@@ -13,9 +14,13 @@ MODULES = (
     "latent",
     "latent_batch",
     "latent_mix",
+    "loaders",
     "mask",
     "primitive",
+    "sampling",
     "strings",
+    "text",
+    "vae",
 )
 
 

@@ -4,10 +4,14 @@ Values are the ecosystem's own shapes; dictionaries may carry more keys than nam
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any, NamedTuple, Required, TypedDict
+from typing import Annotated, Any, NamedTuple, Protocol, Required, TypedDict
 
 from torch import Tensor
 
+from diffusion import guidance, samplers
+from diffusion.autoencoder import VAE
+from diffusion.model import Model as DiffusionModel
+from diffusion.text import TextEncoder
 from execution.node import Socket, Tip
 
 
@@ -19,6 +23,17 @@ class LatentValue(TypedDict, total=False):
     batch_index: list[int]
 
 
+class NoiseSource(Protocol):
+    """Starting noise, drawn when the latent's size is known."""
+
+    @property
+    def seed(self) -> int:
+        """The seed of the noise inside the steps too."""
+
+    def __call__(self, latent: Tensor, rows: Sequence[int] | None = None) -> Tensor:
+        """Noise like `latent`; `rows` are the noise numbers of its rows."""
+
+
 Image = Annotated[Tensor, Socket("IMAGE")]
 """B×H×W×C, 0…1."""
 Mask = Annotated[Tensor, Socket("MASK")]
@@ -28,6 +43,12 @@ Conditioning = Annotated[Sequence[Any], Socket("CONDITIONING")]
 """`[[embedding B×T×C, {"pooled_output": …, "area": …, …}], …]`."""
 Sigmas = Annotated[Tensor, Socket("SIGMAS")]
 """Falling noise levels, the last one usually 0."""
+Model = Annotated[DiffusionModel, Socket("MODEL")]
+Clip = Annotated[TextEncoder, Socket("CLIP")]
+Vae = Annotated[VAE, Socket("VAE")]
+Sampler = Annotated[samplers.Sampler, Socket("SAMPLER")]
+Guider = Annotated[guidance.Guider, Socket("GUIDER")]
+Noise = Annotated[NoiseSource, Socket("NOISE")]
 LatentOperation = Annotated[Callable[..., Tensor], Socket("LATENT_OPERATION")]
 """Called as `operation(latent=tensor)`."""
 ClipVisionOutput = Annotated[Mapping[str, Any], Socket("CLIP_VISION_OUTPUT")]

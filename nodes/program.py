@@ -1,0 +1,37 @@
+"""The program's nodes bound to its parts."""
+
+from collections.abc import Iterable
+
+from diffusion.residency import Residency
+from execution.folders import Folders
+from execution.node import NodeType
+from execution.registry import Registry
+from nodes.encoding import Embedding
+from nodes.library import native_types
+from nodes.previews import Method, Previews
+
+
+def build_registry(
+    folders: Folders,
+    residency: Residency,
+    more: Iterable[NodeType] = (),
+    *,
+    previews: Method = "auto",
+    preview_size: int = 512,
+    embed_workflow: bool = True,
+) -> Registry:
+    """All native node types, and `more` after them (packs'; one of the same name replaces ours).
+
+    `previews` says how unfinished pictures are shown, `embed_workflow` whether saved files carry the
+    workflow.
+    """
+    provide = {
+        Folders: folders,
+        Residency: residency,
+        Embedding: Embedding(embed_workflow),
+        Previews: Previews(folders, residency, previews, preview_size),
+    }
+    registry = Registry(native_types(), provide)
+    for node_type in more:
+        registry.add(node_type)
+    return registry

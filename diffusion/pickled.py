@@ -16,9 +16,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from diffusion.entries import Entry, Weights, let_go, mapped, view
 from diffusion.errors import FileProblem
 from diffusion.unpickling import BadPickle, Call, Name, Reference, Unpickling
-from diffusion.weights import Entry, Weights, let_go, mapped, view
 
 MAX_PICKLE = 32 << 20
 MAX_DEPTH = 16

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
@@ -20,7 +20,7 @@ Colour = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Background:
-    """A background: its name, the words that place an object on it, and whether it has a ground for shadows."""
+    """A background: its name, the words that place an object on it, whether it has a ground for shadows."""
 
     name: str
     phrases: tuple[str, ...]
@@ -30,7 +30,9 @@ class Background:
 
 def _colour(name: str, rgb: Colour) -> Background:
     article = "an" if name[0] in "aeiou" else "a"
-    return Background(name, (f"on {article} {name} background", f"on {name}", f"{name} background"), True, rgb)
+    return Background(
+        name, (f"on {article} {name} background", f"on {name}", f"{name} background"), True, rgb
+    )
 
 
 COLOURS: tuple[Background, ...] = (
@@ -62,7 +64,7 @@ SCENES: tuple[Background, ...] = (
 BACKGROUNDS = COLOURS + SCENES
 
 
-@lru_cache(maxsize=None)
+@cache
 def painted(name: str, variant: int = 0) -> Pixels:
     """The background as pixels of 128×128×3. Do not write into it: it is shared."""
     background = next(b for b in BACKGROUNDS if b.name == name)
@@ -103,17 +105,23 @@ def _sky(draw: ImageDraw.ImageDraw, side: int, top: Colour, foot: Colour, share:
     rows = int(side * share)
     for row in range(rows):
         mix = row / max(rows - 1, 1)
-        draw.line((0, row, side, row), fill=tuple(round(a + (b - a) * mix) for a, b in zip(top, foot, strict=True)))
+        draw.line(
+            (0, row, side, row), fill=tuple(round(a + (b - a) * mix) for a, b in zip(top, foot, strict=True))
+        )
 
 
-def _hill(draw: ImageDraw.ImageDraw, side: int, centre: float, top: float, width: float, fill: Colour) -> None:
+def _hill(
+    draw: ImageDraw.ImageDraw, side: int, centre: float, top: float, width: float, fill: Colour
+) -> None:
     draw.ellipse(
         ((centre - width) * side, top * side, (centre + width) * side, (top + 1.2) * side), fill=fill
     )
 
 
 def _disc(draw: ImageDraw.ImageDraw, side: int, x: float, y: float, radius: float, fill: Colour) -> None:
-    draw.ellipse(((x - radius) * side, (y - radius) * side, (x + radius) * side, (y + radius) * side), fill=fill)
+    draw.ellipse(
+        ((x - radius) * side, (y - radius) * side, (x + radius) * side, (y + radius) * side), fill=fill
+    )
 
 
 def _cloud(draw: ImageDraw.ImageDraw, side: int, x: float, y: float, fill: Colour) -> None:

@@ -1,6 +1,6 @@
-"""A composition is what a picture shows: objects in places on a background. It renders itself and captions itself.
+"""A composition is what a picture shows: objects in places on a background. It renders and captions itself.
 
-Sizes and places are few and lie on the autoencoder's grid of 8 pixels, so that equal things have equal latents.
+Sizes and places are few and lie on the autoencoder's grid of 8 pixels: equal things have equal latents.
 """
 
 from __future__ import annotations
@@ -14,7 +14,15 @@ import numpy as np
 from training.backgrounds import BACKGROUNDS, COLOURS, SIDE, Background, painted, variants
 from training.sprites import THINGS, Pixels, Sprites, Thing, paste
 
-LAYOUTS = {"large": 0.60, "small": 0.08, "left": 0.06, "right": 0.06, "pair": 0.10, "two": 0.06, "three": 0.04}
+LAYOUTS = {
+    "large": 0.60,
+    "small": 0.08,
+    "left": 0.06,
+    "right": 0.06,
+    "pair": 0.10,
+    "two": 0.06,
+    "three": 0.04,
+}
 """How often each layout is drawn."""
 
 HELD_OUT_EVERY = 12
@@ -114,8 +122,10 @@ def captions(composition: Composition) -> Iterator[str]:
     """Every caption of the picture that names its background; the plainest first."""
     for phrase in composition.background.phrases:
         for subject in subjects(composition):
-            yield f"{subject}, {phrase}" if phrase.endswith(" background") and phrase[:3] != "on " else (
-                f"{subject} {phrase}"
+            yield (
+                f"{subject}, {phrase}"
+                if phrase.endswith(" background") and phrase[:3] != "on "
+                else (f"{subject} {phrase}")
             )
 
 

@@ -1,7 +1,7 @@
-"""Go on with the decoder while the encoder stays as it is: `python -m training.decoder --latents FOLDER --run FOLDER`.
+"""Go on with the decoder alone: `python -m training.decoder --latents FOLDER --run FOLDER`.
 
-The denoiser can be trained at the same time, for the latents no longer change. With `--painter STATE` half of the
-latents are what the denoiser makes of noisy ones, so that the decoder learns to forgive its small errors.
+The encoder stays as it is, so the denoiser can be trained at the same time. With `--painter STATE` half of
+the latents are what the denoiser makes of noisy ones: the decoder learns to forgive its small errors.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from training.denoiser import Painter, alphas
 from training.latents import SCALE, load, load_autoencoder
 from training.optimizer import Average, Optimizer, rate_at, split
 from training.sprites import DEFAULT_FOLDER, Sprites, contact_sheet
-from training.vae import ADAM_ONLY, psnr, reconstruction_loss, test_pictures, to_pixels, to_tensor
+from training.vae import ADAM_ONLY, psnr, reconstruction_loss, sample_pictures, to_pixels, to_tensor
 from training.words import Words, clip_encode
 
 
@@ -149,7 +149,7 @@ def main() -> None:
 
 def train(training: Training, folder: Path, state: Path, every: int = 200) -> None:
     """Run to the end of the plan; a line, a sheet and a state every so many steps."""
-    x = test_pictures(training.sprites)
+    x = sample_pictures(training.sprites)
     losses: list[float] = []
     started = time.time()
     latents, shown = load(sorted(folder.glob("latents-*.safetensors")))
@@ -162,7 +162,9 @@ def train(training: Training, folder: Path, state: Path, every: int = 200) -> No
             print(f"{figures} wall {time.time() - started:.0f}s", flush=True)
             losses.clear()
             with torch.no_grad():
-                contact_sheet(to_pixels(torch.cat([x[:8], vae(x[:8])])), 8).save(state.with_name("decoder.png"))
+                contact_sheet(to_pixels(torch.cat([x[:8], vae(x[:8])])), 8).save(
+                    state.with_name("decoder.png")
+                )
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from training import text as text_tower
 from training.compositions import Composition, caption
 from training.latents import load
 from training.optimizer import Average, Optimizer, rate_at, split
+from training.team import Team, gather_team
 from training.words import Words, clip_encode
 
 UNET_SIZES = UNetSizes.even(
@@ -76,7 +77,7 @@ def build(words: Words, pretrained: Path | None, seed: int) -> Painter:
 
 
 def loss_of(painter: Painter, clean: Tensor, rows: Tensor, timesteps: Tensor, noise: Tensor) -> Tensor:
-    """Squared error of the predicted noise, weighed so that the hidden end, where text matters, is not ignored."""
+    """Squared error of the predicted noise, weighed so that the hidden end, where text matters, counts."""
     signal = alphas()[timesteps].view(-1, 1, 1, 1)
     x = signal.sqrt() * clean + (1 - signal).sqrt() * noise
     x = x.contiguous(memory_format=torch.channels_last)
@@ -111,24 +112,26 @@ def example(step: int, plan: Plan, latents: Tensor, shown: list[Composition], wo
 class Training:
     """Everything a run carries from step to step, and to disk."""
 
-    def __init__(self, plan: Plan, words: Words, pretrained: Path | None) -> None:
-        self.plan, self.words = plan, words
+    def __init__(self, plan: Plan, words: Words, pretrained: Path | None, team: Team | None = None) -> None:
+        self.plan, self.words, self.team = plan, words, team or Team()
         self.painter = build(words, pretrained, plan.seed)
         matrices, others = split(self.painter, ADAM_ONLY)
-        self.optimizer = Optimizer(matrices, others, plan.muon_rate, plan.adam_rate)
+        self.optimizer = Optimizer(matrices, others, plan.muon_rate, plan.adam_rate, self.team)
         self.average = Average(self.painter, 0.999)
         self.step = 0
 
     def advance(self, latents: Tensor, shown: list[Composition]) -> float:
         """One step; returns the loss."""
         e = example(self.step, self.plan, latents, shown, self.words)
-        loss = loss_of(self.painter, e.clean, e.rows, e.timesteps, e.noise)
+        parts = (self.team.part(values) for values in (e.clean, e.rows, e.timesteps, e.noise))
+        loss = loss_of(self.painter, *parts) / self.team.size
         loss.backward()  # type: ignore[no-untyped-call]  # torch's own
+        self.team.sum([p.grad for p in self.painter.parameters() if p.grad is not None])
         nn.utils.clip_grad_norm_(self.painter.parameters(), 1.0)
         self.optimizer.step(rate_at(self.step, self.plan.steps, self.plan.warm_up, self.plan.decay_from))
         self.average.update(self.painter)
         self.step += 1
-        return float(loss.detach())
+        return float(loss.detach()) * self.team.size
 
     def save(self, path: Path) -> None:
         """Write the whole state; the old file stays until the new one is complete."""
@@ -164,7 +167,10 @@ def text_gap(painter: Painter, latents: Tensor, shown: list[Composition], words:
     random = np.random.default_rng(11)
     chosen = torch.from_numpy(random.integers(len(latents), size=64))
     texts = [caption(shown[i], random) for i in chosen]
-    clean, noise = latents[chosen], torch.from_numpy(random.standard_normal((64, *latents.shape[1:]), np.float32))
+    clean, noise = (
+        latents[chosen],
+        torch.from_numpy(random.standard_normal((64, *latents.shape[1:]), np.float32)),
+    )
     signal = alphas()[at]
     x, figures = signal.sqrt() * clean + (1 - signal).sqrt() * noise, []
     for lines in (texts, texts[1:] + texts[:1], [""] * len(texts)):
@@ -193,12 +199,19 @@ def main() -> None:
     parser.add_argument("--muon", type=float, default=Plan.muon_rate)
     parser.add_argument("--adam", type=float, default=Plan.adam_rate)
     parser.add_argument("--decay-from", type=float, default=Plan.decay_from)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--workers", type=int, default=1, help="processes that share each batch")
+    parser.add_argument("--threads", type=int, default=2, help="of each process")
     given = parser.parse_args()
-    torch.set_num_threads(given.threads)
     given.run.mkdir(parents=True, exist_ok=True)
+    gather_team(given.workers, work, given)
+
+
+def work(team: Team, given: argparse.Namespace) -> None:
+    """What each member of the team does: resume, train; the first one reports and saves."""
+    torch.set_num_threads(given.threads)
     rates = {"muon_rate": given.muon, "adam_rate": given.adam, "decay_from": given.decay_from}
-    training = Training(Plan(given.steps, given.batch, **rates), Words(clip_encode()), given.text)
+    plan = Plan(given.steps, given.batch, **rates)
+    training = Training(plan, Words(clip_encode()), given.text, team)
     state = given.run / "denoiser.pt"
     if state.exists():
         training.load(state)
@@ -210,21 +223,24 @@ def main() -> None:
 
 
 def train(training: Training, folder: Path, state: Path, every: int = 100) -> None:
-    """Run to the end of the plan, taking up new latents as they appear; a line and a state every so many steps."""
+    """Run to the end of the plan, taking up new latents; a line and a state every so many steps."""
     losses: list[float] = []
     started = time.time()
     latents, shown = load(sorted(folder.glob("latents-*.safetensors")))
     while training.step < training.plan.steps:
         losses.append(training.advance(latents, shown))
         if training.step % every == 0 or training.step == training.plan.steps:
+            latents, shown = load(sorted(folder.glob("latents-*.safetensors")))
+            if training.team.rank:
+                continue
             gap = text_gap(averaged(training), latents, shown, training.words)
             print(
-                f"step {training.step} loss {np.mean(losses):.4f} gap at 900: {gap} wall {time.time() - started:.0f}s",
+                f"step {training.step} loss {np.mean(losses):.4f} gap at 900: {gap} "
+                f"wall {time.time() - started:.0f}s",
                 flush=True,
             )
             losses.clear()
             training.save(state)
-            latents, shown = load(sorted(folder.glob("latents-*.safetensors")))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Draw and score during training: `python -m training.evaluation --painter STATE --autoencoder FILE --sheet FILE`."""
+"""Draw and score a training state: `python -m training.evaluation --painter STATE --autoencoder FILE`."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def paint(
     steps: int = 20,
     scale: float = 5.0,
 ) -> list[Pixels]:
-    """Pictures of 128×128 for caption rows [B, 77], by DPM++ 2M on Karras' schedule, guided by the empty text."""
+    """Pictures of 128×128 for caption rows [B, 77]: DPM++ 2M, Karras' schedule, guided by the empty text."""
     prediction = stable_diffusion()
     context = painter.text(torch.cat([rows, empty.expand_as(rows)])).hidden
     noise = torch.stack([torch.randn(4, 16, 16, generator=torch.Generator().manual_seed(s)) for s in seeds])
@@ -75,14 +75,18 @@ def paint(
 
 def score(judge: Judge, asked: Sequence[Request], pictures: Sequence[Pixels]) -> str:
     """Shares of right objects, backgrounds and places, and sharpness against the renderings."""
-    verdicts = np.array([judge(request.wanted, picture) for request, picture in zip(asked, pictures, strict=True)])
+    verdicts = np.array(
+        [judge(request.wanted, picture) for request, picture in zip(asked, pictures, strict=True)]
+    )
     real = np.mean([sharpness(render(request.wanted, judge.sprites)) for request in asked])
     drawn = np.mean([sharpness(picture) for picture in pictures])
     thing, background, place = verdicts.mean(axis=0)
     return f"objects {thing:.0%} backgrounds {background:.0%} places {place:.0%} sharpness {drawn / real:.2f}"
 
 
-def draw_all(painter: Painter, vae: AutoencoderKL, words: Words, texts: Sequence[str], **how: float) -> list[Pixels]:
+def draw_all(
+    painter: Painter, vae: AutoencoderKL, words: Words, texts: Sequence[str], **how: float
+) -> list[Pixels]:
     """A picture for each text, sixteen at a time; the seed is the text's place in the list."""
     pictures: list[Pixels] = []
     for start in range(0, len(texts), 16):
@@ -98,7 +102,9 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=DEFAULT_FOLDER)
     parser.add_argument("--painter", type=Path, required=True, help="state of training.denoiser")
     parser.add_argument("--autoencoder", type=Path, required=True)
-    parser.add_argument("--number", type=int, default=32, help="requests of each kind; 0 draws the sheet only")
+    parser.add_argument(
+        "--number", type=int, default=32, help="requests of each kind; 0 draws the sheet only"
+    )
     parser.add_argument("--scale", type=float, default=5.0)
     parser.add_argument("--sheet", type=Path)
     parser.add_argument("--threads", type=int, default=1)

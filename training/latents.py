@@ -41,7 +41,7 @@ def load_autoencoder(state: Path) -> AutoencoderKL:
 
 @torch.no_grad()
 def whiten(vae: AutoencoderKL, pictures: Tensor) -> None:
-    """Make the mean latent of these pictures have mean 0 and deviation 1/0.18215 in each channel, in place."""
+    """Give the mean latents of these pictures mean 0 and deviation 1/0.18215 in each channel, in place."""
     latents = torch.cat([vae.encode(part) for part in pictures.split(16)])
     channels = latents.shape[1]
     mean, deviation = latents.mean(dim=(0, 2, 3)), latents.std(dim=(0, 2, 3)) * SCALE
@@ -54,7 +54,7 @@ def whiten(vae: AutoencoderKL, pictures: Tensor) -> None:
 
 
 def compositions(number: int, seed: int) -> Iterator[Composition]:
-    """What the denoiser is shown, endless in kind: every large object on every background comes round evenly."""
+    """What the denoiser is shown: every large object on every background comes round evenly."""
     random = np.random.default_rng([7, seed])
     large = [
         Composition("large", (thing,), background)

@@ -1,7 +1,7 @@
 """Does a picture show what was asked? It does if no rendering of anything else is nearer to it.
 
-Distances are mean absolute differences at 32×32. Every rendering that training could have shown takes part: all
-objects, all backgrounds and their variants, all layouts and shifts.
+Distances are mean absolute differences at 32×32. Every rendering that training could have shown takes part:
+all objects, all backgrounds and their variants, all layouts and shifts.
 """
 
 from __future__ import annotations
@@ -64,13 +64,19 @@ class Judge:
     """Compares pictures with renderings, each made once."""
 
     sprites: Sprites
-    _rendered: dict[tuple[str, tuple[Thing, ...], Background], NDArray[np.float32]] = field(default_factory=dict)
+    _rendered: dict[tuple[str, tuple[Thing, ...], Background], NDArray[np.float32]] = field(
+        default_factory=dict
+    )
 
     def __call__(self, wanted: Composition, picture: Pixels) -> Verdict:
         """What of the request is in the picture."""
-        return Verdict(self.thing(wanted, picture), self.background(wanted, picture), self.place(wanted, picture))
+        return Verdict(
+            self.thing(wanted, picture), self.background(wanted, picture), self.place(wanted, picture)
+        )
 
-    def renderings(self, layout: str, things: tuple[Thing, ...], background: Background) -> NDArray[np.float32]:
+    def renderings(
+        self, layout: str, things: tuple[Thing, ...], background: Background
+    ) -> NDArray[np.float32]:
         """Every rendering of it, at 32×32: [R, 32, 32, 3]."""
         key = layout, things, background
         if key not in self._rendered:
@@ -105,7 +111,9 @@ class Judge:
         layouts = [name for name in LAYOUTS if name != "pair"] if wanted.layout != "pair" else ["pair"]
         if wanted.layout == "pair":
             swapped = wanted.things[::-1]
-            pairs = [self.renderings("pair", things, wanted.background) for things in (wanted.things, swapped)]
+            pairs = [
+                self.renderings("pair", things, wanted.background) for things in (wanted.things, swapped)
+            ]
             return nearest(pairs, small(picture)) == 0
         candidates = [self.renderings(name, wanted.things, wanted.background) for name in layouts]
         return nearest(candidates, small(picture)) == layouts.index(wanted.layout)

@@ -121,7 +121,7 @@ class Sprites(Mapping[str, Image.Image]):
         return sum(1 for _ in self)
 
     def scaled(self, code: str, side: int) -> Pixels:
-        """The sprite trimmed to what is visible and fitted into `side` × `side` pixels, standing on the bottom edge."""
+        """The sprite trimmed to what is visible, fitted into `side` × `side` pixels, on the bottom edge."""
         if (code, side) not in self._scaled:
             self._scaled[code, side] = fit(self[code], side)
         return self._scaled[code, side]
@@ -139,6 +139,7 @@ def fit(sprite: Image.Image, side: int) -> Pixels:
         for band in range(4)
     ]
     small = np.clip(np.stack([np.asarray(band) for band in bands], axis=-1), 0, 1)
+    small[..., :3] = np.minimum(small[..., :3], small[..., 3:])  # where the filter overshoots
     canvas = np.zeros((side, side, 4), np.float32)
     left = (side - size[0]) // 2
     canvas[side - size[1] :, left : left + size[0]] = small

@@ -1,7 +1,7 @@
 """Pretrain the text tower to tell captions apart: `python -m training.text --out FILE`. Two minutes.
 
-Linear heads on the padding behind a caption name its objects, layout and background. Without this the denoiser
-takes very long to notice that the text matters, for it matters only where the picture is hidden by noise.
+Linear heads on the padding behind a caption name its objects, layout and background. Without this the
+denoiser takes very long to notice that the text matters: it does so only where noise hides the picture.
 """
 
 from __future__ import annotations
@@ -81,7 +81,9 @@ def pretrain(tower: ClipText, words: Words, steps: int, batch: int = 64, seed: i
         loss = sum((F.cross_entropy(g, truth[:, i]) for i, g in enumerate(guesses)), torch.zeros(()))
         loss.backward()  # type: ignore[no-untyped-call]  # torch's own
         optimizer.step(rate_at(step, steps, 20, 0.5))
-        right.append(float(np.mean([(g.argmax(1) == truth[:, i]).float().mean() for i, g in enumerate(guesses)])))
+        right.append(
+            float(np.mean([(g.argmax(1) == truth[:, i]).float().mean() for i, g in enumerate(guesses)]))
+        )
     positions = tower.text_model.embeddings.position_embedding.weight
     with torch.no_grad():
         positions[PRETRAINED_POSITIONS:] = positions[PRETRAINED_POSITIONS - 1]

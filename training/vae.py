@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from diffusion.vae import AutoencoderKL, VAESizes
 from training.backgrounds import BACKGROUNDS, SIDE, painted
-from training.compositions import Composition, draw, render
+from training.compositions import draw, render
 from training.optimizer import Average, Optimizer, rate_at, split
 from training.sprites import DEFAULT_FOLDER, Pixels, Sprites, contact_sheet, fit, paste
 
@@ -51,7 +51,7 @@ def build(seed: int = 0) -> AutoencoderKL:
 
 
 def picture(random: np.random.Generator, sprites: Sprites, codes: Sequence[str], other: float) -> Pixels:
-    """A picture of the objects, or with probability `other` of any sprites anywhere, so that others survive too."""
+    """A picture of the objects, or with probability `other` of any sprites anywhere: others survive too."""
     if random.random() >= other:
         return render(draw(random), sprites)
     background = BACKGROUNDS[random.integers(len(BACKGROUNDS))]
@@ -68,7 +68,7 @@ def crop(random: np.random.Generator, whole: Pixels, side: int) -> Pixels:
     if side >= SIDE:
         return whole
     cells = (SIDE - side) // 8
-    x, y = (8 * int(round(v)) for v in random.beta(1.5, 1.5, 2) * cells)
+    x, y = (8 * round(v) for v in random.beta(1.5, 1.5, 2) * cells)
     return whole[y : y + side, x : x + side]
 
 
@@ -119,7 +119,7 @@ def psnr(vae: AutoencoderKL, x: Tensor) -> float:
     return float((-10 * error.log10()).mean())
 
 
-def test_pictures(sprites: Sprites, number: int = 24) -> Tensor:
+def sample_pictures(sprites: Sprites, number: int = 24) -> Tensor:
     """The same pictures each time: as the denoiser will see them."""
     random = np.random.default_rng(99)
     return to_tensor([render(draw(random), sprites) for _ in range(number)])
@@ -183,7 +183,9 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=DEFAULT_FOLDER)
     parser.add_argument("--run", type=Path, required=True, help="folder for states, sheets and the log")
     parser.add_argument("--steps", type=int, default=Plan.steps)
-    parser.add_argument("--muon", type=float, default=Plan.muon_rate, help="rate of Muon; 0 trains with Adam alone")
+    parser.add_argument(
+        "--muon", type=float, default=Plan.muon_rate, help="rate of Muon; 0 trains with Adam alone"
+    )
     parser.add_argument("--adam", type=float, default=Plan.adam_rate)
     parser.add_argument("--threads", type=int, default=2)
     given = parser.parse_args()
@@ -198,7 +200,7 @@ def main() -> None:
 
 def train(training: Training, run: Path, state: Path, every: int = 200) -> None:
     """Run to the end of the plan; a line, a sheet and a state every so many steps."""
-    x = test_pictures(training.sprites)
+    x = sample_pictures(training.sprites)
     started, losses = time.process_time(), []
     while training.step < training.plan.steps:
         losses.append(training.advance())

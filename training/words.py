@@ -31,7 +31,7 @@ class Words:
     def __init__(self, encode: Encode) -> None:
         self.encode = encode
         found = {number for text in every_word() for number in encode(text)}
-        self.tokens = sorted(found) + [START, END]
+        self.tokens = [*sorted(found), START, END]
         self.row = {token: row for row, token in enumerate(self.tokens)}
 
     def __len__(self) -> int:

@@ -1,11 +1,13 @@
 """What steers a model, made ready for one run: areas, masks, spans of the run, vectors and extra channels.
 
-A conditioning is the ecosystem's list of [embedding, options]. Each entry becomes a `Part`, in which everything
-that stays the same over a run is computed: where it applies, how strongly, and what the backbone is given.
+A conditioning is the ecosystem's list of [embedding, options]. Each entry becomes a `Part`, in which
+everything that stays the same over a run is computed: where it applies, how strongly, and what the backbone
+is given.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -40,7 +42,13 @@ class Area:
 
     def within(self, height: int, width: int) -> Area:
         """Cut off where it leaves a latent of this size."""
-        return replace(self, height=min(self.height, height - self.top), width=min(self.width, width - self.left))
+        height, width = min(self.height, height - self.top), min(self.width, width - self.left)
+        return replace(self, height=height, width=width)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width."""
+        return self.height, self.width
 
     def holds(self, other: Area) -> bool:
         """Whether the other lies inside."""
@@ -66,8 +74,8 @@ class Entry:
 class Part:
     """One entry as the denoiser uses it at every step.
 
-    context [B, T, C] and y [B, V] go to the backbone, channels [B, C, h, w] beside the latent. Its estimate counts
-    with `weight` [B or 1, 1, h, w] inside `area` (None: everywhere), while ends <= sigma <= begins.
+    context [B, T, C] and y [B, V] go to the backbone, channels [B, C, h, w] beside the latent. Its estimate
+    counts with `weight` (see `weight`) inside `area` (None: everywhere), while ends <= sigma <= begins.
     """
 
     context: Tensor
@@ -146,8 +154,8 @@ def bounds(mask: Tensor) -> Area:
 def answer_areas(placed: Mapping[str, list[Entry]]) -> None:
     """Gives each entry with an area a counterpart of the same place in every other conditioning.
 
-    Guidance subtracts like from like: inside an area the text is weighed against the negative of that area alone.
-    The counterpart takes its text from the smallest entry there that holds the area.
+    Guidance subtracts like from like: inside an area the text is weighed against the negative of that area
+    alone. The counterpart takes its text from the smallest entry there that holds the area.
     """
     for name, entries in placed.items():
         for mine in list(entries):
@@ -161,7 +169,7 @@ def answer_areas(placed: Mapping[str, list[Entry]]) -> None:
 
 def _smallest_holding(area: Area, entries: Sequence[Entry]) -> Entry | None:
     holding = [e for e in entries if e.area is None or e.area.holds(area)]
-    return min(holding, key=lambda e: e.area.height * e.area.width if e.area else float("inf"), default=None)
+    return min(holding, key=lambda e: math.prod(e.area.size) if e.area else math.inf, default=None)
 
 
 PLACEMENT = ("strength", "mask_strength", "start_percent", "end_percent", "control")
@@ -189,7 +197,7 @@ def part(entry: Entry, name: str, setting: Setting) -> Part:
         channels=torch.cat(channels, dim=1) if channels else None,
         area=entry.area,
         weight=weight(entry, latent),
-        begins=clock.sigma_at(options["start_percent"]) if "start_percent" in options else float("inf"),
+        begins=clock.sigma_at(options["start_percent"]) if "start_percent" in options else math.inf,
         ends=clock.sigma_at(options["end_percent"]) if "end_percent" in options else 0.0,
         control=options.get("control"),
         hooks=options.get("hooks"),
@@ -197,18 +205,17 @@ def part(entry: Entry, name: str, setting: Setting) -> Part:
 
 
 def weight(entry: Entry, latent: Tensor) -> Tensor:
-    """How much the entry counts at each place of its area. [B or 1, 1, h, w]"""
-    area = entry.area or Area(*latent.shape[-2:], 0, 0)
-    strength = entry.options.get("strength", 1.0)
+    """How much the entry counts at each place of its area: [B, 1, h, w], [h, w], or one number."""
+    strength, area = float(entry.options.get("strength", 1.0)), entry.area
     if entry.mask is not None:
-        mask = area.cut(to_batch(entry.mask, latent.shape[0]))
-        return mask * (entry.options.get("mask_strength", 1.0) * strength)
-    edges = strength * latent.new_ones(1, 1, area.height, area.width)
-    if entry.area is not None:
-        height, width = latent.shape[-2:]
-        edges = edges * _fade(area.top, area.height, height).to(latent)[:, None]
-        edges = edges * _fade(area.left, area.width, width).to(latent)
-    return edges
+        mask = to_batch(entry.mask, latent.shape[0])
+        strength *= float(entry.options.get("mask_strength", 1.0))
+        return strength * (area.cut(mask) if area else mask)
+    if area is None:
+        return latent.new_tensor(strength)
+    height, width = latent.shape[-2:]
+    rows, columns = _fade(area.top, area.height, height), _fade(area.left, area.width, width)
+    return strength * torch.outer(rows, columns).to(latent)
 
 
 def _fade(start: int, size: int, whole: int) -> Tensor:

@@ -1,7 +1,7 @@
 """A model at work in one run: clean estimates of a noisy latent, from all conditionings at once.
 
-Parts that can share a call of the backbone do. What stays the same between steps (joined embeddings, text keys and
-values, started controls) is made once and kept for the run.
+Parts that can share a call of the backbone do. What stays the same between steps (joined embeddings, text
+keys and values, started controls) is made once and kept for the run.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from torch import Tensor
 from diffusion.conditioning import Conditioning, Part, Setting, prepare
 from diffusion.hooks import Hooks
 from diffusion.images import to_batch
-from diffusion.prediction import like
 from diffusion.unet import Control, UNet
 
 NO_HOOKS = Hooks()
@@ -70,7 +69,7 @@ def share(a: Part, b: Part) -> bool:
     """Whether two parts can go through the backbone in one call."""
     lengths = a.context.shape[1], b.context.shape[1]
     return (
-        a.weight.shape[-2:] == b.weight.shape[-2:]
+        (a.area.size if a.area else None) == (b.area.size if b.area else None)
         and a.control is b.control
         and a.hooks is b.hooks
         and (a.y is None) == (b.y is None)
@@ -191,7 +190,8 @@ class Denoising:
         """What hooks inside the backbone are told of a call."""
         others = {name: 2 + i for i, name in enumerate(n for n in dict.fromkeys(names) if n not in NUMBERS)}
         numbers = tuple({**NUMBERS, **others}[name] for name in names)
-        return {"sigmas": sigmas, "parts": numbers, "names": tuple(names), "step": self.step, "schedule": self.schedule}
+        where = {"step": self.step, "schedule": self.schedule}
+        return {"sigmas": sigmas, "parts": numbers, "names": tuple(names), **where}
 
     def _control(self, batch: Batch, x: Tensor, sigmas: Tensor, timesteps: Tensor) -> Control | None:
         control = batch.lead.control
@@ -203,7 +203,7 @@ class Denoising:
 
 
 def checking(check: Any) -> Hooks:
-    """Hooks that call `check` between the blocks of the backbone, so that a run can be cancelled in mid-step."""
+    """Hooks that call `check` between the backbone's blocks, so that a run can be cancelled in mid-step."""
 
     def one(place: object, h: Tensor) -> Tensor:
         check()

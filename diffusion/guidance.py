@@ -1,7 +1,7 @@
 """Guidance: clean estimates under several conditionings combined into one denoiser.
 
-A guider names the conditionings it needs and says how their estimates combine; hooks act before, instead of and after
-the combination. `Guided` is the denoiser of one run, what samplers call.
+A guider names the conditionings it needs and says how their estimates combine; hooks act before, instead of
+and after the combination. `Guided` is the denoiser of one run, what samplers call.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class BasicGuider:
 
 @dataclass(frozen=True, eq=False)
 class CFGGuider:
-    """Classifier-free guidance (Ho & Salimans 2022, arXiv 2207.12598); at scale 1 the negative is not asked."""
+    """Classifier-free guidance (Ho & Salimans 2022, 2207.12598); at scale 1 the negative is not asked."""
 
     model: Model
     positive: Conditioning
@@ -83,8 +83,8 @@ class CFGGuider:
 class DualCFGGuider:
     """Two conditionings guided apart, as InstructPix2Pix does for text and picture (arXiv 2211.09800).
 
-    `scale` leads from the middle to the positive, `middle_scale` from the negative to the middle. Nested, the result
-    of the first takes the place of the middle in the second.
+    `scale` leads from the middle to the positive, `middle_scale` from the negative to the middle. Nested, the
+    result of the first takes the place of the middle in the second.
     """
 
     model: Model
@@ -111,7 +111,7 @@ class DualCFGGuider:
 
 @dataclass(frozen=True, eq=False)
 class PerpNegGuider:
-    """Perp-Neg (Armandpour et al. 2023, arXiv 2304.04968): only what is perpendicular to the positive is avoided."""
+    """Perp-Neg (Armandpour et al. 2023, 2304.04968): avoids only what is perpendicular to the positive."""
 
     model: Model
     positive: Conditioning
@@ -137,7 +137,9 @@ def classifier_free(positive: Tensor, negative: Tensor | None, scale: float) -> 
     return positive if negative is None else negative + (positive - negative) * scale
 
 
-def perp_neg(positive: Tensor, negative: Tensor, empty: Tensor, negative_scale: float, scale: float) -> Tensor:
+def perp_neg(
+    positive: Tensor, negative: Tensor, empty: Tensor, negative_scale: float, scale: float
+) -> Tensor:
     """Equation 8: the negative direction without its part along the positive one."""
     towards, away = positive - empty, negative - empty
     along = (away * towards).sum() / towards.square().sum() * towards
@@ -174,9 +176,7 @@ class Call:
         """The clean estimate under one of the run's conditionings by name, or another, with more hooks."""
         name = conditioning if isinstance(conditioning, str) else "extra"
         parts = (
-            self.parts[name]
-            if isinstance(conditioning, str)
-            else self.denoising.prepared(name, conditioning)
+            self.parts[name] if isinstance(conditioning, str) else self.denoising.prepared(name, conditioning)
         )
         return self.denoising.estimates(self.x if x is None else x, self.sigma, {name: parts}, hooks)[name]
 
@@ -229,5 +229,5 @@ class Guided:
 
 
 def wants_negative(hook: object) -> bool:
-    """Whether a hook says, by an attribute `needs_negative`, that it needs the negative estimate at scale 1 too."""
+    """Whether a hook says by an attribute `needs_negative` that it wants the negative at scale 1 too."""
     return bool(getattr(hook, "needs_negative", False))

@@ -1,6 +1,7 @@
 """The model on MODEL links: a backbone, what it predicts, and what changes its predictions.
 
-A `Model` is a value. Every `with_…` gives a new one that shares the weights; nothing is ever patched in place.
+A `Model` is a value. Every `with_…` gives a new one that shares the weights; nothing is ever patched in
+place.
 """
 
 from __future__ import annotations
@@ -21,10 +22,10 @@ from diffusion.unet import UNet
 class Model:
     """All that a run needs to know of a diffusion model.
 
-    `vector` names how pooled text and sizes become the UNet's y (`conditioning.VECTORS`; None: no y). `concat`
-    names what is joined to the latent as extra input channels (`conditioning.CHANNELS`). `weight_patches` change
-    weights by parameter name when they are loaded, `hooks` what is computed; `options` is for whoever
-    builds on models: unknown keys pass through, and nothing here reads them.
+    `vector` names how pooled text and sizes become the UNet's y (`conditioning.VECTORS`; None: no y).
+    `concat` names what is joined to the latent as extra input channels (`conditioning.CHANNELS`).
+    `weight_patches` change weights by parameter name when they are loaded, `hooks` what is computed;
+    `options` is for whoever builds on models: unknown keys pass through, and nothing here reads them.
     """
 
     backbone: Resident[UNet]

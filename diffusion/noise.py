@@ -15,8 +15,8 @@ StepNoise = Callable[[Tensor, Tensor], Tensor]  # (sigma, sigma_next) → unit G
 def starting_noise(shape: Sequence[int], seed: int, rows: Sequence[int] | None = None) -> Tensor:
     """Unit Gaussian noise for a batch of latents. [*shape], float32, on the CPU.
 
-    With `rows` (a latent's `batch_index`) row i is the rows[i]-th that would be drawn one by one: a picture taken
-    out of a batch keeps its noise, and equal indices get equal noise.
+    With `rows` (a latent's `batch_index`) row i is the rows[i]-th that would be drawn one by one: a picture
+    taken out of a batch keeps its noise, and equal indices get equal noise.
     """
     generator = torch.Generator().manual_seed(seed)
     if rows is None:
@@ -62,14 +62,14 @@ def brownian(x: Tensor, sigmas: Tensor, seed: int) -> StepNoise:
 
     The path depends on the seed and the range alone: more steps refine the same noise.
     """
-    low, high = (round(level.item(), 6) for level in (sigmas[sigmas > 0].min(), sigmas.max()))
+    low, high = (
+        round(level.item(), 6) for level in (sigmas[sigmas > 0].min(), sigmas.max())
+    )
     tree = torchsde.BrownianTree(low, torch.zeros(x.shape), high, entropy=seed)
 
     def draw(sigma: Tensor, sigma_next: Tensor) -> Tensor:
-        width = (sigma - sigma_next).abs().sqrt()
-        start, end = (
-            min(max(s.item(), low), high) for s in (sigma_next, sigma)
-        )  # the tree counts in millionths
-        return (-tree(start, end) / width).to(x) if start < end else (tree(end, start) / width).to(x)
+        ends = sorted(min(max(s.item(), low), high) for s in (sigma, sigma_next))
+        increment: Tensor = tree(*ends) / (sigma - sigma_next).abs().sqrt()
+        return (-increment if sigma_next < sigma else increment).to(x)
 
     return draw

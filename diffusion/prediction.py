@@ -1,8 +1,9 @@
 """What a backbone predicts, and on which clock: the bridge from a network's output to `denoised`.
 
-Notation, after Karras et al. 2022 (arXiv 2206.00364): x is the noisy latent, sigma its noise level, shape () or [B].
-A `Process` says how clean latent and noise mix into x, a `Clock` translates between sigma and the network's own
-timestep, a target turns the network's output into the clean estimate. `Prediction` joins the three.
+Notation, after Karras et al. 2022 (arXiv 2206.00364): x is the noisy latent, sigma its noise level, shape ()
+or [B]. A `Process` says how clean latent and noise mix into x, a `Clock` translates between sigma and the
+network's own timestep, a target turns the network's output into the clean estimate. `Prediction` joins the
+three.
 """
 
 from __future__ import annotations
@@ -90,8 +91,9 @@ class Clock(Protocol):
 class DiscreteClock:
     """A table of trained noise levels (DDPM); between them, log sigma is interpolated.
 
-    `levels` are ascending, best in float64: timesteps halfway between two entries are rounded by their logarithms.
-    `every` > 1 is a distilled model that knows each `every`-th timestep only (latent consistency models).
+    `levels` are ascending, best in float64: timesteps halfway between two entries are rounded by their
+    logarithms. `every` > 1 is a distilled model that knows each `every`-th timestep only (latent consistency
+    models).
     """
 
     levels: Tensor
@@ -337,7 +339,7 @@ def like(sigma: Tensor, x: Tensor) -> Tensor:
 
 
 def scaled_linear_sigmas(start: float = 0.00085, end: float = 0.012, steps: int = 1000) -> Tensor:
-    """Stable Diffusion's levels: betas linear in their square root (Rombach et al. 2022). [steps] ascending, float64."""
+    """Stable Diffusion's levels, betas linear in their square root. [steps] ascending, float64."""
     betas = torch.linspace(start**0.5, end**0.5, steps, dtype=torch.float64) ** 2
     return from_alpha_bar(torch.cumprod(1 - betas, 0))
 
@@ -351,7 +353,8 @@ def linear_sigmas(start: float, end: float, steps: int = 1000) -> Tensor:
 def zero_terminal_snr(sigmas: Tensor) -> Tensor:
     """The levels rescaled so that the last one hides the picture wholly (Lin et al. 2023, algorithm 1).
 
-    An infinite last sigma cannot be computed with, so its alpha_bar is the smallest the half-precision tables hold.
+    An infinite last sigma cannot be computed with, so its alpha_bar is the smallest the half-precision tables
+    hold.
     """
     root = (1 / (sigmas.double() ** 2 + 1)).sqrt()
     first, last = root[0], root[-1]

@@ -24,7 +24,7 @@ OnStep = Callable[[int, int, Step], None]  # (steps done before this one, steps 
 
 
 class Sampled(NamedTuple):
-    """What a run gives: the latent it ended with, and the last clean estimate (the same if no step was taken)."""
+    """What a run gives: the latent it ended with, and the last clean estimate."""
 
     latent: Tensor
     denoised: Tensor
@@ -48,9 +48,10 @@ def sample(
 ) -> Sampled:
     """Runs the sampler along sigmas; latent and result [B, C, H, W] are unscaled, float32, on the CPU.
 
-    `noise` is unit noise shaped like the latent, `seed` that of the noise inside steps. `noise_mask` [B, 1, h, w] of
-    any size is 1 where the latent may change. `on_step` may raise to end the run, `check` too, more often: it is
-    called between the backbone's blocks and while weights are loaded. A schedule of no sigmas gives the latent back.
+    `noise` is unit noise shaped like the latent, `seed` that of the noise inside steps. `noise_mask` [B, 1,
+    h, w] of any size is 1 where the latent may change. `on_step` may raise to end the run, `check` too, more
+    often: it is called between the backbone's blocks and while weights are loaded. A schedule of no sigmas
+    gives the latent back.
     """
     if not len(sigmas):
         return Sampled(latent, latent)
@@ -120,7 +121,8 @@ class Run:
 class Masked:
     """A denoiser for which the latent outside the noise mask stays what it was.
 
-    Before each estimate the original, noised to the same level, replaces what lies outside; after it, the original.
+    Before each estimate the original, noised to the same level, replaces what lies outside; after it, the
+    original.
     """
 
     def __init__(self, guided: Guided, noise: Tensor) -> None:
@@ -155,14 +157,16 @@ class Masked:
 
 
 def schedule(prediction: Prediction, name: str, steps: int, denoise: float = 1.0) -> Tensor:
-    """A named schedule whose last `steps` steps are `denoise` of the whole; empty at 0. KeyError for a wrong name."""
+    """The last `steps` steps of a named schedule, `denoise` of the whole; empty at 0. KeyError if unknown."""
     if denoise <= 0:
         return torch.zeros(0)
     total = steps if denoise > 0.9999 else int(steps / denoise)
     return SCHEDULES[name](prediction, total)[-(steps + 1) :]
 
 
-def schedule_for(sampler: Sampler, prediction: Prediction, name: str, steps: int, denoise: float = 1.0) -> Tensor:
+def schedule_for(
+    sampler: Sampler, prediction: Prediction, name: str, steps: int, denoise: float = 1.0
+) -> Tensor:
     """The schedule a KSampler uses: samplers that drop the penultimate sigma get one made a step longer."""
     if not sampler.drops_penultimate:
         return schedule(prediction, name, steps, denoise)

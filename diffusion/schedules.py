@@ -1,14 +1,13 @@
 """Schedules: falling sigmas ending in 0, the noise levels a run steps through.
 
-Those that know a model take its `Prediction` first and are listed in `SCHEDULES`; the others are pure numbers.
+Those that know a model take its `Prediction` first; the ones every KSampler offers are listed in `SCHEDULES`.
 All return float32 tensors of steps + 1 sigmas unless they say otherwise.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
@@ -55,18 +54,11 @@ def variance_preserving(
 
 
 def laplace(steps: int, sigma_min: float, sigma_max: float, mu: float = 0.0, beta: float = 0.5) -> Tensor:
-    """Quantiles of a Laplace density over log sigma (Hang & Gu 2024, arXiv 2407.03297). [steps], ends in sigma_min."""
+    """Quantiles of a Laplace density over log sigma (Hang & Gu 2024, 2407.03297). [steps], no final 0."""
     x = torch.linspace(0, 1, steps)
     centred = 0.5 - x
     log_sigma = mu - beta * centred.sign() * torch.log(1 - 2 * centred.abs() + 1e-5)
     return log_sigma.exp().clamp(sigma_min, sigma_max)
-
-
-def log_linear(levels: Sequence[float], count: int) -> Tensor:
-    """`count` levels read off the curve through `levels`, linear in log sigma and in the step."""
-    places = np.linspace(0, 1, len(levels))
-    logs = np.interp(np.linspace(0, 1, count), places, np.log(levels))
-    return torch.from_numpy(np.exp(logs)).float()
 
 
 # Those that read a model's clock
@@ -103,7 +95,7 @@ def _ends(prediction: Prediction) -> tuple[float, float]:
 
 
 def beta(prediction: Prediction, steps: int, alpha: float = 0.6, beta: float = 0.6) -> Tensor:
-    """Timesteps at quantiles of a beta distribution (Lee et al. 2024, arXiv 2407.12173). Repeats fall away."""
+    """Timesteps at quantiles of a beta distribution (Lee et al. 2024, arXiv 2407.12173), without repeats."""
     table = prediction.sigmas
     quantiles = stats.beta.ppf(1 - np.linspace(0, 1, steps, endpoint=False), alpha, beta)
     timesteps = dict.fromkeys(np.rint(quantiles * (len(table) - 1)).astype(int).tolist())
@@ -111,7 +103,7 @@ def beta(prediction: Prediction, steps: int, alpha: float = 0.6, beta: float = 0
 
 
 def linear_quadratic(prediction: Prediction, steps: int, threshold: float = 0.025) -> Tensor:
-    """Half the steps linear in the share of noise removed, up to `threshold`, then quadratic (Movie Gen, Mochi)."""
+    """Half the steps remove noise linearly up to the share `threshold`, the rest quadratically (Mochi)."""
     if steps == 1:
         return torch.tensor([1.0, 0.0]) * prediction.sigma_max
     linear = steps // 2
@@ -130,6 +122,32 @@ def kl_optimal(prediction: Prediction, steps: int) -> Tensor:
     ramp = torch.arange(steps) / max(steps - 1, 1)
     low, high = math.atan(prediction.sigma_min), math.atan(prediction.sigma_max)
     return ending_in_zero((ramp * low + (1 - ramp) * high).tan())
+
+
+def sd_turbo(prediction: Prediction, steps: int, denoise: float = 1.0) -> Tensor:
+    """SD Turbo's trained timesteps, each hundredth from the top (Sauer et al. 2023, arXiv 2311.17042)."""
+    start = 10 - int(10 * denoise)
+    timesteps = torch.arange(10, 0, -1)[start : start + steps] * 100 - 1
+    return ending_in_zero(prediction.clock.sigma(timesteps))
+
+
+def ltxv(
+    steps: int,
+    max_shift: float = 2.05,
+    base_shift: float = 0.95,
+    *,
+    stretch: bool = True,
+    terminal: float = 0.1,
+    tokens: int = 4096,
+) -> Tensor:
+    """LTX-Video's flow schedule: shifted by the number of tokens, stretched to end at `terminal` before 0."""
+    slope = (max_shift - base_shift) / (4096 - 1024)
+    shift = math.exp(tokens * slope + base_shift - 1024 * slope)
+    t = torch.linspace(1, 0, steps + 1)[:-1]
+    sigmas = shift / (shift + (1 / t - 1))
+    if stretch:
+        sigmas = 1 - (1 - sigmas) * (1 - terminal) / (1 - sigmas[-1])
+    return ending_in_zero(sigmas)
 
 
 SCHEDULES: Mapping[str, Schedule] = {

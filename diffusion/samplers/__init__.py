@@ -19,15 +19,16 @@ from diffusion.samplers.cfg_pp import (
     dpmpp_2s_ancestral_cfg_pp,
     euler_ancestral_cfg_pp,
     euler_cfg_pp,
+    euler_cfg_pp_alternative,
 )
 from diffusion.samplers.contract import Denoiser, PairDenoiser, Step, Steps
-from diffusion.samplers.ddpm import ddpm, lcm
+from diffusion.samplers.ddpm import ddpm, lcm, lcm_upscale
 from diffusion.samplers.deis import deis
 from diffusion.samplers.dpm2 import dpm_2, dpm_2_ancestral
 from diffusion.samplers.dpm_solver import dpm_adaptive, dpm_fast
 from diffusion.samplers.dpmpp import dpmpp_2m, dpmpp_2s_ancestral
 from diffusion.samplers.dpmpp_sde import dpmpp_2m_sde, dpmpp_3m_sde, dpmpp_sde
-from diffusion.samplers.er_sde import er_sde
+from diffusion.samplers.er_sde import er_sde, er_sde_scaler, reverse_time_scaler
 from diffusion.samplers.euler import euler, euler_ancestral
 from diffusion.samplers.gradient_estimation import gradient_estimation, gradient_estimation_cfg_pp
 from diffusion.samplers.heun import heun, heunpp2
@@ -43,15 +44,25 @@ from diffusion.samplers.sa_solver import sa_solver
 from diffusion.samplers.seeds import seeds_2, seeds_3
 from diffusion.samplers.uni_pc import uni_pc
 
-__all__ = ["SAMPLERS", "Denoiser", "PairDenoiser", "Sampler", "Step", "Steps"]
+__all__ = [
+    "SAMPLERS",
+    "Denoiser",
+    "PairDenoiser",
+    "Sampler",
+    "Step",
+    "Steps",
+    "er_sde_sampler",
+    "euler_cfg_pp_sampler",
+    "lcm_upscale_sampler",
+]
 
 
 @dataclass(frozen=True)
 class Sampler:
     """A sampling method with its options: the value on SAMPLER links.
 
-    `solve` is any generator function of this package's shape, or a pack's own. Parameters it names `noise`,
-    `process` or `prediction` are given to it; `options` are the rest. `noise` says where its noise comes from:
+    `solve` is any generator function of this package's shape, or a pack's own. What it names `noise`, `seed`,
+    `process` or `prediction` is given to it; `options` are the rest. `noise` says where its noise comes from:
     independent draws, or one Brownian path that does not depend on the steps taken.
     """
 
@@ -72,7 +83,7 @@ class Sampler:
     ) -> Steps:
         """The steps from x at sigmas[0] to sigmas[-1]."""
         wanted = signature(self.solve).parameters
-        given: dict[str, Any] = {"process": prediction.process, "prediction": prediction}
+        given: dict[str, Any] = {"process": prediction.process, "prediction": prediction, "seed": seed}
         if "noise" in wanted:
             given["noise"] = gaussian(x, seed) if self.noise == "gaussian" else brownian(x, sigmas, seed)
         chosen = {name: value for name, value in given.items() if name in wanted}
@@ -127,3 +138,23 @@ SAMPLERS: Mapping[str, Sampler] = {
     "uni_pc": Sampler(uni_pc, drops_penultimate=True),
     "uni_pc_bh2": Sampler(uni_pc, options={"variant": "bh2"}, drops_penultimate=True),
 }
+
+
+def euler_cfg_pp_sampler(version: Literal["regular", "alternative"]) -> Sampler:
+    """Either form of Euler with CFG++."""
+    return Sampler(euler_cfg_pp if version == "regular" else euler_cfg_pp_alternative)
+
+
+def er_sde_sampler(solver_type: str, max_stage: int = 3, eta: float = 1.0, s_noise: float = 1.0) -> Sampler:
+    """ER-SDE's solver with the noise of "ER-SDE", of the "Reverse-time SDE" at eta, or none ("ODE")."""
+    if solver_type == "ER-SDE":
+        return Sampler(er_sde, options={"scaler": er_sde_scaler, "max_stage": max_stage, "s_noise": s_noise})
+    eta = 0.0 if solver_type == "ODE" else eta
+    options = {"scaler": reverse_time_scaler(eta), "max_stage": max_stage, "s_noise": s_noise if eta else 0.0}
+    return Sampler(er_sde, options=options)
+
+
+def lcm_upscale_sampler(scale_ratio: float, scale_steps: int, upscale_method: str) -> Sampler:
+    """LCM that enlarges the latent on its way."""
+    options = {"scale_ratio": scale_ratio, "scale_steps": scale_steps, "upscale_method": upscale_method}
+    return Sampler(lcm_upscale, options=options)

@@ -1,8 +1,9 @@
 """What a sampler is: a generator of steps from one noisy latent to a clean one.
 
-Letters, in every file here: x is the latent, sigma a noise level (a scalar tensor), sigmas the falling schedule,
-denoised the model's clean estimate at (x, sigma), noise a source of fresh Gaussian noise for the stretch between
-two sigmas, eta how much of the removed noise is put back, s_noise a factor on what is put back.
+Letters, in every file here: x is the latent, sigma a noise level (a scalar tensor), sigmas the falling
+schedule, denoised the model's clean estimate at (x, sigma), noise a source of fresh Gaussian noise for the
+stretch between two sigmas, eta how much of the removed noise is put back, s_noise a factor on what is put
+back.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ Steps = Iterator[Step]
 
 
 class PairDenoiser(Protocol):
-    """A guided denoiser that also tells its negative part, which CFG++ needs (Chung et al. 2024, 2406.08070)."""
+    """A guided denoiser that also tells its negative part, which CFG++ needs."""
 
     def __call__(self, x: Tensor, sigma: Tensor) -> Tensor:
         """The guided clean estimate."""
@@ -71,6 +72,6 @@ def _descent_with_signal(sigma: Tensor, sigma_next: Tensor, eta: float, process:
 
 
 def halfway(sigma: Tensor, sigma_next: Tensor, r: float = 0.5, process: Process = EXPLODING) -> Tensor:
-    """The sigma at share r of the way in lambda, the variable in which the exponential solvers are uniform."""
+    """The sigma at share r of the way in lambda, the variable of the exponential solvers."""
     start, end = process.half_log_snr(sigma), process.half_log_snr(sigma_next)
     return process.sigma(start + r * (end - start))

@@ -1,4 +1,4 @@
-"""DEIS (Zhang & Chen 2022, arXiv 2204.13902), its tAB form: slopes extrapolated by a polynomial in VP time."""
+"""DEIS (Zhang & Chen 2022, arXiv 2204.13902) in its tAB form: slopes extrapolated in VP time."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class VPTime:
         return (self.beta_d * t + self.beta_min) * grown / (2 * (grown - 1).sqrt())
 
     def integrals(self, places: Tensor, sigma_next: Tensor) -> Tensor:
-        """∫ L_j(t) dsigma from places[0] to sigma_next, for the Lagrange polynomials L_j through places, in t."""
+        """∫ L_j(t) dsigma from places[0] to sigma_next, L_j being the Lagrange polynomials through places."""
         nodes, end = self.of(places), self.of(sigma_next)
         t = torch.linspace(nodes[0].item(), end.item(), POINTS, dtype=torch.float64)
         rate = self.rate(t) * (end - nodes[0]) / POINTS

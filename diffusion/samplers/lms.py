@@ -1,4 +1,4 @@
-"""Linear multistep: the slopes of the last steps, extrapolated by a polynomial in sigma and integrated exactly."""
+"""Linear multistep: the last slopes, extrapolated by a polynomial in sigma and integrated exactly."""
 
 from __future__ import annotations
 

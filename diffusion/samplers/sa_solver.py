@@ -1,7 +1,7 @@
 """SA-Solver (Xue et al. 2023, arXiv 2309.05019): stochastic Adams predictor and corrector in lambda.
 
-tau is the size of the noise (eta within a span of the run, else 0); the coefficients b integrate the polynomial
-through past estimates against the exponential of the data prediction.
+tau is the size of the noise (eta within a span of the run, else 0); the coefficients b integrate the
+polynomial through past estimates against the exponential of the data prediction.
 """
 
 from __future__ import annotations
@@ -71,13 +71,14 @@ class _Adams:
         return self.lambdas[i + 1] - self.lambdas[i]
 
     def moved(self, x: Tensor, estimates: list[Tensor], newest: int, start: int, tau: float) -> Tensor:
-        """x taken from level `start` to the next, through estimates of which the last is at level `newest`."""
+        """x taken from level `start` to the next by estimates of which the last is at level `newest`."""
         decay = self.sigmas[start + 1] / self.sigmas[start] * (-(tau**2) * self.h(start)).exp()
         weights = self.weights(len(estimates), newest, start, tau)
-        return decay * x + sum(b * e for b, e in zip(weights, estimates, strict=True))
+        terms = torch.stack([b * e for b, e in zip(weights, estimates, strict=True)])
+        return decay * x + terms.sum(0)
 
     def weights(self, order: int, newest: int, start: int, tau: float) -> Tensor:
-        """b_j of equation 14, oldest first: (1 + tau²) alpha ∫ exp((1 + tau²)(l - end)) L_j(l) dl over the step."""
+        """b_j of equation 14, oldest first: (1 + tau²) alpha ∫ exp((1 + tau²)(l - end)) L_j(l) dl."""
         rate, h = 1 + tau**2, self.h(start).double()
         alpha = self.alphas[start + 1]
         places = (self.lambdas[newest + 1 - order : newest + 1] - self.lambdas[start + 1]).double()
@@ -85,9 +86,10 @@ class _Adams:
         if self.simple and order == 2:
             one = rate * h / 2 if newest > start else rate * h**2 / 2 / (places[0] - places[1])
             pair = torch.stack([total - one, one] if newest > start else [one, total - one])
-            return alpha * pair.to(alpha.dtype)
+            return pair.to(alpha.dtype) * alpha
         moments = [total]
         for k in range(1, order):
             moments.append(-((-h) ** k) * (-rate * h).exp() - k / rate * moments[-1])
         powers = torch.vander(places, order, increasing=True).T
-        return alpha * torch.linalg.solve(powers, torch.stack(moments)).to(alpha.dtype)
+        weights: Tensor = torch.linalg.solve(powers, torch.stack(moments))
+        return weights.to(alpha.dtype) * alpha

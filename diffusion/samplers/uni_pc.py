@@ -16,7 +16,7 @@ SMALLEST = 0.001  # the level that stands for the final 0, at which lambda would
 
 
 def uni_pc(denoise: Denoiser, x: Tensor, sigmas: Tensor, *, variant: Literal["bh1", "bh2"] = "bh1") -> Steps:
-    """Algorithms 1 and 2; the order rises at the start and falls at the end, where the last point stays uncorrected."""
+    """The order rises at the start and falls at the end, where the last point stays uncorrected."""
     levels = torch.where(sigmas == 0, SMALLEST, sigmas)
     steps = len(levels) - 1
     order = min(3, steps - 1)

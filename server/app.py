@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import IO
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from server.answers import JSON_TYPE, answer, dumps, problem
 from server.journal import Journal
 from server.login import Logins, kept_token
 from server.logs import LastLines
-from server.parts import PARTS, SESSION, Parts, parts
+from server.parts import PARTS, Parts, parts
 from server.pictures import Pictures
 from server.refreshing import ask_packs
 from server.routes import (
@@ -69,7 +70,8 @@ def build_app(settings: Settings) -> web.Application:
 
 async def joined(app: web.Application, settings: Settings, log: LastLines) -> AsyncIterator[None]:
     """Make the parts and hand them to the application; take them apart at its end."""
-    settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    settings.state_dir.mkdir(parents=True, exist_ok=True)
+    settings.state_dir.chmod(0o700)
     logging.getLogger().addHandler(log)
     with journal_file(settings) as file:
         store = Journal(file, settings.limits.history)
@@ -137,10 +139,8 @@ async def refuse(request: web.Request, handler: Handler) -> web.StreamResponse:
         return answer(problem(refused.kind, refused.message), refused.status)
     if request.method == "OPTIONS":
         return web.Response(status=204)
-    found = here.logins.session(request)
-    if found is None and request.path not in OPEN_PATHS:
+    if here.logins.session(request) is None and request.path not in OPEN_PATHS:
         return await login_needed(request)
-    request[SESSION] = found or ""
     return await handler(request)
 
 
@@ -167,6 +167,8 @@ async def mend(request: web.Request, handler: Handler) -> web.StreamResponse:
         return web.Response(status=error.status, text=text, content_type=JSON_TYPE, headers=headers)
     except (ConnectionError, asyncio.CancelledError):
         raise
+    except (HttpProcessingError, web.RequestPayloadError) as error:
+        return answer(problem("bad_request", "The request cannot be read.", str(error)[:200]), 400)
     except Exception:
         logger.exception("%s %s failed", request.method, request.path)
         return answer(problem("server_error", "The server failed at this; its log says where."), 500)
@@ -241,9 +243,7 @@ def announce(settings: Settings, token: str | None, port: int) -> None:
         print(f"Log in with this token: {token}")
         url += f"#token={token}"
     elif not settings.is_local:
-        print(
-            "Served beyond this machine WITHOUT a login (--insecure): whoever reaches the port may run anything"
-        )
+        print("Served beyond this machine WITHOUT a login: whoever reaches the port may run anything.")
     print(f"To see the GUI go to: {url}", flush=True)
     if settings.auto_launch:
         webbrowser.open(url)

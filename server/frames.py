@@ -1,8 +1,7 @@
 """ComfyUI's WebSocket messages, made from the engine's events. Nothing else in the server knows their shapes.
 
-JSON frames are `{"type", "data"}`. Binary frames start with their kind as a big-endian 32-bit number: 1 is a preview
-(picture kind, then bytes), 4 is a preview with metadata (length, JSON, bytes), for clients that understand
-it.
+JSON frames are `{"type", "data"}`. Binary frames start with their kind as a big-endian 32-bit number: 1 is a
+preview (picture kind, then bytes), 4 a preview with metadata (length, JSON, bytes), for clients that read it.
 """
 
 import json

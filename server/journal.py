@@ -198,7 +198,7 @@ def record_of(row: sqlite3.Row) -> dict[str, Any]:
     return record
 
 
-SHORT = "id, number, status, client_id, workflow_id, created, started, ended, attempts, error, preview, outputs_count"
+SHORT = "id, number, status, workflow_id, created, started, ended, attempts, error, preview, outputs_count"
 
 
 def select_jobs(connection: sqlite3.Connection, page: Page) -> tuple[list[dict[str, Any]], int]:

@@ -57,7 +57,6 @@ class Parts:
 
 
 PARTS = web.AppKey("parts", Parts)
-SESSION = "nodeloom.session"
 
 
 def parts(request: web.Request) -> Parts:
@@ -66,6 +65,5 @@ def parts(request: web.Request) -> Parts:
 
 
 def session(request: web.Request) -> str:
-    """The session that was found for this request."""
-    found: str = request[SESSION]
-    return found
+    """The session of a request that was let in."""
+    return parts(request).logins.session(request) or ""

@@ -181,7 +181,7 @@ def is_browser(request: web.Request) -> bool:
 
 def is_link(request: web.Request) -> bool:
     """Whether somebody followed a link to here from another site."""
-    navigates = request.headers.get("Sec-Fetch-Mode") == "navigate"
+    navigates = request.headers.get("Sec-Fetch-Mode") == "navigate" and "Upgrade" not in request.headers
     return request.method == "GET" and navigates and request.headers.get("Sec-Fetch-Dest") == "document"
 
 

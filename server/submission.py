@@ -48,15 +48,48 @@ def rejected(kind: str, message: str, details: str = "") -> Rejected:
     return Rejected({"error": error, "node_errors": {}})
 
 
-def count_nodes(document: Mapping[str, Any]) -> int:
-    """Nodes of a prompt, or of a workflow with its subgraph definitions."""
+def count_nodes(document: Mapping[str, Any], most: int) -> int:
+    """Nodes of a prompt, or of a workflow with all subgraphs opened; if more than `most`, some number above that.
+
+    Counts without opening: definitions that use one another ten times each would grow without bound.
+    """
     if not is_workflow(document):
         return len(document)
-    definitions = document.get("definitions")
+    kinds = {name: [node.get("type") for node in nodes] for name, nodes in graphs(document).items()}
+    sizes = {name: len(types) for name, types in kinds.items()}
+    for _ in kinds:
+        grown = {
+            name: min(
+                len(types) + sum(sizes.get(kind, 0) for kind in types if isinstance(kind, str)), most + 1
+            )
+            for name, types in kinds.items()
+        }
+        if grown == sizes:
+            break
+        sizes = grown
+    return sizes[""]
+
+
+def graphs(document: Mapping[str, Any]) -> dict[str, list[Mapping[str, Any]]]:
+    """The nodes of a workflow, under "", and of its subgraphs and group nodes, by the types that stand for
+    them.
+    """
+    found = {"": document}
+    definitions, extra = document.get("definitions"), document.get("extra")
     subgraphs = definitions.get("subgraphs") if isinstance(definitions, dict) else None
-    documents = [document, *(subgraphs if isinstance(subgraphs, list) else ())]
-    lists = (each.get("nodes") for each in documents if isinstance(each, dict))
-    return sum(len(nodes) for nodes in lists if isinstance(nodes, list))
+    for graph in subgraphs if isinstance(subgraphs, list) else ():
+        if isinstance(graph, dict):
+            found[str(graph.get("id"))] = graph
+    groups = extra.get("groupNodes") if isinstance(extra, dict) else None
+    for name, graph in groups.items() if isinstance(groups, dict) else ():
+        if isinstance(graph, dict):
+            found[f"workflow/{name}"] = found[f"workflow>{name}"] = graph
+    lists = {name: graph.get("nodes") for name, graph in found.items()}
+    return {
+        name: [node for node in nodes if isinstance(node, dict)]
+        for name, nodes in lists.items()
+        if isinstance(nodes, list)
+    }
 
 
 def document_of(body: Mapping[str, Any]) -> dict[str, Any]:
@@ -88,7 +121,7 @@ def wanted_targets(body: Mapping[str, Any]) -> tuple[str, ...] | None:
 async def check(parts: Parts, body: Mapping[str, Any]) -> Checked:
     """Convert and validate what a body holds. Raises `Rejected`."""
     document, targets = document_of(body), wanted_targets(body)
-    if count_nodes(document) > parts.limits.nodes:
+    if count_nodes(document, parts.limits.nodes) > parts.limits.nodes:
         raise rejected("prompt_too_large", f"The prompt has more than {parts.limits.nodes} nodes.")
     if not parts.catalogue.is_known and not await parts.catalogue.wait(SPECS_SECONDS):
         problem = next(iter(parts.crew.problems.values()), "it is still starting")

@@ -54,8 +54,9 @@ class UserFiles:
     def path(self, name: str) -> Path:
         """The place of a name. 404 for one that leads out, or to what no route may touch."""
         parts = [part for part in name.replace("\\", "/").split("/") if part]
-        closed = any(part.startswith("__") or part.lower() in CLOSED for part in parts)
-        if not parts or closed or not name.isprintable() or parts[-1].lower().endswith(CLOSED_SUFFIXES):
+        closed = any(part in (".", "..") or part.startswith("__") or part.lower() in CLOSED for part in parts)
+        unfit = not parts or name.startswith("/") or not name.isprintable()
+        if unfit or closed or parts[-1].lower().endswith(CLOSED_SUFFIXES):
             not_found()
         return self._inside("/".join(parts))
 

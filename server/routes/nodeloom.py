@@ -57,7 +57,7 @@ async def newest(here: Parts) -> list[str]:
 async def get_events(request: web.Request) -> web.Response:
     """Events of a job with numbers above `after`; `wait` seconds for some to come.
 
-    `{"job", "state", "events", "last", "live"}`: `last` is the `after` of the next question, `live` the progress.
+    `{"job", "state", "events", "last", "live"}`: `last` is the next question's `after`, `live` the progress.
     """
     here, record = parts(request), await known_job(request)
     job, after, patience = record["id"], whole(request, "after") or 0, whole(request, "wait", MOST_WAIT) or 0

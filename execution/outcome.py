@@ -17,6 +17,15 @@ class ExecutionBlocker:
         self.message = message
 
 
+class BlockedInput(Exception):
+    """A lazy input that was awaited carries a blocker; a node that lets this pass is blocked, too."""
+
+    def __init__(self, blocker: ExecutionBlocker) -> None:
+        """Keep the blocker."""
+        self.blocker = blocker
+        super().__init__(blocker.message or "blocked")
+
+
 class Ui(dict[str, Any]):
     """What an output node shows, by kind: `Ui({"images": [{"filename": …, "subfolder": …, "type": …}]})`."""
 

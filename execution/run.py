@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeVar
 from execution.cancel import CancelToken
 from execution.events import Preview
 from execution.markers import Lazy
+from execution.outcome import BlockedInput, ExecutionBlocker
 
 T = TypeVar("T")
 
@@ -160,8 +161,15 @@ class LazyInput(Lazy[T]):
         self._run, self._name, self._value = run, name, value
 
     def __await__(self) -> Generator[Any, Any, T]:
-        """Give the value once it is computed: of a list the item of this call, or its last."""
+        """Give the value once it is computed: of a list the item of this call, or its last.
+
+        Raises:
+            BlockedInput: the value is a blocker.
+        """
         if self._name in self._run.pending:
             values = yield from self._run.need(self._name).__await__()
-            return values[min(self._run.index, len(values) - 1)]  # type: ignore[no-any-return]  # what is on links is not typed
+            value = values[min(self._run.index, len(values) - 1)]
+            if isinstance(value, ExecutionBlocker):
+                raise BlockedInput(value)
+            return value  # type: ignore[no-any-return]  # what is on links is not typed
         return self._value  # type: ignore[no-any-return]  # as above

@@ -1,0 +1,142 @@
+"""Calling one node: for each item of its lists, in the lane or on the event loop, unless a blocker is in the way."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Any
+
+from execution import events
+from execution.emitter import Emitter
+from execution.mapping import Inputs, blocker_among, calls_for
+from execution.outcome import BlockedInput, ExecutionBlocker, Outcome
+from execution.run import Run
+from execution.seat import NodeSeat
+from execution.task import Task
+
+Lists = Mapping[str, list[Any]]
+Settle = Callable[[Any], Any]
+"""Waits for an awaitable, in the lane; gives other values as they are."""
+Rescue = Callable[[BaseException], bool]
+"""Asked when a node raised: whether something was freed, so that the node is worth one more try."""
+NONE_PENDING: frozenset[str] = frozenset()
+
+
+class Calls:
+    """The calls of one job's nodes. `executed` gets the ids of those that were called."""
+
+    def __init__(self, pattern: Run, emit: Emitter, rescue: Rescue, seat: Callable[[Task], NodeSeat]) -> None:
+        """`pattern` is what all nodes of the job are handed alike."""
+        self.executed: list[str] = []
+        self._pattern, self._emit, self._rescue, self._seat = pattern, emit, rescue, seat
+
+    def fingerprint(self, task: Task, settle: Settle) -> Any:
+        """What a node's result depends on besides its inputs; NaN, so always run, when it cannot tell."""
+        inputs: Inputs = {**task.constants, **dict.fromkeys(task.links)}
+        if task.spec.input_is_list:
+            inputs = {name: [value] for name, value in inputs.items()}
+        try:
+            return settle(task.node_type.fingerprint(inputs, self.run_for(task)))
+        except Exception:  # a pack's code, which ComfyUI takes for "changed" when it raises
+            return math.nan
+
+    def questions(self, task: Task, lists: Lists, pending: frozenset[str]) -> list[Callable[[], Any]]:
+        """The calls of `wanted`, one for each item that is not blocked."""
+        takes_lists = task.spec.input_is_list
+        return [
+            partial(task.node_type.wanted, inputs, self.run_for(task, index, pending))
+            for index, inputs in enumerate(calls_for(lists, takes_lists))
+            if blocker_among(inputs, takes_lists) is None
+        ]
+
+    def in_lane(
+        self, task: Task, lists: Lists, pending: frozenset[str], settle: Settle
+    ) -> list[Outcome[Any]]:
+        """Call a node for each item, one after another."""
+        outcomes: list[Outcome[Any]] = []
+        for index, inputs, blocked in self._items(task, lists):
+            started = time.perf_counter()
+            run = self.run_for(task, index, pending)
+            outcomes.append(blocked or self._attempt(task, inputs, run, settle))
+            task.seconds += time.perf_counter() - started
+        return outcomes
+
+    async def on_loop(self, task: Task, lists: Lists, pending: frozenset[str]) -> list[Outcome[Any]]:
+        """Call an async node for all items at once."""
+        started = time.perf_counter()
+        calls = [
+            asyncio.ensure_future(self._later(task, inputs, self.run_for(task, index, pending), blocked))
+            for index, inputs, blocked in self._items(task, lists)
+        ]
+        try:
+            return list(await asyncio.gather(*calls))
+        finally:
+            task.seconds += time.perf_counter() - started
+            for call in calls:
+                call.cancel()
+
+    async def _later(
+        self, task: Task, inputs: Inputs, run: Run, blocked: Outcome[Any] | None
+    ) -> Outcome[Any]:
+        if blocked is not None:
+            return blocked
+        try:
+            result = task.node_type(inputs, run)
+            return _outcome(await result if inspect.isawaitable(result) else result)
+        except BlockedInput as error:
+            return self._blocked(task, error.blocker)
+
+    def _items(self, task: Task, lists: Lists) -> Iterator[tuple[int, Inputs, Outcome[Any] | None]]:
+        """For each call its number, its inputs, and its outcome if it is blocked."""
+        takes_lists, told = task.spec.input_is_list, False
+        for index, inputs in enumerate(calls_for(lists, takes_lists)):
+            self._pattern.cancel.check()
+            blocker = blocker_among(inputs, takes_lists)
+            if blocker is None and not told:
+                told = True
+                self.executed.append(task.id)
+                self._emit(events.Running, place=task.place)
+            yield index, inputs, None if blocker is None else self._blocked(task, blocker)
+
+    def _attempt(self, task: Task, inputs: Inputs, run: Run, settle: Settle) -> Outcome[Any]:
+        """Call a node, and once more if what it raised could be mended."""
+        try:
+            return _outcome(settle(task.node_type(inputs, run)))
+        except Exception as error:
+            if not self._rescue(error):
+                raise
+        return _outcome(settle(task.node_type(inputs, run)))
+
+    def _blocked(self, task: Task, blocker: ExecutionBlocker) -> Outcome[Any]:
+        """Report a blocker's message once, and block in silence what follows."""
+        if blocker.message is not None:
+            self._emit(
+                events.Blocked, place=task.place, message=blocker.message, executed=tuple(self.executed)
+            )
+        return Outcome(blocked=ExecutionBlocker(None))
+
+    def run_for(self, task: Task, index: int = 0, pending: frozenset[str] = NONE_PENDING) -> Run:
+        """What one call of a node is handed."""
+        pattern, place = self._pattern, task.place
+        return Run(
+            pattern.job,
+            place.node,
+            place.display_node,
+            pattern.prompt,
+            pattern.extra_data,
+            pattern.dynprompt,
+            pattern.cancel,
+            pending,
+            index,
+            self._seat(task),
+        )
+
+
+def _outcome(result: Any) -> Outcome[Any]:
+    if not isinstance(result, Outcome):
+        raise TypeError(f"a node type must give an Outcome, not {type(result).__name__}")
+    return result

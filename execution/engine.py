@@ -1,0 +1,198 @@
+"""Running prompts: an engine has node types, a cache and one lane, in which sync nodes run one after another.
+
+    engine = Engine(registry, Budgeted(2 * 2**30))
+    result = engine.run_sync(Job("1", prompt))
+    result.ui["9"]["images"]
+
+Jobs queue for the lane; two engines can live in one process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Literal
+
+from execution import events
+from execution.cache import Budgeted, Cache
+from execution.calling import Rescue
+from execution.cancel import CancelToken
+from execution.emitter import Emitter, Meter, ignore
+from execution.events import Emit, Status
+from execution.failure import Failure
+from execution.graph import Graph
+from execution.keys import ValueKey, no_name
+from execution.registry import Registry
+from execution.run import Run
+from execution.running import Running, Surroundings
+
+BACKGROUND_THREADS = 4
+
+
+@dataclass(frozen=True)
+class Job:
+    """One prompt to run.
+
+    targets: the nodes wanted, any nodes; None for all output nodes (or all nodes when `keep` is "all").
+    extra_data: what came with the prompt, such as `extra_pnginfo` and `client_id`.
+    keep: the nodes whose outputs shall be in the result; they are targets, too. None: just the targets.
+    """
+
+    id: str
+    prompt: Mapping[str, Any]
+    targets: Collection[str] | None = None
+    extra_data: Mapping[str, Any] = field(default_factory=dict)
+    cancel: CancelToken = field(default_factory=CancelToken)
+    keep: Collection[str] | Literal["all"] | None = None
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of a job.
+
+    outputs: by node id, for each output the list of its values. ui: what nodes show, by the id of the node, also
+    of nodes in expansions. meta: for the same ids ComfyUI's `node_id`, `display_node`, `parent_node`,
+    `real_node_id`. executed: the nodes that were called, in order. cached: those whose result was there already.
+    """
+
+    status: Status
+    outputs: Mapping[str, tuple[list[Any], ...]]
+    ui: Mapping[str, Mapping[str, Any]]
+    meta: Mapping[str, Mapping[str, Any]]
+    executed: tuple[str, ...]
+    cached: tuple[str, ...]
+    failure: Failure | None = None
+
+    @property
+    def error(self) -> BaseException | None:
+        """What the node raised that ended the job."""
+        return None if self.failure is None else self.failure.error
+
+
+class Engine:
+    """Runs jobs, one at a time."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        cache: Cache | None = None,
+        *,
+        emit: Emit = ignore,
+        memory: Meter | None = None,
+        value_key: ValueKey = no_name,
+        rescue: Rescue = lambda error: False,
+        previews: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """Build an engine; nothing runs yet.
+
+        emit: takes each event. memory: bytes in use, put on each event. value_key: names values the engine does
+        not know, for keys. rescue: asked when a node raised whether it is worth one more try. previews: whether
+        anybody looks at them.
+        """
+        self.registry = registry
+        self.cache = Budgeted() if cache is None else cache
+        self._emit, self._memory = emit, memory
+        self._lane = ThreadPoolExecutor(1, "lane")
+        self._background = ThreadPoolExecutor(BACKGROUND_THREADS, "background")
+        self._around = Surroundings(
+            registry.types,
+            self.cache,
+            self._background,
+            value_key,
+            rescue,
+            previews,
+            lambda tasks, all_tasks: None,
+        )
+
+    async def run(self, job: Job) -> Result:
+        """Run a job; never raises for what happens in a node."""
+        loop = asyncio.get_running_loop()
+        emit = Emitter(job.id, self._emit, self._memory)
+        graph = Graph(job.prompt)
+        run = Run(job.id, "", "", graph.get_original_prompt(), job.extra_data, graph, job.cancel)
+        targets, keeps = self._wanted(job)
+        running = Running(self._around, graph, run, emit, keeps, loop)
+        started = loop.time()
+        driving = loop.run_in_executor(self._lane, running.drive, targets)
+        try:
+            await asyncio.shield(driving)
+        except asyncio.CancelledError:
+            job.cancel.cancel()
+            await driving
+            raise
+        finally:
+            await running.close()
+        result = _result(running, targets, keeps)
+        self._say_end(result, running, emit, loop.time() - started)
+        return result
+
+    def run_sync(self, job: Job) -> Result:
+        """Run a job from a thread that has no event loop."""
+        return asyncio.run(self.run(job))
+
+    def _wanted(self, job: Job) -> tuple[list[str], Callable[[str], bool]]:
+        targets = job.targets
+        if targets is None and job.keep == "all":
+            targets = list(job.prompt)
+        if targets is None:
+            targets = [node_id for node_id, node in job.prompt.items() if self._shows(node)]
+        if job.keep == "all":
+            return list(targets), job.prompt.__contains__
+        kept = frozenset(targets if job.keep is None else job.keep)
+        return list(dict.fromkeys([*targets, *(job.keep or ())])), kept.__contains__
+
+    def _shows(self, node: Mapping[str, Any]) -> bool:
+        node_type = self.registry.types.get(node.get("class_type", ""))
+        return node_type is not None and node_type.spec.output_node
+
+    def _say_end(self, result: Result, running: Running, emit: Emitter, seconds: float) -> None:
+        if result.failure is not None:
+            done = tuple(each.id for each in running.schedule.tasks.values() if each.entry is not None)
+            emit(events.Failed, **result.failure.facts(), current_outputs=done, executed=result.executed)
+        elif result.status == "interrupted":
+            emit(events.Interrupted, place=running.interrupted_at, executed=result.executed)
+        emit(events.Finished, status=result.status, seconds=seconds)
+
+    def close(self) -> None:
+        """End the engine's threads; a job that runs is finished first."""
+        self._lane.shutdown()
+        self._background.shutdown()
+
+    def __enter__(self) -> Engine:
+        """Use the engine in a `with`, which closes it."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close."""
+        self.close()
+
+
+def _result(running: Running, targets: list[str], keeps: Callable[[str], bool]) -> Result:
+    status: Status = "success"
+    if running.failure is not None:
+        status = "error"
+    elif running.interrupted:
+        status = "interrupted"
+    tasks = running.schedule.tasks.values()
+    return Result(
+        status=status,
+        outputs={each.id: each.entry.outputs for each in tasks if each.entry is not None and keeps(each.id)},
+        ui=dict(running.ui),
+        meta={
+            node_id: {
+                "node_id": place.node,
+                "display_node": place.display_node,
+                "parent_node": place.parent_node,
+                "real_node_id": place.real_node,
+            }
+            for node_id, place in running.places.items()
+        },
+        executed=tuple(running.calls.executed),
+        cached=tuple(running.cached),
+        failure=running.failure,
+    )

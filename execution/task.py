@@ -1,0 +1,149 @@
+"""One node of a run: what it is given, where it stands, who waits for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from enum import IntEnum
+from typing import Any
+
+from execution.cache import Entry, Shown
+from execution.conversion import converted_or_same
+from execution.errors import GraphError
+from execution.events import Place
+from execution.graph import Graph, PromptNode, is_link, unwrapped
+from execution.keys import Key, Parts, Source, ValueKey, fresh_key, key_of
+from execution.node import NodeType
+from execution.outcome import Outcome
+from execution.spec import NodeSpec
+
+Link = tuple[str, int]
+
+
+class State(IntEnum):
+    """Where a task stands. `EXPANDED`: it has run, and its outputs come from other nodes."""
+
+    NEW = 0
+    WAITING = 1
+    READY = 2
+    RUNNING = 3
+    EXPANDED = 4
+    DONE = 5
+
+
+class Task:
+    """One node of a run.
+
+    needed: how many others may still want its value. watched: how many of those behind it may still name it in an
+    expansion. holds: whether it counts in `needed` of its sources. waits: for how many values it waits.
+    """
+
+    __slots__ = (
+        "asked", "callbacks", "constants", "entry", "fingerprint", "followers", "holds", "id", "key", "links",
+        "needed", "node_type", "order", "outcomes", "outputs_from", "place", "seconds", "shown", "sources", "spec", "state",
+        "volatile", "waiters", "waits", "watched",
+    )  # fmt: skip
+
+    def __init__(self, node_id: str, node_type: NodeType, place: Place) -> None:
+        """A task nobody has asked for yet."""
+        self.id, self.node_type, self.place = node_id, node_type, place
+        self.spec: NodeSpec = node_type.spec
+        self.constants: dict[str, Any] = {}
+        self.links: dict[str, Link] = {}
+        self.sources: tuple[str, ...] = ()
+        self.outputs_from: tuple[str, ...] = ()
+        self.key: Key = b""
+        self.volatile = False
+        self.fingerprint: Any = None
+        self.order: tuple[int, int] = (0, 0)
+        self.state = State.NEW
+        self.asked = False
+        self.holds = False
+        self.needed = self.watched = self.waits = 0
+        self.waiters: list[Task] = []
+        self.followers: list[Task] = []
+        self.callbacks: list[Callable[[], None]] = []
+        self.entry: Entry | None = None
+        self.outcomes: list[Outcome[Any]] = []
+        self.shown: list[Shown] = []
+        self.seconds = 0.0
+
+    @property
+    def strong(self) -> list[str]:
+        """The nodes whose values must be there before this one is called, lazy ones left out."""
+        late = self.spec.lazy_inputs | self.spec.raw_inputs
+        if not late:
+            return list(self.sources)
+        return list(dict.fromkeys(node_id for name, (node_id, _) in self.links.items() if name not in late))
+
+    @property
+    def lazy_links(self) -> dict[str, Link]:
+        """The linked lazy inputs by name."""
+        return {name: self.links[name] for name in self.spec.lazy_inputs if name in self.links}
+
+    @property
+    def all_sources(self) -> list[str]:
+        """The nodes it is linked from, by raw links too."""
+        if not self.spec.raw_inputs:
+            return list(self.sources)
+        return list(dict.fromkeys(node_id for node_id, _ in self.links.values()))
+
+    @property
+    def is_live(self) -> bool:
+        """Whether nodes above it may still be named by an expansion of it or of something behind it."""
+        return self.watched > 0 or (self.spec.reads_graph and self.state < State.EXPANDED)
+
+    def source(self, name: str, tasks: Mapping[str, Task]) -> Source:
+        """Where a linked input comes from, as part of a key."""
+        node_id, slot = self.links[name]
+        return Source(tasks[node_id].key, slot)
+
+    def parts(self, tasks: Mapping[str, Task]) -> Parts:
+        """What goes into the key, once the parents have theirs."""
+        spec = self.spec
+        links = {name: Source(tasks[node_id].key, slot) for name, (node_id, slot) in self.links.items()}
+        own_id = self.id if spec.keyed_by_id else None
+        return Parts(spec.name, spec.code, self.constants, links, self.fingerprint, own_id)
+
+    def set_key(self, tasks: Mapping[str, Task], value_key: ValueKey) -> None:
+        """Compute the key, once the parents have theirs."""
+        key = key_of(self.parts(tasks), value_key)
+        self.volatile = key is None or any(tasks[node_id].volatile for node_id, _ in self.links.values())
+        self.key = fresh_key() if key is None else key
+
+
+def make_task(node_id: str, graph: Graph, types: Mapping[str, NodeType]) -> Task:
+    """The task of a node of the graph.
+
+    Raises:
+        GraphError: there is no such node, or no such type.
+    """
+    node = graph.get_node(node_id)
+    class_type = node.get("class_type", "")
+    node_type = types.get(class_type)
+    if node_type is None:
+        raise GraphError(f"node {node_id!r} has the type {class_type!r}, which does not exist here")
+    place = Place(
+        node_id,
+        graph.get_display_node_id(node_id),
+        graph.get_parent_node_id(node_id),
+        graph.get_real_node_id(node_id),
+        class_type,
+    )
+    task = Task(node_id, node_type, place)
+    _read_inputs(task, node)
+    return task
+
+
+def _read_inputs(task: Task, node: PromptNode) -> None:
+    known, extra = task.spec.by_name, task.spec.accepts_extra_inputs
+    for name, value in node.get("inputs", {}).items():
+        each = known.get(name)
+        if each is None and not extra:
+            continue
+        if type(value) is list and is_link(value):
+            task.links[name] = (str(value[0]), int(value[1]))
+        else:
+            value = unwrapped(value)
+            task.constants[name] = value if each is None else converted_or_same(each.type, value)
+    raw = task.spec.raw_inputs
+    task.sources = tuple(dict.fromkeys(link[0] for name, link in task.links.items() if name not in raw))

@@ -65,7 +65,8 @@ class Graph:
                 raise DuplicateNode(node_id)
             self._nodes[node_id] = node
             self._parents[node_id] = parent
-            self._display[node_id] = str(node.get("override_display_id") or display)
+            override = node.get("override_display_id")
+            self._display[node_id] = self.get_display_node_id(str(override)) if override else display
             self._real[node_id] = real
 
     def get_node(self, node_id: str) -> PromptNode:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from diffusion.samplers import SAMPLERS, er_sde_sampler, lcm_upscale_sampler
 from diffusion.samplers import Sampler as Method
 from diffusion.samplers.cfg_pp import euler_cfg_pp_alternative
-from execution.node import Choice, Range, Tip, node
+from execution.node import Choice, Options, Range, Socket, Tip, node
 from nodes.sampling import SamplerName
 from nodes.sockets import Model, Sampler
 
@@ -161,7 +161,10 @@ def dpm_adaptive(
 @node("SamplerER_SDE", category="sampling/custom_sampling/samplers")
 def er_sde(
     solver_type: Annotated[
-        Literal["ER-SDE", "Reverse-time SDE", "ODE"], Tip("Which equation is solved; ODE adds no noise.")
+        str,
+        Socket("COMBO"),
+        Options(options=["ER-SDE", "Reverse-time SDE", "ODE"]),
+        Tip("Which equation is solved; ODE adds no noise."),
     ],
     max_stage: Annotated[int, Range(1, 3), Tip("The order of the solver.")] = 3,
     eta: Annotated[Number, Tip("How much noise the reverse-time equation adds.")] = 1.0,

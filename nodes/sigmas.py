@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, NamedTuple
 
-from diffusion import schedules
+from diffusion import schedules, tuned_schedules
 from diffusion import sigmas as levels
 from diffusion.sampling import schedule
 from execution.node import Output, Range, Tip, node
@@ -139,7 +139,7 @@ def sd_turbo(
 
     The few noise levels that turbo models were trained for.
     """
-    return levels.sd_turbo(present(model).prediction, steps, denoise)
+    return schedules.sd_turbo(present(model).prediction, steps, denoise)
 
 
 @node("AlignYourStepsScheduler", category="sampling/custom_sampling/schedulers", display_name=None, v3=True)
@@ -152,7 +152,7 @@ def align_your_steps(
 
     Noise levels that were optimised for a family, best with about ten steps.
     """
-    return levels.align_your_steps(model_type, steps, denoise)
+    return tuned_schedules.align_your_steps(model_type, steps, denoise)
 
 
 @node("GITSScheduler", category="sampling/custom_sampling/schedulers", display_name=None)
@@ -165,7 +165,7 @@ def gits(
 
     Noise levels chosen by the geometry of sampling paths, for few steps.
     """
-    return levels.gits(coeff, steps, denoise)
+    return tuned_schedules.gits(coeff, steps, denoise)
 
 
 @node("OptimalStepsScheduler", category="sampling/custom_sampling/schedulers", display_name=None, v3=True)
@@ -178,7 +178,7 @@ def optimal_steps(
 
     Noise levels that were optimised for a flow model.
     """
-    return levels.optimal_steps(model_type, steps, denoise)
+    return tuned_schedules.optimal_steps(model_type, steps, denoise)
 
 
 # What can be done to a schedule
@@ -266,4 +266,4 @@ def percent_to_sigma(
 
     The noise level at a share of the way.
     """
-    return levels.percent_to_sigma(present(model).prediction, sampling_percent, return_actual_sigma)
+    return levels.percent_to_sigma(present(model).prediction, sampling_percent, actual=return_actual_sigma)

@@ -1,11 +1,14 @@
 """What the engine needs to know about values and memory in bytes, and the tensors of outputs by name."""
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from diffusion.residency import Resident
 
 
 def size(value: Any) -> int:
@@ -37,6 +40,8 @@ def _tensors_in(value: Any) -> Iterator[Tensor]:
 
 
 def _inner(value: Any) -> Sequence[Any]:
+    if isinstance(value, Resident):  # weights are counted where they are kept
+        return ()
     if isinstance(value, Mapping):
         return list(value.values())
     if isinstance(value, list | tuple | set | frozenset):
@@ -47,18 +52,21 @@ def _inner(value: Any) -> Sequence[Any]:
 
 
 def memory(device: torch.device) -> int:
-    """The bytes in use: on the device if it has memory of its own, else those of this process."""
+    """The bytes in use: on the device if it has its own memory, else by this process; 0 if not known."""
     if device.type == "cuda":
         return torch.cuda.memory_allocated(device)
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * 4096
+    try:
+        with open("/proc/self/statm") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 0
 
 
 def named_tensors(outputs: Sequence[Sequence[Any]]) -> dict[str, Tensor]:
     """The tensors and numbers among a node's outputs (slot → values), by `SLOT.PATH`.
 
     The path is the index in the slot's list of values, then indices and keys: the samples of a latent in
-    slot 0 are `0.0.samples`. Everything comes as float32.
+    slot 0 are `0.0.samples`. Everything comes as float32, copied.
     """
     found: dict[str, Tensor] = {}
     pending = [
@@ -67,7 +75,7 @@ def named_tensors(outputs: Sequence[Sequence[Any]]) -> dict[str, Tensor]:
     while pending:
         path, value = pending.pop()
         if isinstance(value, Tensor):
-            found[path] = value.detach().float().cpu().contiguous()
+            found[path] = value.detach().to("cpu", torch.float32, copy=True).contiguous()
         elif isinstance(value, bool | int | float):
             found[path] = torch.tensor(float(value))
         elif isinstance(value, Mapping):

@@ -1,8 +1,8 @@
 """Stand-in models: the keys and shapes of real files, every tensor a function of its own key.
 
-`manifests.json.gz` holds key → shape for each of them: the `…_mini…` ones keep a real file's layout with a smaller
-UNet, the others (`sd15`, `sdxl_base`, …) are of real size. Files are written once, in half precision, into the folder
-`NODELOOM_TEST_CACHE`, or `.cache/tests` in the checkout. The same bytes come out wherever torch's generator agrees.
+`manifests.json.gz` holds key → shape for each of them: the `…_mini…` ones keep a real file's layout with a
+smaller UNet, the others (`sd15`, `sdxl_base`, …) are of real size. Files are written once, in half precision,
+into the folder `NODELOOM_TEST_CACHE`, or `.cache/tests` in the checkout. The same bytes come out everywhere.
 """
 
 import gzip

@@ -1,7 +1,8 @@
 """Which run the code of a pack is working for right now.
 
-ComfyUI's API has names that take no run (`ProgressBar`, `GraphBuilder`, `throw_exception_if_processing_interrupted`).
-They find it here: the adapters enter a `Call` around each call of a node, in the thread or task that makes the call.
+ComfyUI's API has names that take no run (`ProgressBar`, `GraphBuilder`,
+`throw_exception_if_processing_interrupted`). They find it here: the adapters enter a `Call` around each call
+of a node, in the thread or task that makes the call.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Call:
-    """One call of one node: the run, which item of a list it is for, and how many graphs it has begun to build."""
+    """One call of one node: the run, the item of a list it is for, and how many graphs it has begun."""
 
     run: Run
     index: int = 0

@@ -1,7 +1,9 @@
-"""A native node type in the shape of a V1 class, for packs that call `nodes.VAEEncode().encode(…)` or derive from it.
+"""A native node type in the shape of a V1 class, for packs that call `nodes.VAEEncode().encode(…)` or derive
+from it.
 
-The class is made from the spec: INPUT_TYPES, RETURN_TYPES and the rest say what object_info says. `CALLS` has the names
-under which packs know the functions, and the order of their positional parameters where it is not the inputs' order.
+The class is made from the spec: INPUT_TYPES, RETURN_TYPES and the rest say what object_info says. `CALLS` has
+the names under which packs know the functions, and the order of their positional parameters where it is not
+the inputs' order.
 """
 
 from __future__ import annotations
@@ -156,10 +158,11 @@ def _shape(each: InputSpec) -> Any:
 
 
 def called(native: NodeType, arguments: Mapping[str, Any]) -> Any:
-    """Call a node type by hand, as part of the node that is running, and give what a V1 function would return.
+    """Call a node type by hand, as part of the node that is running, and give what a V1 function would
+    return.
 
-    Inputs that are not given take their defaults. Hidden ones given by name (`prompt`, `extra_pnginfo`) win over the
-    running job's.
+    Inputs that are not given take their defaults. Hidden ones given by name (`prompt`, `extra_pnginfo`) win
+    over the running job's.
     """
     spec = native.spec
     defaults = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,7 +41,7 @@ class Host:
     send: Send = nowhere
     base: Path = field(default_factory=lambda: Path(__file__).resolve().parent.parent)
     providers: Mapping[type, object] = field(default_factory=dict)
-    classes: MutableMapping[str, type] = field(default_factory=dict)
+    classes: dict[str, Any] = field(default_factory=dict)
     display_names: dict[str, str] = field(default_factory=dict)
     web_directories: dict[str, str] = field(default_factory=dict)
     foreign: set[str] = field(default_factory=set)

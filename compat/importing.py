@@ -2,13 +2,14 @@
 
 Two things happen while a `PackImporter` is installed, and none of them before:
 
-- Names that clash with nothing of ours (`comfy`, `comfy_api`, `folder_paths` …) become real modules in `sys.modules`,
-  made on first import by a finder. They are plain and writable, because packs write to them.
-- Names that our own packages own (`nodes`, `server`, `execution`) mean ComfyUI's only inside files that lie under a
-  pack's folder. Those files are loaded by `PackSourceLoader`, which gives the module its own `__builtins__` whose
-  `__import__` answers the three names with the facade. Python looks `__import__` up in the builtins of the importing
-  module, so the scope is exactly the pack's code: at import, inside functions, in its submodules and in the top-level
-  modules it reaches by editing `sys.path`. Nobody else's import changes.
+- Names that clash with nothing of ours (`comfy`, `comfy_api`, `folder_paths` …) become real modules in
+  `sys.modules`, made on first import by a finder. They are plain and writable, because packs write to them.
+- Names that our own packages own (`nodes`, `server`, `execution`) mean ComfyUI's only inside files that lie
+  under a pack's folder. Those files are loaded by `PackSourceLoader`, which gives the module its own
+  `__builtins__` whose `__import__` answers the three names with the facade. Python looks `__import__` up in
+  the builtins of the importing module, so the scope is exactly the pack's code: at import, inside functions,
+  in its submodules and in the top-level modules it reaches by editing `sys.path`. Nobody else's import
+  changes.
 
 `sys.modules["nodes"]` read by hand is still ours: the one case this does not cover.
 """
@@ -21,6 +22,7 @@ import importlib.abc
 import importlib.machinery
 import importlib.util
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import CodeType, ModuleType
@@ -151,7 +153,7 @@ class PackImporter(importlib.abc.MetaPathFinder):
         return dict(build(self.host))
 
     def fill(self, module: ModuleType) -> None:
-        """Put a facade's names into its module, and let the missing ones answer as submodule or placeholder."""
+        """Put a facade's names into its module; others answer as submodules or placeholders."""
         name = module.__name__
         module.__file__ = str(self.host.base.joinpath(*name.split("."))) + ".py"
         vars(module).update(self._fallbacks(name))
@@ -226,13 +228,11 @@ class PackSourceLoader(importlib.machinery.SourceFileLoader):
         vars(module)["__builtins__"] = self.importer.scope
         super().exec_module(module)
 
-    def source_to_code(self, data: Any, path: Any, *, _optimize: int = -1) -> CodeType:  # type: ignore[override]  # typeshed names the private argument differently
+    def get_code(self, fullname: str) -> CodeType | None:
         """Compile quietly: an invalid escape in somebody's docstring is not our user's concern."""
-        import warnings
-
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", SyntaxWarning)
-            return super().source_to_code(data, path, _optimize=_optimize)  # type: ignore[call-arg]
+            return super().get_code(fullname)
 
 
 class FacadeLoader(importlib.abc.Loader):

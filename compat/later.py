@@ -10,7 +10,7 @@ from typing import Any
 
 
 def run_now(awaitable: Awaitable[Any]) -> Any:
-    """The result of an awaitable: on a loop of its own, in a thread of its own when this one already has a loop."""
+    """The result of an awaitable, on a loop of its own; in a thread of its own if this one has a loop."""
 
     async def wait() -> Any:
         return await awaitable

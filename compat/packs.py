@@ -1,8 +1,8 @@
 """Finding and loading packs of nodes: each alone, so that one that fails fails by itself.
 
-A pack is a `.py` file or a folder with `__init__.py` in a folder of packs. Names ending in `.disabled` are passed over.
-Every pack's `prestartup_script.py` runs before the first pack is imported. V1 classes are read from NODE_CLASS_MAPPINGS,
-V3 classes from `comfy_entrypoint`.
+A pack is a `.py` file or a folder with `__init__.py` in a folder of packs. Names ending in `.disabled` are
+passed over. Every pack's `prestartup_script.py` runs before the first pack is imported. V1 classes are read
+from NODE_CLASS_MAPPINGS, V3 classes from `comfy_entrypoint`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import time
 import tomllib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
@@ -100,7 +101,7 @@ def _found(entry: Path) -> Found | None:
 
 
 def load_packs(folders: Iterable[Path], host: Host, only: Collection[str] | None = None) -> Packs:
-    """Import the packs in `folders` (only those named, if given). No pack's failure is raised: see the reports."""
+    """Import the packs in `folders`, maybe `only` some. A pack's failure is reported, never raised."""
     folders = [folder.resolve() for folder in folders]
     found = find_packs(folders)
     importer = PackImporter(host, [*folders, *(pack.path.resolve() for pack in found)])
@@ -201,7 +202,7 @@ class _Loading:
         entry = getattr(module, "comfy_entrypoint", None)
         classes = self._attempt("entrypoint", lambda: run_now(_listed(entry))) if callable(entry) else None
         for cls in classes or ():
-            name = self._attempt(f"node {cls.__name__}", lambda cls=cls: cls.GET_SCHEMA().node_id)
+            name = self._attempt(f"node {cls.__name__}", partial(_schema_name, cls))
             if name is not None:
                 yield name, cls
 
@@ -273,6 +274,11 @@ async def _listed(entry: Callable[[], Any]) -> list[type]:
     extension = await extension if inspect.isawaitable(extension) else extension
     await extension.on_load()
     return list(await extension.get_node_list())
+
+
+def _schema_name(cls: Any) -> str:
+    """The name that a V3 class gives itself."""
+    return str(cls.GET_SCHEMA().node_id)
 
 
 def _configured_web(path: Path) -> str | None:

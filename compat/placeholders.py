@@ -1,9 +1,9 @@
 """Names of ComfyUI that we do not have: they can be imported and subclassed, and raise only when used.
 
-Most packs import far more than they use, and one missing name fails a whole pack at import. A placeholder lets the
-pack load; the node that truly needs the name says so when it runs. The table is `placeholders.txt`: a line a module,
-its name, a colon, and the names in it that packs are known to ask for. A name not in the table stays an error, so that
-`try: from comfy.x import y` still tells a pack what is not there.
+Most packs import far more than they use, and one missing name fails a whole pack at import. A placeholder
+lets the pack load; the node that truly needs the name says so when it runs. The table is `placeholders.txt`:
+a line a module, its name, a colon, and the names in it that packs are known to ask for. A name not in the
+table stays an error, so that `try: from comfy.x import y` still tells a pack what is not there.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ LARGEST = 512
 
 
 def preview_of(picture: Any, largest: int | None = LARGEST) -> Preview | None:
-    """Encode what ComfyUI's progress calls accept: None, `("JPEG", PIL image, size)`, a PIL image, or a tensor."""
+    """Encode what packs give: None, `("JPEG", PIL image, size)`, a PIL image, or a tensor."""
     kind: Kind = "jpeg"
     if isinstance(picture, tuple):
         name, picture, *rest = picture

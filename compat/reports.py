@@ -34,7 +34,7 @@ class PackProblem:
 
 @dataclass(frozen=True)
 class PackReport:
-    """One pack. `seconds` is its import; `needs` are ComfyUI internals it imports that are placeholders here."""
+    """One pack. `seconds` is its import; `needs` are the placeholders it imports."""
 
     name: str
     path: str

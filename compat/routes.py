@@ -1,8 +1,8 @@
 """The HTTP routes that packs add, served on a socket that only this machine's server process can reach.
 
-Packs live in the worker, which opens no public port. So their routes are an aiohttp application of their own behind a
-Unix socket, in a thread with its own event loop: they answer while a node computes. The server process forwards to it
-the requests for which `listed` has a route.
+Packs live in the worker, which opens no public port. So their routes are an aiohttp application of their own
+behind a Unix socket, in a thread with its own event loop: they answer while a node computes. The server
+process forwards to it the requests for which `listed` has a route.
 """
 
 from __future__ import annotations
@@ -19,14 +19,16 @@ from compat.host import Host
 
 
 def listed(host: Host) -> list[dict[str, str]]:
-    """The routes by path and method: `*` is any method, GET means HEAD too, a static one covers all below its path."""
+    """The routes by path and method: `*` is any, GET means HEAD too, a static one covers all below it."""
     if host.server is None:
         return []
     shapes = [_shape(route) for route in host.server.routes]
     for route in host.server.app.router.routes():
         info = route.resource.get_info() if route.resource else {}
         path = str(info.get("path") or info.get("formatter") or info.get("prefix", ""))
-        shapes.append({"method": route.method, "path": path, "kind": "static" if "prefix" in info else "route"})
+        shapes.append(
+            {"method": route.method, "path": path, "kind": "static" if "prefix" in info else "route"}
+        )
     found = {(each["path"], each["method"]): each for each in shapes if each["method"] != "HEAD"}
     return [found[key] for key in sorted(found)]
 
@@ -50,7 +52,7 @@ class PackRoutes:
         self._failure: BaseException | None = None
 
     def start(self) -> PackRoutes:
-        """Listen on the socket; the loop becomes `PromptServer.instance.loop`. Raises what listening raises."""
+        """Listen; the loop becomes `PromptServer.instance.loop`. Raises what listening raises."""
         self.host.loop = self.loop
         self._thread.start()
         self._ready.wait()

@@ -1,7 +1,7 @@
 """The adapter that makes ComfyUI's V1 class a node type of our engine.
 
-Mapping over lists, waiting, caching, blocking and expanding are the engine's; here a call's arguments are put together,
-the class's functions are called by their names, and what comes back is translated.
+Mapping over lists, waiting, caching, blocking and expanding are the engine's; here a call's arguments are put
+together, the class's functions are called by their names, and what comes back is translated.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ INSTANCES_KEPT = 1024
 
 
 class V1Node:
-    """One V1 class as a node type. Each node of a graph has its own instance, which is kept from run to run."""
+    """One V1 class as a node type. Each node has its own instance, which is kept from run to run."""
 
     FINGERPRINT = "IS_CHANGED"
     VALIDATION = "VALIDATE_INPUTS"
 
     def __init__(self, cls: type, origin: Origin, host: Host) -> None:
-        """Keep the class. Its INPUT_TYPES is first called by `describe`; until then the spec has nothing but a name."""
+        """Keep the class. Until `describe` calls its INPUT_TYPES the spec has nothing but a name."""
         self.cls = cls
         self.origin = origin
         self.host = host
@@ -51,7 +51,7 @@ class V1Node:
         return self.spec
 
     def fingerprint(self, inputs: Mapping[str, Any], run: Run) -> Any:
-        """What IS_CHANGED says and which files stand behind choices; NaN, so always changed, when it raises."""
+        """What IS_CHANGED says and which files stand behind choices; NaN, always changed, when it raises."""
         stamps = [
             self.host.folders.stamp(kind, inputs.get(name) or "") for name, kind in self.spec.folders.items()
         ]
@@ -128,7 +128,8 @@ class V1Node:
     def _arguments(self, inputs: Mapping[str, Any], run: Run, whole: bool = True) -> dict[str, Any]:
         """The inputs, and the hidden ones that the class asks for.
 
-        An input that is not declared comes through when it is linked; a constant only when the class claims its name.
+        An input that is not declared comes through when it is linked; a constant only when the class claims
+        its name.
         """
         known = self.spec.by_name
         strays = [name for name in inputs if name not in known] if self.spec.accepts_extra_inputs else []

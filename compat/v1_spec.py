@@ -1,8 +1,8 @@
 """Reading a V1 class: what `INPUT_TYPES`, `RETURN_TYPES` and the class's other names say, as a `NodeSpec`.
 
-Packs bend this dictionary in known ways, and all of them are understood: types that are `str` subclasses equal to
-everything, members of the `IO` enumeration, lists (choices), comma lists, mappings that claim to contain every name,
-option keys of their own, and values that JSON has no word for.
+Packs bend this dictionary in known ways, and all of them are understood: types that are `str` subclasses
+equal to everything, members of the `IO` enumeration, lists (choices), comma lists, mappings that claim to
+contain every name, option keys of their own, and values that JSON has no word for.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class FileNames(list[str]):
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a node type comes from: the name it is registered under, its title, its module, and its code's hash."""
+    """Where a node type comes from: its registered name, title, module, and its code's hash."""
 
     name: str
     display_name: str | None = None
@@ -91,7 +91,8 @@ def socket_name(kind: Any) -> str | tuple[Any, ...]:
 
 def is_wildcard(kind: str) -> bool:
     """Whether a type is `"*"` or one of the `str` subclasses that are never unequal to anything."""
-    return str.__str__(kind) == "*" or (type(kind) is not str and not (kind != UNLIKELY))
+    unequal = kind != UNLIKELY  # not `==`: these subclasses often change only the one operator
+    return str.__str__(kind) == "*" or (type(kind) is not str and not unequal)
 
 
 def outputs_of(cls: type) -> Iterable[OutputSpec]:
@@ -155,7 +156,7 @@ def folders_of(groups: Mapping[Group, Mapping[str, Any]]) -> dict[str, str]:
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON can hold it: subclasses of text and numbers become plain, the unknown becomes its text."""
+    """A value as JSON can hold it: subclasses become plain text and numbers, the unknown its text."""
     if value is None or type(value) in (bool, int, float, str):
         return value
     if isinstance(value, str):

@@ -1,7 +1,8 @@
 """The adapter that makes a V3 class (`io.ComfyNode`, one `define_schema`) a node type of our engine.
 
-It differs from V1 in four things: the spec comes from a schema, all functions are class methods, hidden facts are found
-on `cls.hidden` instead of among the arguments, and inputs made of parts (`images.image0`) arrive as one dict.
+It differs from V1 in four things: the spec comes from a schema, all functions are class methods, hidden facts
+are found on `cls.hidden` instead of among the arguments, and inputs made of parts (`images.image0`) arrive as
+one dict.
 """
 
 from __future__ import annotations

@@ -113,7 +113,7 @@ class FolderPaths:
         return (found["name"], self.get_directory_by_type(found["root"])) if found else (name, None)
 
     def get_annotated_filepath(self, name: str, default_dir: str | None = None) -> str:
-        """The path of a file named in a root, there or not. Raises OutsideRoot for one that leads out of it."""
+        """The path of a file in a root, there or not. Raises OutsideRoot for a name that leads out of it."""
         plain, folder = self.annotated_filepath(name)
         if folder is None and default_dir is not None:
             return os.path.join(default_dir, plain)

@@ -1,4 +1,4 @@
-"""ComfyUI's `latent_preview`: how big previews are, and which kinds there are. Making them is our samplers' own work."""
+"""ComfyUI's `latent_preview`: how big previews are, and of which kinds. Our samplers make their own."""
 
 from __future__ import annotations
 

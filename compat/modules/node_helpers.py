@@ -46,7 +46,7 @@ def string_to_torch_dtype(string: str) -> Any:
 
 
 def image_alpha_fix(destination: Any, source: Any) -> tuple[Any, Any]:
-    """Two images with the same number of channels: the missing alpha is opaque, the surplus one is dropped."""
+    """Two images with the same number of channels: a missing alpha is opaque, a surplus one is dropped."""
     import torch
 
     if destination.shape[-1] < source.shape[-1]:

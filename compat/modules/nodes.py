@@ -1,7 +1,7 @@
 """ComfyUI's `nodes`: the classes of all node types, and a few names beside them.
 
-Native node types appear as V1 classes (see `compat.facade`). `NODE_CLASS_MAPPINGS` is the mapping that packs read to
-call one another and that some write to; the pack loader looks into it after each pack.
+Native node types appear as V1 classes (see `compat.facade`). `NODE_CLASS_MAPPINGS` is the mapping that packs
+read to call one another and that some write to; the pack loader looks into it after each pack.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def _write(image: Any, path: str, prompt: Any, extra: Any, compress_level: int) 
 
 
 def _saving(host: Host, facade: type, kind: str, append: str) -> type:
-    """A facade of a saving node whose class may be derived from: `type` and `output_dir` say where files go."""
+    """The class of a saving node, to derive from: `type` and `output_dir` say where files go."""
 
     def __init__(self: Any) -> None:
         SaveImage.__init__(self)

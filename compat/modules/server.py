@@ -1,7 +1,7 @@
 """ComfyUI's `server`: the one PromptServer that packs add routes to and send messages through.
 
-It lives where packs live, in the worker. Its routes are collected in a real aiohttp table, to be mounted by the server
-process (see `compat.routes`); its messages go out through `Host.send`.
+It lives where packs live, in the worker. Its routes are collected in a real aiohttp table, to be mounted by
+the server process (see `compat.routes`); its messages go out through `Host.send`.
 """
 
 from __future__ import annotations
@@ -181,7 +181,7 @@ def names(host: Host) -> Mapping[str, Any]:
     """What packs import. The server object is made once per host."""
     import aiohttp
 
-    bound = type("PromptServer", (PromptServer,), {"__module__": "server"})
+    bound: Any = type("PromptServer", (PromptServer,), {"__module__": "server"})
     if host.server is None:
         host.server = bound(host)
     bound.instance = host.server

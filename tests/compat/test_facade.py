@@ -18,9 +18,18 @@ def test_a_native_node_looks_like_a_v1_class(registry) -> None:
     cls = native_class(registry.types["ToyTwice"])
     assert cls.__name__ == "ToyTwice"
     assert cls.INPUT_TYPES() == {"required": {"value": ("INT", {"default": 1, "min": 0, "max": 100})}}
-    assert (cls.RETURN_TYPES, cls.RETURN_NAMES, cls.OUTPUT_NODE, cls.CATEGORY) == (("INT",), ("INT",), False, "toys")
+    assert (cls.RETURN_TYPES, cls.RETURN_NAMES, cls.OUTPUT_NODE, cls.CATEGORY) == (
+        ("INT",),
+        ("INT",),
+        False,
+        "toys",
+    )
     pair = native_class(registry.types["ToyPair"])
-    assert (pair.RETURN_TYPES, pair.RETURN_NAMES, pair.OUTPUT_IS_LIST) == (("INT", "INT"), ("first", "second"), (False,) * 2)
+    assert (pair.RETURN_TYPES, pair.RETURN_NAMES, pair.OUTPUT_IS_LIST) == (
+        ("INT", "INT"),
+        ("first", "second"),
+        (False,) * 2,
+    )
 
 
 def test_it_is_called_by_keyword_position_or_default(registry) -> None:
@@ -59,7 +68,10 @@ def test_blockers_and_expansions_come_back_in_v1s_shape(registry) -> None:
     module.full = full
     cls = native_class(Registry(node_types(module)).types["ToyFull"])
     assert cls().execute(stop=True).message == "no"
-    assert cls().execute() == {"result": (["x", 0],), "expand": {"x": {"class_type": "ToyTwice", "inputs": {}}}}
+    assert cls().execute() == {
+        "result": (["x", 0],),
+        "expand": {"x": {"class_type": "ToyTwice", "inputs": {}}},
+    }
 
 
 def test_the_mappings_are_one_object_with_all_types(host) -> None:
@@ -89,7 +101,12 @@ def test_pictures_are_saved_where_a_derived_class_says(host, registry, folders, 
 
     class Elsewhere(cls):
         def __init__(self) -> None:
-            self.output_dir, self.type, self.prefix_append, self.compress_level = str(tmp_path / "t"), "temp", "_t", 1
+            self.output_dir, self.type, self.prefix_append, self.compress_level = (
+                str(tmp_path / "t"),
+                "temp",
+                "_t",
+                1,
+            )
 
     assert Elsewhere.INPUT_TYPES()["required"].keys() == {"images", "filename_prefix"}
     shown = Elsewhere().save_images(images[:1], "q")

@@ -56,7 +56,11 @@ def test_files_of_a_kind_are_listed_and_found(paths, folders) -> None:
 
 def test_old_names_of_kinds_still_work(paths, folders) -> None:
     touch(folders.models("diffusion_models")[0] / "u.safetensors")
-    assert paths["get_filename_list"]("unet") == paths["get_filename_list"]("diffusion_models") == ["u.safetensors"]
+    assert (
+        paths["get_filename_list"]("unet")
+        == paths["get_filename_list"]("diffusion_models")
+        == ["u.safetensors"]
+    )
     assert "clip" in paths["folder_names_and_paths"]
     assert paths["map_legacy"]("clip") == "text_encoders"
 
@@ -69,7 +73,9 @@ def test_packs_add_kinds_by_function_and_by_writing_the_table(paths, folders, tm
     table["ipadapter"] = ([str(tmp_path / "one")], {".onnx"})
     table["ipadapter"][0].append(str(tmp_path / "two"))
     assert paths["get_filename_list"]("ipadapter") == ["a.onnx", "b.onnx"]
-    assert not isinstance(paths["get_filename_list"]("ipadapter"), FileNames), "the server does not know this kind"
+    assert not isinstance(paths["get_filename_list"]("ipadapter"), FileNames), (
+        "the server does not know this kind"
+    )
     paths["add_model_folder_path"]("ipadapter", str(tmp_path / "three"), is_default=True)
     assert paths["get_folder_paths"]("ipadapter")[0] == str(tmp_path / "three")
     table["ipadapter"][1].add(".pth")
@@ -101,7 +107,13 @@ def test_annotated_names_stay_inside_their_root(paths, folders) -> None:
 def test_save_paths_count_on(paths, folders, tmp_path: Path) -> None:
     save = paths["get_save_image_path"]
     folder, stem, counter, subfolder, prefix = save("sub/pic_%width%", str(folders.output), 64, 32)
-    assert (folder, stem, counter, subfolder, prefix) == (str(folders.output / "sub"), "pic_64", 1, "sub", "sub/pic_64")
+    assert (folder, stem, counter, subfolder, prefix) == (
+        str(folders.output / "sub"),
+        "pic_64",
+        1,
+        "sub",
+        "sub/pic_64",
+    )
     touch(folders.output / "sub" / "pic_64_00007_.png")
     assert save("sub/pic_64", str(folders.output))[2] == 8
     touch(tmp_path / "free" / "a" / "p_00002_.png")

@@ -39,7 +39,9 @@ def test_inputs_can_be_changed_afterwards() -> None:
     assert graph.lookup_node("absent") is None
     assert graph.node("Other", "x") is node
     node.set_override_display_id("12")
-    assert graph.finalize() == {"x": {"class_type": "Add", "inputs": {"a": ["y", 0]}, "override_display_id": "12"}}
+    assert graph.finalize() == {
+        "x": {"class_type": "Add", "inputs": {"a": ["y", 0]}, "override_display_id": "12"}
+    }
 
 
 def test_outputs_can_be_replaced_and_nodes_removed() -> None:
@@ -90,12 +92,16 @@ def test_links_are_told_from_constants() -> None:
 
 ids = st.text("ab1.", min_size=1, max_size=3)
 values = st.one_of(st.integers(), st.text(max_size=3), st.tuples(ids, st.integers(0, 3)).map(list))
-graphs = st.dictionaries(ids, st.dictionaries(st.text("xyz", min_size=1, max_size=1), values, max_size=3), max_size=4)
+graphs = st.dictionaries(
+    ids, st.dictionaries(st.text("xyz", min_size=1, max_size=1), values, max_size=3), max_size=4
+)
 
 
 @given(graphs, st.lists(values, max_size=3))
 def test_a_prefix_moves_every_id_and_nothing_else(inputs: dict, outputs: list) -> None:
-    graph = {id: {"class_type": "A", "inputs": members, "_meta": {"title": id}} for id, members in inputs.items()}
+    graph = {
+        id: {"class_type": "A", "inputs": members, "_meta": {"title": id}} for id, members in inputs.items()
+    }
     prefixed, moved = add_graph_prefix(graph, outputs, "P.")
 
     def back(value: object) -> object:

@@ -38,7 +38,11 @@ def test_the_progress_bar_reports_to_the_running_node() -> None:
         bar.update_absolute(9)
         bar.update_absolute(5, 10, ("JPEG", Image.new("RGBA", (8, 4)), None))
     assert [heard[:2] for heard in seat.heard] == [(2, 4), (4, 4), (5, 10)]
-    assert [heard[2] and (heard[2].kind, heard[2].size) for heard in seat.heard] == [None, None, ("jpeg", (8, 4))]
+    assert [heard[2] and (heard[2].kind, heard[2].size) for heard in seat.heard] == [
+        None,
+        None,
+        ("jpeg", (8, 4)),
+    ]
 
 
 def test_progress_and_the_helpers_stop_a_cancelled_job() -> None:
@@ -48,7 +52,10 @@ def test_progress_and_the_helpers_stop_a_cancelled_job() -> None:
         assert not model_management.processing_interrupted()
         model_management.interrupt_current_processing()
         assert model_management.processing_interrupted()
-        for stops in (model_management.throw_exception_if_processing_interrupted, lambda: utils.ProgressBar(1).update(1)):
+        for stops in (
+            model_management.throw_exception_if_processing_interrupted,
+            lambda: utils.ProgressBar(1).update(1),
+        ):
             with pytest.raises(Cancelled):
                 stops()
     model_management.throw_exception_if_processing_interrupted()
@@ -106,7 +113,10 @@ def test_state_dicts_are_renamed_counted_and_saved(tmp_path) -> None:
     from safetensors.torch import load_file
 
     assert load_file(path).keys() == state.keys()
-    assert utils.state_dict_prefix_replace(dict(state), {"a.": "c."}, filter_keys=True).keys() == {"c.x", "c.y"}
+    assert utils.state_dict_prefix_replace(dict(state), {"a.": "c."}, filter_keys=True).keys() == {
+        "c.x",
+        "c.y",
+    }
     assert utils.state_dict_key_replace(dict(state), {"b": "d", "no": "e"}).keys() == {"a.x", "a.y", "d"}
 
 
@@ -153,7 +163,9 @@ def test_sampler_names_are_the_natives_choices(host, registry) -> None:
     assert samplers.choices(host, "sampler_name") == []
 
     @node("KSampler", category="sampling")
-    def declared(sampler_name: Literal["euler", "ddim"] = "euler", scheduler: Literal["karras"] = "karras") -> None:
+    def declared(
+        sampler_name: Literal["euler", "ddim"] = "euler", scheduler: Literal["karras"] = "karras"
+    ) -> None:
         """KSampler."""
 
     registry.add(declared.native)
@@ -186,7 +198,10 @@ def test_types_of_nodes_are_text_that_matches(host) -> None:
 
 def test_conditionings_get_values_without_being_changed() -> None:
     before = [["t", {"a": [1]}], ["u", {"b": 2}]]
-    assert node_helpers.conditioning_set_values(before, {"a": [2]}) == [["t", {"a": [2]}], ["u", {"b": 2, "a": [2]}]]
+    assert node_helpers.conditioning_set_values(before, {"a": [2]}) == [
+        ["t", {"a": [2]}],
+        ["u", {"b": 2, "a": [2]}],
+    ]
     assert node_helpers.conditioning_set_values(before, {"a": [2]}, append=True)[0] == ["t", {"a": [1, 2]}]
     assert before == [["t", {"a": [1]}], ["u", {"b": 2}]]
 
@@ -245,7 +260,11 @@ async def test_messages_of_packs_go_out_whatever_their_name(instance, host) -> N
     instance.send_progress_text("hello", "12", "me")
     instance.queue_updated()
     assert host.send[0] == ("impact-node-feedback", {"node_id": "1"}, "me")
-    assert host.send[1:4] == [("VHS_latentpreview", {"length": 3}, None), ("status", {}, None), (9, b"x", None)]
+    assert host.send[1:4] == [
+        ("VHS_latentpreview", {"length": 3}, None),
+        ("status", {}, None),
+        (9, b"x", None),
+    ]
     event, picture, _ = host.send[4]
     assert (event, picture[:4], picture[4:7]) == (1, struct.pack(">I", 1), b"\xff\xd8\xff")
     assert host.send[5] == (3, b"\x00\x00\x00\x0212hello", "me")

@@ -64,11 +64,21 @@ def test_a_name_in_two_folders_is_taken_from_the_first(tmp_path: Path) -> None:
 
 FAILURES = {
     # what the pack is: code → words of its problem, line, words of the advice
-    "a missing module": ("import os\nimport nowhere_to_be_found\n", "No module named 'nowhere_to_be_found'", 2, "install"),
+    "a missing module": (
+        "import os\nimport nowhere_to_be_found\n",
+        "No module named 'nowhere_to_be_found'",
+        2,
+        "install",
+    ),
     "a raise": ("x = 1\n\nraise RuntimeError('not on Tuesdays')\n", "RuntimeError: not on Tuesdays", 3, ""),
     "a syntax error": ("def broken(:\n    pass\n", "SyntaxError", 1, ""),
     "leaving the program": ("import sys\nsys.exit(3)\n", "SystemExit: 3", 2, ""),
-    "a ComfyUI name nobody has": ("from comfy.sd import no_such_name\n", "cannot import name", 1, "does not have"),
+    "a ComfyUI name nobody has": (
+        "from comfy.sd import no_such_name\n",
+        "cannot import name",
+        1,
+        "does not have",
+    ),
     "a ComfyUI module nobody has": ("import comfy.no_such_module\n", "No module named", 1, "does not have"),
     "no nodes at all": ("x = 1\n", "declares no nodes", None, "NODE_CLASS_MAPPINGS"),
 }
@@ -92,7 +102,9 @@ def test_a_pack_that_fails_fails_alone_with_reason_and_line(load, what: str) -> 
 
 
 def test_the_line_reported_is_the_packs_innermost(load) -> None:
-    packs = load({"deep/__init__.py": "from . import inner\n", "deep/inner.py": "import json\n\njson.loads('{')\n"})
+    packs = load(
+        {"deep/__init__.py": "from . import inner\n", "deep/inner.py": "import json\n\njson.loads('{')\n"}
+    )
     (problem,) = report(packs, "deep").problems
     assert (Path(problem.file or "").name, problem.line, problem.text) == ("inner.py", 3, "json.loads('{')")
 
@@ -211,7 +223,9 @@ NODE_CLASS_MAPPINGS = {}
 
 
 def test_titles_modules_and_code_stand_in_the_spec(load, tmp_path: Path) -> None:
-    packs = load({"my.pack/__init__.py": PACK % "Thing" + "NODE_DISPLAY_NAME_MAPPINGS = {'Thing': 'A Thing'}\n"})
+    packs = load(
+        {"my.pack/__init__.py": PACK % "Thing" + "NODE_DISPLAY_NAME_MAPPINGS = {'Thing': 'A Thing'}\n"}
+    )
     (thing,) = packs.node_types
     assert (thing.spec.display_name, thing.spec.python_module) == ("A Thing", "custom_nodes.my.pack")
     before = thing.spec.code
@@ -235,7 +249,11 @@ def test_closing_takes_everything_back(host, tmp_path: Path) -> None:
     (tmp_path / "pack.py").write_text("import comfy.utils, folder_paths, nodes\n" + PACK % "X")
     with load_packs([tmp_path], host):
         assert "comfy.utils" in sys.modules
-    left = {name for name in set(sys.modules) - before if name.partition(".")[0] in ("comfy", "folder_paths", "custom_nodes")}
+    left = {
+        name
+        for name in set(sys.modules) - before
+        if name.partition(".")[0] in ("comfy", "folder_paths", "custom_nodes")
+    }
     assert not left
     assert sys.meta_path == finders
 
@@ -243,7 +261,8 @@ def test_closing_takes_everything_back(host, tmp_path: Path) -> None:
 def test_packs_import_one_another_by_custom_nodes(load) -> None:
     packs = load(
         {
-            "a.py": "import custom_nodes.b as b\nfrom custom_nodes import c\nvalues = (b.value, c.value)\n" + PACK % "A",
+            "a.py": "import custom_nodes.b as b\nfrom custom_nodes import c\nvalues = (b.value, c.value)\n"
+            + PACK % "A",
             "b.py": "value = object()\n" + PACK % "B",
             "c/__init__.py": "value = 3\n" + PACK % "C",
         }

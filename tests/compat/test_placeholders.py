@@ -45,7 +45,10 @@ def test_a_class_may_derive_from_placeholders_and_others() -> None:
 
 
 def test_the_table_is_read_line_by_line() -> None:
-    assert read_table("# nothing\na.b: C d # more\nno colon here\ne:\n") == {"a.b": {"C", "d"}, "e": frozenset()}
+    assert read_table("# nothing\na.b: C d # more\nno colon here\ne:\n") == {
+        "a.b": {"C", "d"},
+        "e": frozenset(),
+    }
 
 
 def test_every_parent_of_a_module_in_the_table_is_there() -> None:
@@ -57,7 +60,11 @@ def test_every_parent_of_a_module_in_the_table_is_there() -> None:
 
 def test_every_name_of_the_table_can_be_imported_by_a_pack(load) -> None:
     """The table and the files beside it agree: no name is lost, and each is real or refuses."""
-    lines = [f"from {module} import {name}" for module, names in placeholder_table().items() for name in sorted(names)]
+    lines = [
+        f"from {module} import {name}"
+        for module, names in placeholder_table().items()
+        for name in sorted(names)
+    ]
     packs = load({"greedy.py": "\n".join([*lines, "NODE_CLASS_MAPPINGS = {}"])})
     assert packs.reports[0].problems == ()
     assert "comfy.model_patcher.ModelPatcher" in packs.reports[0].needs

@@ -45,7 +45,9 @@ TYPES = [
 ]
 
 
-@pytest.mark.parametrize(("said", "read"), TYPES, ids=[f"{type(said).__name__} {str.__str__(said)}" for said, _ in TYPES])
+@pytest.mark.parametrize(
+    ("said", "read"), TYPES, ids=[f"{type(said).__name__} {str.__str__(said)}" for said, _ in TYPES]
+)
 def test_types_become_plain_names(said: str, read: str) -> None:
     name = socket_name(said)
     assert type(name) is str
@@ -65,7 +67,9 @@ def described(cls: type, name: str = "Node") -> NodeSpec:
 
 def of(**members: object) -> NodeSpec:
     inputs = members.pop("inputs", {"required": {}})
-    return described(type("Node", (), {"INPUT_TYPES": classmethod(lambda cls: inputs), "FUNCTION": "run", **members}))
+    return described(
+        type("Node", (), {"INPUT_TYPES": classmethod(lambda cls: inputs), "FUNCTION": "run", **members})
+    )
 
 
 def test_a_class_with_nothing_but_inputs_has_defaults() -> None:
@@ -82,7 +86,14 @@ def test_every_flag_of_the_class_is_read() -> None:
         RETURN_NAMES=("number",), OUTPUT_IS_LIST=(True, False), OUTPUT_TOOLTIPS=("A number.",),
     )  # fmt: skip
     assert (spec.category, spec.description, spec.search_aliases) == ("a/b", "Does.", ("x",))
-    flags = (spec.output_node, spec.input_is_list, spec.deprecated, spec.experimental, spec.api_node, spec.not_idempotent)
+    flags = (
+        spec.output_node,
+        spec.input_is_list,
+        spec.deprecated,
+        spec.experimental,
+        spec.api_node,
+        spec.not_idempotent,
+    )
     assert flags == (True,) * 6
     assert [(each.name, each.type, each.is_list, each.tooltip) for each in spec.outputs] == [
         ("number", "INT", True, "A number."),
@@ -97,11 +108,17 @@ def test_object_info_shows_inputs_as_they_were_declared() -> None:
             "required": {
                 "image": ("IMAGE",),
                 "mode": (["a", "b"], {"default": "a", "pysssss.autocomplete": False}),
-                "amount": ("FLOAT", {"default": 1.0, "min": 0.0, "step": 0.1, "vhs_path_extensions": ("mp4", "gif")}),
+                "amount": (
+                    "FLOAT",
+                    {"default": 1.0, "min": 0.0, "step": 0.1, "vhs_path_extensions": ("mp4", "gif")},
+                ),
                 "bare": "MODEL",
                 "empty": ("INT", {}),
             },
-            "optional": {"mask": ["MASK"], "lazy": ("INT", {"lazy": True, "rawLink": True, "forceInput": True})},
+            "optional": {
+                "mask": ["MASK"],
+                "lazy": ("INT", {"lazy": True, "rawLink": True, "forceInput": True}),
+            },
             "hidden": {"id": "UNIQUE_ID", "other": ("INT", {"default": 3})},
         }
     )
@@ -110,7 +127,10 @@ def test_object_info_shows_inputs_as_they_were_declared() -> None:
         "required": {
             "image": ["IMAGE"],
             "mode": [["a", "b"], {"default": "a", "pysssss.autocomplete": False}],
-            "amount": ["FLOAT", {"default": 1.0, "min": 0.0, "step": 0.1, "vhs_path_extensions": ["mp4", "gif"]}],
+            "amount": [
+                "FLOAT",
+                {"default": 1.0, "min": 0.0, "step": 0.1, "vhs_path_extensions": ["mp4", "gif"]},
+            ],
             "bare": ["MODEL"],
             "empty": ["INT", {}],
         },
@@ -167,7 +187,14 @@ def test_validation_names_the_inputs_it_looks_at(style: str) -> None:
 
 
 def test_choices_that_are_a_folders_files_stay_a_folder() -> None:
-    spec = of(inputs={"required": {"vae": (FileNames("vae", ["x.pt"]), {"tooltip": "t"}), "own": (["None", *FileNames("vae", ["x"])],)}})
+    spec = of(
+        inputs={
+            "required": {
+                "vae": (FileNames("vae", ["x.pt"]), {"tooltip": "t"}),
+                "own": (["None", *FileNames("vae", ["x"])],),
+            }
+        }
+    )
     assert spec.folders == {"vae": "vae"}
     assert spec.object_info(lambda kind: ["a.pt", "b.pt"])["input"]["required"] == {
         "vae": [["a.pt", "b.pt"], {"tooltip": "t"}],
@@ -182,7 +209,13 @@ class Flag(int):
 def test_odd_values_become_json() -> None:
     import numpy as np
 
-    odd = {1: (Named("a"), Flag(3)), "set": {3, 1, 2}, "float": np.float32(0.5), "range": range(2), "what": object}
+    odd = {
+        1: (Named("a"), Flag(3)),
+        "set": {3, 1, 2},
+        "float": np.float32(0.5),
+        "range": range(2),
+        "what": object,
+    }
     assert plain(odd) == {"1": ["a", 3], "set": [1, 2, 3], "float": 0.5, "range": [0, 1], "what": str(object)}
     assert math.isnan(plain(math.nan))
     assert plain(None) is None

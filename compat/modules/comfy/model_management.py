@@ -1,7 +1,8 @@
 """ComfyUI's `comfy.model_management`: which device, how much memory, and whether to stop.
 
-Where weights are is decided by our own residency (`diffusion.residency`), so the calls that move or free models do
-nothing here beyond emptying the device's cache; they exist because packs call them around their own work.
+Where weights are is decided by our own residency (`diffusion.residency`), so the calls that move or free
+models do nothing here beyond emptying the device's cache; they exist because packs call them around their own
+work.
 """
 
 from __future__ import annotations
@@ -36,14 +37,22 @@ class CPUState(Enum):
     MPS = 2
 
 
+def computing_device(host: Host) -> torch.device:
+    """The device that our residency computes on, or the machine's best one."""
+    from diffusion.residency import Residency
+
+    residency = host.providers.get(Residency)
+    return residency.device if isinstance(residency, Residency) else get_torch_device()
+
+
 def get_torch_device() -> torch.device:
-    """The device that models run on."""
+    """The machine's best device."""
     if torch.cuda.is_available():
         return torch.device("cuda", torch.cuda.current_device())
     return torch.device("mps") if torch.backends.mps.is_available() else torch.device("cpu")
 
 
-def cpu() -> torch.device:
+def cpu(*_args: Any, **_kwargs: Any) -> torch.device:
     """Where pictures, latents and waiting weights are kept."""
     return torch.device("cpu")
 
@@ -151,7 +160,7 @@ def interrupt_current_processing(value: bool = True) -> None:
         run.cancel.cancel()
 
 
-def _devices() -> Mapping[str, Any]:
+def _devices(device: torch.device) -> Mapping[str, Any]:
     computing = ("text_encoder_device", "vae_device", "get_torch_device", "unet_inital_load_device")
     waiting = (
         "unet_offload_device",
@@ -159,15 +168,15 @@ def _devices() -> Mapping[str, Any]:
         "vae_offload_device",
         "intermediate_device",
     )
-    return {**dict.fromkeys(computing, get_torch_device), **dict.fromkeys(waiting, cpu)}
+    return {**dict.fromkeys(computing, lambda *_args, **_kwargs: device), **dict.fromkeys(waiting, cpu)}
 
 
 def names(host: Host) -> Mapping[str, Any]:
     """What packs import."""
     ours = (
         CPUState, VRAMState, cast_to, cast_to_device, dtype_size, get_free_memory, get_total_memory,
-        interrupt_current_processing, processing_interrupted, should_use_bf16, should_use_fp16, soft_empty_cache,
-        throw_exception_if_processing_interrupted, unet_dtype,
+        interrupt_current_processing, processing_interrupted, should_use_bf16, should_use_fp16,
+        soft_empty_cache, throw_exception_if_processing_interrupted, unet_dtype,
     )  # fmt: skip
     idle = (
         "cleanup_models",
@@ -177,11 +186,12 @@ def names(host: Host) -> Mapping[str, Any]:
         "load_models_gpu",
         "unload_all_models",
     )
-    on_cpu = get_torch_device().type == "cpu"
+    device = computing_device(host)
+    on_cpu = device.type == "cpu"
     return {
         **{each.__name__: each for each in ours},
         **dict.fromkeys(idle, nothing),
-        **_devices(),
+        **_devices(device),
         "InterruptProcessingException": Cancelled,
         "OOM_EXCEPTION": torch.cuda.OutOfMemoryError,
         "cpu_state": CPUState.CPU if on_cpu else CPUState.GPU,
@@ -202,7 +212,7 @@ def names(host: Host) -> Mapping[str, Any]:
         "loaded_models": lambda only_currently_used=False: [],
         "maximum_vram_for_weights": lambda device=None: get_total_memory(device) * 0.88,
         "minimum_inference_memory": lambda: 1 << 30,
-        "mps_mode": lambda: get_torch_device().type == "mps",
+        "mps_mode": lambda: device.type == "mps",
         "pick_weight_dtype": lambda dtype, fallback_dtype, device=None: dtype or fallback_dtype,
         "supports_dtype": lambda device, dtype: True,
         "supports_fp8_compute": lambda device=None: False,

@@ -20,7 +20,7 @@ def choices(host: Host, name: str) -> list[str]:
 def names(host: Host) -> Mapping[str, Any]:
     """What packs import. The lists are the same objects everywhere, because packs append to them."""
     samplers, schedulers = choices(host, "sampler_name"), choices(host, "scheduler")
-    ksampler = host.placeholder("comfy.samplers.KSampler")
+    ksampler: Any = host.placeholder("comfy.samplers.KSampler")
     ksampler.SAMPLERS, ksampler.SCHEDULERS = samplers, schedulers
     ksampler.DISCARD_PENULTIMATE_SIGMA_SAMPLERS = {"dpm_2", "dpm_2_ancestral", "uni_pc", "uni_pc_bh2"}
     return {

@@ -101,7 +101,8 @@ def _tiled(
             weights[..., y : y + done.shape[-2], x : x + done.shape[-1]] += feather
             if pbar is not None:
                 pbar.update(1)
-    assert total is not None and weights is not None
+    assert total is not None
+    assert weights is not None
     return total / weights
 
 
@@ -130,11 +131,13 @@ def get_tiled_scale_steps(width: int, height: int, tile_x: int, tile_y: int, ove
 def load_torch_file(
     ckpt: str, safe_load: bool = False, device: torch.device | None = None, return_metadata: bool = False
 ) -> Any:
-    """The state dict of a weight file; pickles are read by the opcode allow-list whatever `safe_load` says."""
+    """The state dict of a weight file; pickles go through the safe reader whatever `safe_load` says."""
     from diffusion import weights
 
-    found = weights.load_state_dict(ckpt)
-    state = {name: tensor.to(device) if device else tensor for name, tensor in found.tensors.items()}
+    found = weights.open_weights(ckpt)
+    state = {name: found.tensor(name).clone() for name in found}  # the file's own memory must not be written
+    if device is not None:
+        state = {name: tensor.to(device) for name, tensor in state.items()}
     return (state, dict(found.metadata)) if return_metadata else state
 
 
@@ -244,8 +247,9 @@ def names(host: Host) -> Mapping[str, Any]:
     """What packs import."""
     ours = (
         ProgressBar, calculate_parameters, common_upscale, copy_to_param, get_attr, get_tiled_scale_steps,
-        load_torch_file, repeat_to_batch_size, reshape_mask, resize_to_batch_size, save_torch_file, set_attr,
-        set_attr_param, state_dict_key_replace, state_dict_prefix_replace, string_to_seed, tiled_scale, weight_dtype,
+        load_torch_file, repeat_to_batch_size, reshape_mask, resize_to_batch_size, save_torch_file,
+        set_attr, set_attr_param, state_dict_key_replace, state_dict_prefix_replace, string_to_seed,
+        tiled_scale, weight_dtype,
     )  # fmt: skip
     return {
         **{each.__name__: each for each in ours},

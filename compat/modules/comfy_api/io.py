@@ -1,20 +1,20 @@
 """V3's `io`: inputs, outputs and schemas as objects. `compat.v3` turns a schema into a node type.
 
-A type is a class with `io_type`, `Type` (for annotations), `Input` and `Output`. Keywords that we do not know are kept
-as options of the input, because schemas grow from version to version.
+A type is a class with `io_type`, `Type` (for annotations), `Input` and `Output`. Keywords that we do not know
+are kept as options of the input, because schemas grow from version to version.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, StrEnum
 from typing import Any
 
 from execution.node import ExecutionBlocker
 
 
-class FolderType(str, Enum):
+class FolderType(StrEnum):
     """Where a file is."""
 
     input = "input"
@@ -22,7 +22,7 @@ class FolderType(str, Enum):
     temp = "temp"
 
 
-class UploadType(str, Enum):
+class UploadType(StrEnum):
     """What a combo of files lets a person upload."""
 
     image = "image_upload"
@@ -31,7 +31,7 @@ class UploadType(str, Enum):
     model = "file_upload"
 
 
-class NumberDisplay(str, Enum):
+class NumberDisplay(StrEnum):
     """How a number's widget looks."""
 
     number = "number"
@@ -40,7 +40,7 @@ class NumberDisplay(str, Enum):
     gradient_slider = "gradient_slider"
 
 
-class ControlAfterGenerate(str, Enum):
+class ControlAfterGenerate(StrEnum):
     """What happens to a number after a job was queued."""
 
     fixed = "fixed"
@@ -49,7 +49,7 @@ class ControlAfterGenerate(str, Enum):
     randomize = "randomize"
 
 
-class Hidden(str, Enum):
+class Hidden(StrEnum):
     """Facts that a node may ask for; they are found as `cls.hidden.unique_id` and so on."""
 
     unique_id = "UNIQUE_ID"
@@ -210,7 +210,7 @@ class MultiComboInput(ComboInput):
 
 
 class MultiTypeInput(Input):
-    """An input of several types, or a widget (given as an input instead of a name) that takes links of them too."""
+    """An input of several types, or a widget (given in place of the name) that takes links of them too."""
 
     def __init__(
         self, id: str | Input, types: Sequence[type[ComfyType]] = (), *args: Any, **keywords: Any
@@ -359,18 +359,20 @@ class MultiCombo(ComfyType):
 
 PLAIN_TYPES: Mapping[str, str] = {
     "Accumulation": "ACCUMULATION", "AnyType": "*", "Audio": "AUDIO", "AudioEncoder": "AUDIO_ENCODER",
-    "AudioEncoderOutput": "AUDIO_ENCODER_OUTPUT", "BBOX": "BBOX", "Boolean": "BOOLEAN", "BoundingBox": "BOUNDING_BOX",
-    "Clip": "CLIP", "ClipVision": "CLIP_VISION", "ClipVisionOutput": "CLIP_VISION_OUTPUT", "Color": "COLOR",
-    "Conditioning": "CONDITIONING", "ControlNet": "CONTROL_NET", "Curve": "CURVE", "FaceAnalysis": "FACE_ANALYSIS",
-    "File3DAny": "FILE_3D", "Float": "FLOAT", "FlowControl": "FLOW_CONTROL", "Gligen": "GLIGEN", "Guider": "GUIDER",
-    "HookKeyframes": "HOOK_KEYFRAMES", "Hooks": "HOOKS", "Image": "IMAGE", "ImageCompare": "IMAGECOMPARE", "Int": "INT",
-    "Latent": "LATENT", "LatentOperation": "LATENT_OPERATION", "LatentUpscaleModel": "LATENT_UPSCALE_MODEL",
-    "Load3D": "LOAD_3D", "Load3DAnimation": "LOAD_3D_ANIMATION", "Load3DCamera": "LOAD3D_CAMERA", "LoraModel": "LORA_MODEL",
-    "LossMap": "LOSS_MAP", "Mask": "MASK", "Mesh": "MESH", "Model": "MODEL", "ModelPatch": "MODEL_PATCH", "Noise": "NOISE",
-    "Photomaker": "PHOTOMAKER", "Point": "POINT", "SEGS": "SEGS", "SVG": "SVG", "Sampler": "SAMPLER", "Sigmas": "SIGMAS",
-    "String": "STRING", "StyleModel": "STYLE_MODEL", "TimestepsRange": "TIMESTEPS_RANGE", "Tracks": "TRACKS",
-    "UpscaleModel": "UPSCALE_MODEL", "Vae": "VAE", "Video": "VIDEO", "Voxel": "VOXEL",
-    "WanCameraEmbedding": "WAN_CAMERA_EMBEDDING", "Webcam": "WEBCAM",
+    "AudioEncoderOutput": "AUDIO_ENCODER_OUTPUT", "BBOX": "BBOX", "Boolean": "BOOLEAN",
+    "BoundingBox": "BOUNDING_BOX", "Clip": "CLIP", "ClipVision": "CLIP_VISION",
+    "ClipVisionOutput": "CLIP_VISION_OUTPUT", "Color": "COLOR", "Conditioning": "CONDITIONING",
+    "ControlNet": "CONTROL_NET", "Curve": "CURVE", "FaceAnalysis": "FACE_ANALYSIS", "File3DAny": "FILE_3D",
+    "Float": "FLOAT", "FlowControl": "FLOW_CONTROL", "Gligen": "GLIGEN", "Guider": "GUIDER",
+    "HookKeyframes": "HOOK_KEYFRAMES", "Hooks": "HOOKS", "Image": "IMAGE", "ImageCompare": "IMAGECOMPARE",
+    "Int": "INT", "Latent": "LATENT", "LatentOperation": "LATENT_OPERATION",
+    "LatentUpscaleModel": "LATENT_UPSCALE_MODEL", "Load3D": "LOAD_3D",
+    "Load3DAnimation": "LOAD_3D_ANIMATION", "Load3DCamera": "LOAD3D_CAMERA", "LoraModel": "LORA_MODEL",
+    "LossMap": "LOSS_MAP", "Mask": "MASK", "Mesh": "MESH", "Model": "MODEL", "ModelPatch": "MODEL_PATCH",
+    "Noise": "NOISE", "Photomaker": "PHOTOMAKER", "Point": "POINT", "SEGS": "SEGS", "SVG": "SVG",
+    "Sampler": "SAMPLER", "Sigmas": "SIGMAS", "String": "STRING", "StyleModel": "STYLE_MODEL",
+    "TimestepsRange": "TIMESTEPS_RANGE", "Tracks": "TRACKS", "UpscaleModel": "UPSCALE_MODEL", "Vae": "VAE",
+    "Video": "VIDEO", "Voxel": "VOXEL", "WanCameraEmbedding": "WAN_CAMERA_EMBEDDING", "Webcam": "WEBCAM",
 }  # fmt: skip
 """The types that are a name and nothing else."""
 
@@ -431,7 +433,7 @@ class NodeOutput:
 
 
 class ComfyNode:
-    """Base of V3 nodes. All its functions are class methods; `cls.hidden` has what the schema's `hidden` asked for."""
+    """Base of V3 nodes. All functions are class methods; `cls.hidden` has what the schema asked for."""
 
     hidden: Any = None
     FUNCTION = "execute"

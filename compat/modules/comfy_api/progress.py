@@ -1,4 +1,4 @@
-"""`ComfyAPI` and `ComfyAPISync`: what a running node may ask of the program, from `async def` and from plain nodes."""
+"""`ComfyAPI` and `ComfyAPISync`: what `async def` and plain nodes may ask of the program."""
 
 from __future__ import annotations
 

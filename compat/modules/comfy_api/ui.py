@@ -1,4 +1,4 @@
-"""V3's `ui`: what a node shows, made of pictures, masks, sound or text and saved where the page can fetch it."""
+"""V3's `ui`: what a node shows, of pictures, masks, sound or text, saved where the page can fetch it."""
 
 from __future__ import annotations
 
@@ -101,12 +101,16 @@ def ui_names(host: Host) -> dict[str, Any]:
     def saved(kind: str) -> Any:
         return lambda results, is_animated=False, **_kwargs: Shown(kind, results, is_animated)
 
+    def get_save_images_ui(
+        images: Any, filename_prefix: str, cls: Any = None, compress_level: int = 4
+    ) -> Shown:
+        results = ui.save_images(images, filename_prefix, FolderType.output, cls, compress_level)
+        return Shown("images", results)
+
     helper = {
-        "save_images": staticmethod(lambda images, filename_prefix, folder_type, cls=None, compress_level=4: ui.save_images(
-            images, filename_prefix, folder_type, cls, compress_level)),
-        "get_save_images_ui": staticmethod(lambda images, filename_prefix, cls=None, compress_level=4: Shown(
-            "images", ui.save_images(images, filename_prefix, FolderType.output, cls, compress_level))),
-    }  # fmt: skip
+        "get_save_images_ui": staticmethod(get_save_images_ui),
+        "save_images": staticmethod(ui.save_images),
+    }
     return {
         "FolderType": FolderType,
         "ImageSaveHelper": type("ImageSaveHelper", (), helper),

@@ -1,8 +1,8 @@
 """ComfyUI's `comfy_execution.graph_utils`: building the sub-graph a node expands into.
 
-Ids are deterministic: `NODE.CALL.GRAPH.NAME`, where NODE is the node that expands, CALL the item of the list it is called
-for, GRAPH the number of the builder within the call, and NAME given by the caller or counted. The same expansion thus
-has the same ids in every run, as caches and progress displays need.
+Ids are deterministic: `NODE.CALL.GRAPH.NAME`, where NODE is the node that expands, CALL the item of the list
+it is called for, GRAPH the number of the builder within the call, and NAME given by the caller or counted.
+The same expansion thus has the same ids in every run, as caches and progress displays need.
 """
 
 from __future__ import annotations

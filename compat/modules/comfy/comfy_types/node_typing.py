@@ -1,20 +1,13 @@
-"""ComfyUI's `comfy.comfy_types.node_typing`: types that node authors annotate with. Nothing here does anything."""
+"""ComfyUI's `comfy.comfy_types.node_typing`: types that node authors annotate with."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from enum import Enum
+from enum import StrEnum
 from typing import Any, ClassVar, Literal, TypedDict
 
 from compat.host import Host
-
-
-class StrEnum(str, Enum):
-    """An enumeration whose members are strings, also when formatted."""
-
-    def __str__(self) -> str:
-        return str(self.value)
 
 
 class IO(StrEnum):

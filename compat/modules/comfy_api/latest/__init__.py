@@ -1,4 +1,4 @@
-"""ComfyUI's `comfy_api.latest`: V3 nodes, what they show, and what they may ask of the program while they run."""
+"""ComfyUI's `comfy_api.latest`: V3 nodes, what they show, and what they may ask while they run."""
 
 from __future__ import annotations
 

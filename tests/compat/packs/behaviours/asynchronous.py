@@ -14,7 +14,10 @@ class Sleep:
 
     @classmethod
     def INPUT_TYPES(cls):
-        return {"required": {"value": ("INT", {}), "seconds": ("FLOAT", {"default": 0.1})}, "optional": {"after": ("*",)}}
+        return {
+            "required": {"value": ("INT", {}), "seconds": ("FLOAT", {"default": 0.1})},
+            "optional": {"after": ("*",)},
+        }
 
     RETURN_TYPES = ("INT", "SPAN")
     FUNCTION = "sleep"
@@ -78,7 +81,9 @@ class AsyncLazy:
 
     @classmethod
     def INPUT_TYPES(cls):
-        return {"required": {"a": ("INT", {"lazy": True}), "b": ("INT", {"lazy": True}), "first": ("BOOLEAN", {})}}
+        return {
+            "required": {"a": ("INT", {"lazy": True}), "b": ("INT", {"lazy": True}), "first": ("BOOLEAN", {})}
+        }
 
     RETURN_TYPES = ("INT",)
     FUNCTION = "pick"

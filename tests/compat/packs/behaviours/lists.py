@@ -7,7 +7,12 @@ class Add:
 
     @classmethod
     def INPUT_TYPES(cls):
-        return {"required": {"a": ("INT", {"default": 0, "tooltip": "One."}), "b": ("INT", {"default": 0, "private": [1]})}}
+        return {
+            "required": {
+                "a": ("INT", {"default": 0, "tooltip": "One."}),
+                "b": ("INT", {"default": 0, "private": [1]}),
+            }
+        }
 
     RETURN_TYPES = ("INT",)
     RETURN_NAMES = ("sum",)
@@ -40,7 +45,10 @@ class Total:
 
     @classmethod
     def INPUT_TYPES(cls):
-        return {"required": {"values": ("INT", {}), "scale": ("INT", {"default": 1})}, "hidden": {"id": "UNIQUE_ID"}}
+        return {
+            "required": {"values": ("INT", {}), "scale": ("INT", {"default": 1})},
+            "hidden": {"id": "UNIQUE_ID"},
+        }
 
     RETURN_TYPES = ("INT",)
     FUNCTION = "total"

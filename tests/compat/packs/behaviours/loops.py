@@ -50,7 +50,10 @@ class Factorial:
         if n <= 1:
             return (so_far,)
         graph = GraphBuilder()
-        return {"result": (graph.node("Factorial", n=n - 1, so_far=so_far * n).out(0),), "expand": graph.finalize()}
+        return {
+            "result": (graph.node("Factorial", n=n - 1, so_far=so_far * n).out(0),),
+            "expand": graph.finalize(),
+        }
 
 
 class WhileOpen:

@@ -75,7 +75,14 @@ class Hidden:
     FUNCTION = "run"
 
     def run(self, id, graph, info, live):
-        return ({"id": id, "types": sorted(n["class_type"] for n in graph.values()), "info": info, "live": live.has_node(id)},)
+        return (
+            {
+                "id": id,
+                "types": sorted(n["class_type"] for n in graph.values()),
+                "info": info,
+                "live": live.has_node(id),
+            },
+        )
 
 
 class RawLink:
@@ -138,7 +145,12 @@ class Old:
 
     @classmethod
     def INPUT_TYPES(cls):
-        return {"required": {"choice": (["x", "y"], {"default": "x"}), "combo": ("COMBO", {"options": ["p", "q"]})}}
+        return {
+            "required": {
+                "choice": (["x", "y"], {"default": "x"}),
+                "combo": ("COMBO", {"options": ["p", "q"]}),
+            }
+        }
 
     def run(self, choice, combo):
         return (choice, 1)

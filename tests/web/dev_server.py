@@ -1,0 +1,123 @@
+"""A small stand-in for the server while the page is developed: static files, recorded specs, user files in memory."""
+
+import argparse
+import hashlib
+import json
+from pathlib import Path
+
+from aiohttp import web
+
+ROOT = Path(__file__).parents[2] / "web"
+SPECS = Path(__file__).parent / "data" / "object_info.json"
+POLICY = (
+    "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' blob: data:; object-src 'none'; base-uri 'none'"
+)
+
+
+def specs() -> dict:
+    """The recorded specs with one checkpoint, as on a fresh installation."""
+    recorded = json.loads(SPECS.read_text())
+    recorded["CheckpointLoaderSimple"]["input"]["required"]["ckpt_name"][0] = ["nodeloom-emoji-128.safetensors"]
+    return recorded
+
+
+def application() -> web.Application:
+    """The routes the page asks at its start, and user files with revisions."""
+    app = web.Application()
+    files: dict[str, bytes] = {}
+    settings: dict[str, object] = {}
+    prompts: list[dict] = []
+
+    def etag(body: bytes) -> str:
+        return f'"{hashlib.sha256(body).hexdigest()[:16]}"'
+
+    async def object_info(_: web.Request) -> web.Response:
+        response = web.json_response(specs())
+        response.enable_compression()
+        return response
+
+    async def get_settings(_: web.Request) -> web.Response:
+        return web.json_response(settings)
+
+    async def post_settings(request: web.Request) -> web.Response:
+        settings.update(await request.json())
+        return web.Response()
+
+    async def userdata(request: web.Request) -> web.Response:
+        folder = request.query["dir"]
+        found = [name for name in files if name.startswith(folder + "/")]
+        return web.json_response([{"path": name.removeprefix(folder + "/"), "size": len(files[name]), "modified": 0} for name in found])
+
+    async def file(request: web.Request) -> web.Response:
+        name = request.match_info["name"]
+        if request.method == "POST":
+            wanted = request.headers.get("If-Match")
+            if wanted and (name not in files or etag(files[name]) != wanted):
+                return web.json_response({"error": {"message": "changed"}}, status=412)
+            if name in files and not wanted and request.query.get("overwrite") == "false":
+                return web.json_response({"error": {"message": "exists"}}, status=409)
+            files[name] = await request.read()
+            return web.json_response({"path": name}, headers={"ETag": etag(files[name])})
+        if name not in files:
+            raise web.HTTPNotFound
+        if request.method == "DELETE":
+            del files[name]
+            return web.Response(status=204)
+        return web.Response(body=files[name], headers={"ETag": etag(files[name])})
+
+    async def prompt(request: web.Request) -> web.Response:
+        prompts.append(await request.json())
+        return web.json_response({"prompt_id": f"job-{len(prompts)}", "number": len(prompts), "node_errors": {}})
+
+    async def sent(_: web.Request) -> web.Response:
+        return web.json_response(prompts)
+
+    async def queue(_: web.Request) -> web.Response:
+        return web.json_response({"queue_running": [], "queue_pending": []})
+
+    async def empty(_: web.Request) -> web.Response:
+        return web.json_response({})
+
+    async def none(_: web.Request) -> web.Response:
+        return web.json_response([])
+
+    async def socket(request: web.Request) -> web.WebSocketResponse:
+        open_socket = web.WebSocketResponse()
+        await open_socket.prepare(request)
+        await open_socket.send_json({"type": "status", "data": {"status": {"exec_info": {"queue_remaining": 0}}, "sid": request.query["clientId"]}})
+        async for _ in open_socket:
+            pass
+        return open_socket
+
+    async def page(request: web.Request) -> web.StreamResponse:
+        path = ROOT / (request.match_info.get("path") or "index.html")
+        if not path.is_file():
+            raise web.HTTPNotFound
+        response = web.FileResponse(path, headers={"Content-Security-Policy": POLICY, "Cache-Control": "no-cache"})
+        response.enable_compression()
+        return response
+
+    app.add_routes(
+        [
+            web.get("/api/object_info", object_info),
+            web.get("/api/settings", get_settings),
+            web.post("/api/settings", post_settings),
+            web.get("/api/userdata", userdata),
+            web.route("*", "/api/userdata/{name}", file),
+            web.post("/api/prompt", prompt),
+            web.get("/test/prompts", sent),
+            web.get("/api/queue", queue),
+            web.post("/api/queue", empty),
+            web.get("/api/history", empty),
+            web.get("/api/extensions", none),
+            web.get("/api/ws", socket),
+            web.get("/{path:.*}", page),
+        ]
+    )
+    return app
+
+
+if __name__ == "__main__":
+    options = argparse.ArgumentParser()
+    options.add_argument("--port", type=int, default=8199)
+    web.run_app(application(), host="127.0.0.1", port=options.parse_args().port, print=None)

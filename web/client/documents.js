@@ -1,0 +1,160 @@
+/** @import { Editor, Tab } from "../interaction/editor.js" */
+/** @import { Drafts } from "./drafts.js" */
+/** @import { Server } from "./server.js" */
+/** Open workflows: tabs, files, drafts, and everything that can be dropped or pasted. */
+import { Catalogue } from "../core/catalogue.js";
+import { History } from "../core/history.js";
+import { isGenerationText, promptFromText } from "../core/a1111.js";
+import { readMetadata } from "../core/metadata.js";
+import { isPrompt, readPrompt } from "../core/prompt_import.js";
+import { starterWorkflow } from "../core/starter.js";
+import { emptyWorkflow, isWorkflow, readWorkflow, writeWorkflow } from "../core/workflow.js";
+import { Results } from "./results.js";
+import { ServerError } from "./server.js";
+
+export const FOLDER = "workflows";
+
+export class Documents {
+  /** @type {Tab[]} */ tabs = [];
+  /** @type {Editor} */ editor = /** @type {any} */ (undefined);
+  /** @type {(tab: Tab) => void} called when a document was opened */ opened = () => {};
+
+  /** @param {Server} server @param {Drafts} drafts @param {import("../view/images.js").Images} images @param {() => import("../core/specs.js").Library} library */
+  constructor(server, drafts, images, library) {
+    this.server = server;
+    this.drafts = drafts;
+    this.images = images;
+    this.library = library;
+  }
+
+  /** @param {string} name @param {import("../core/document.js").Workflow} workflow @returns {Tab} */
+  make(name, workflow) {
+    const results = new Results(this.images, (file) => this.server.view(file));
+    /** @type {Tab} */
+    const tab = { key: crypto.randomUUID(), name, workflow, catalogue: new Catalogue(workflow, this.library()), history: new History(workflow), results, path: [], camera: undefined, dirty: false };
+    results.source = (node) => pictureSource(tab, node);
+    this.tabs.push(tab);
+    return tab;
+  }
+
+  /** @param {string} name @param {import("../core/document.js").Workflow} workflow @param {Partial<Tab>} [fields] @returns {Tab} */
+  open(name, workflow, fields = {}) {
+    const tab = this.make(name, workflow);
+    Object.assign(tab, fields);
+    this.show(tab);
+    this.drafts.keep(tab);
+    this.opened(tab);
+    return tab;
+  }
+
+  /** @param {Tab} tab */
+  show(tab) {
+    this.editor.show(tab);
+    this.drafts.remember(this.tabs, tab);
+  }
+
+  /** @param {Tab} tab */
+  close(tab) {
+    const index = this.tabs.indexOf(tab);
+    this.tabs.splice(index, 1);
+    this.drafts.drop(tab);
+    if (!this.tabs.length) this.make("Untitled", emptyWorkflow());
+    this.show(tab === this.editor.tab ? this.tabs[Math.min(index, this.tabs.length - 1)] : this.editor.tab);
+    this.editor.tell("tab");
+  }
+
+  /** @param {string} base @returns {string} one no tab has */
+  freeName(base) {
+    const names = new Set(this.tabs.map((tab) => tab.name));
+    for (let count = 1; ; count += 1) {
+      const name = count === 1 ? base : `${base} ${count}`;
+      if (!names.has(name)) return name;
+    }
+  }
+
+  openEmpty() { return this.open(this.freeName("Untitled"), emptyWorkflow()); }
+  openStarter() { return this.open(this.freeName("Text to image"), starterWorkflow(this.library())); }
+
+  /** @param {any} json a workflow or a prompt @param {string} name @param {Partial<Tab>} [fields] @returns {Tab} */
+  openJson(json, name, fields) {
+    if (isWorkflow(json)) return this.open(this.freeName(name), readWorkflow(json), fields);
+    if (isPrompt(json)) return this.open(this.freeName(name), readPrompt(json, this.library(), this.editor.scene.measure), fields);
+    if (json && isPrompt(json.prompt)) return this.openJson(json.prompt, name, fields);
+    throw new TypeError("This is neither a workflow nor a prompt in the API format.");
+  }
+
+  /** @param {File} file @returns {Promise<Tab | undefined>} nothing when it holds no workflow */
+  async openFile(file) {
+    const name = file.name.replace(/\.[^.]+$/, "");
+    if (/json$/i.test(file.type) || /\.json$/i.test(file.name)) return this.openJson(parseJson(await file.text()), name);
+    const texts = await readMetadata(new Uint8Array(await file.arrayBuffer()));
+    const workflow = texts.workflow && parseJson(texts.workflow);
+    if (workflow && isWorkflow(workflow)) return this.openJson(workflow, name);
+    if (texts.prompt) return this.openJson(parseJson(texts.prompt), name);
+    if (!texts.parameters || !isGenerationText(texts.parameters)) return undefined;
+    const checkpoints = this.library().get("CheckpointLoaderSimple")?.inputs[0].choices ?? [];
+    return this.openJson(promptFromText(texts.parameters, checkpoints), name);
+  }
+
+  /** @param {string} path below the user's folder @returns {Promise<Tab>} */
+  async openSaved(path) {
+    const known = this.tabs.find((tab) => tab.file === path);
+    if (known) {
+      this.show(known);
+      return known;
+    }
+    const { text, revision } = await this.server.readFile(path);
+    return this.openJson(parseJson(text), nameOf(path), { file: path, revision });
+  }
+
+  /**
+   * @param {Tab} tab @param {string} path @param {{ force?: boolean }} [options] `force`: even if the file has changed meanwhile
+   * @returns {Promise<"saved" | "conflict">}
+   */
+  async save(tab, path, { force = false } = {}) {
+    const text = JSON.stringify(writeWorkflow(tab.workflow));
+    try {
+      const same = path === tab.file;
+      tab.revision = await this.server.writeFile(path, text, { revision: same && !force ? tab.revision : undefined, overwrite: force || (same && Boolean(tab.revision)) });
+    } catch (error) {
+      if (error instanceof ServerError && (error.status === 412 || error.status === 409)) return "conflict";
+      throw error;
+    }
+    Object.assign(tab, { file: path, name: nameOf(path), dirty: false });
+    this.drafts.keep(tab);
+    this.drafts.announce(path, tab.revision);
+    this.editor.tell("tab");
+    return "saved";
+  }
+
+  /** Tabs of the last visit, with their undo; else the starter. */
+  async restore() {
+    const { drafts, current } = await this.drafts.restore();
+    for (const draft of drafts) {
+      try {
+        const tab = this.make(draft.name, readWorkflow(draft.base));
+        this.drafts.replay(tab, draft);
+      } catch { /* a broken draft must not keep the others from opening */ }
+    }
+    if (!this.tabs.length) this.drafts.keep(this.make("Text to image", starterWorkflow(this.library())));
+    return this.tabs.find((tab) => tab.key === current) ?? this.tabs[0];
+  }
+}
+
+/** @param {string} text */
+function parseJson(text) { return JSON.parse(text.replace(/\bNaN\b/g, "null")); }
+
+/** @param {string} path */
+export function nameOf(path) { return path.replace(/^workflows\//, "").replace(/\.json$/, ""); }
+
+/** @param {Tab} tab @param {import("../types.js").GraphNode} node @returns {import("./results.js").FileRef | undefined} the picture a loader node points at */
+function pictureSource(tab, node) {
+  const spec = tab.catalogue.library.get(node.type);
+  const input = spec?.inputs.find((one) => one.options.image_upload);
+  if (!input) return undefined;
+  const value = tab.catalogue.view(node, "").widgets.find((widget) => widget.name === input.name)?.value;
+  if (typeof value !== "string" || !value) return undefined;
+  const [, path, , type] = /** @type {RegExpMatchArray} */ (value.match(/^(.*?)( \[(input|output|temp)\])?$/));
+  const slash = path.lastIndexOf("/");
+  return { filename: path.slice(slash + 1), subfolder: slash < 0 ? "" : path.slice(0, slash), type: type ?? input.options.image_folder ?? "input" };
+}

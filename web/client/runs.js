@@ -1,0 +1,296 @@
+/** @import { Editor, Tab } from "../interaction/editor.js" */
+/** @import { Server } from "./server.js" */
+/** @import { Socket } from "./socket.js" */
+/** Running: sends prompts, follows jobs, and puts what they say on the document they came from. */
+import { nextChoice, nextNumber } from "../core/control.js";
+import { Draft } from "../core/draft.js";
+import { toPrompt } from "../core/prompt.js";
+import { everyNode, writeWorkflow } from "../core/workflow.js";
+import { adviceFor } from "./advice.js";
+import { ServerError } from "./server.js";
+
+/** @typedef {{ id: string, tab: Tab, started: number, current?: string, finished?: boolean }} Job */
+
+export class Runs extends EventTarget {
+  /** @type {Map<string, Job>} */ jobs = new Map();
+  /** @type {Job | undefined} */ active;
+  queued = 0;
+  auto = false;
+  onChange = false;
+  #soon = 0;
+  /** @type {WeakMap<Tab, Map<string, any>>} the values of seeds as they were last run */ #used = new WeakMap();
+  /** @type {Map<string, number>} when a running node began */ #began = new Map();
+
+  /** @param {Editor} editor @param {Server} server @param {Socket} socket */
+  constructor(editor, server, socket) {
+    super();
+    this.editor = editor;
+    this.server = server;
+    this.socket = socket;
+    this.#listen();
+  }
+
+  /** @param {string} type @param {any} [detail] */
+  tell(type, detail) { this.dispatchEvent(new CustomEvent(type, { detail })); }
+
+  #listen() {
+    const on = (/** @type {string} */ type, /** @type {(data: any) => void} */ act) => this.socket.addEventListener(type, (event) => act(/** @type {CustomEvent} */ (event).detail));
+    on("status", (data) => this.#status(data?.status?.exec_info?.queue_remaining ?? 0));
+    on("execution_start", ({ prompt_id }) => this.#started(prompt_id));
+    on("execution_cached", ({ prompt_id, nodes }) => this.#cached(prompt_id, nodes ?? []));
+    on("executing", ({ prompt_id, node }) => this.#executing(prompt_id, node));
+    on("progress", ({ prompt_id, node, value, max }) => this.#progress(prompt_id, node, value / Math.max(1, max)));
+    on("progress_state", ({ prompt_id, nodes }) => this.#states(prompt_id, nodes ?? {}));
+    on("executed", ({ prompt_id, node, output }) => this.#executed(prompt_id, node, output));
+    on("execution_error", (data) => this.#failed(data));
+    on("execution_interrupted", ({ prompt_id }) => this.#ended(prompt_id, "interrupted"));
+    on("execution_success", ({ prompt_id }) => this.#ended(prompt_id, "success"));
+    on("preview", (data) => this.#preview(data));
+    on("connected", () => this.#reconnected());
+  }
+
+  /**
+   * @param {{ times?: number, front?: boolean, targets?: string[] }} [options]
+   * @returns {Promise<boolean>} whether everything was taken
+   */
+  async run({ times = 1, front = false, targets } = {}) {
+    const { tab } = this.editor;
+    for (let turn = 0; turn < times; turn += 1) {
+      this.#control(tab, "before");
+      const prompt = toPrompt(tab.catalogue);
+      const workflow = writeWorkflow(tab.workflow);
+      this.#remember(tab);
+      if (!(await this.#send(tab, prompt, workflow, front, targets))) return false;
+      this.#control(tab, "after");
+    }
+    return true;
+  }
+
+  /** @param {Tab} tab @param {any} prompt @param {any} workflow @param {boolean} front @param {string[]} [targets] */
+  async #send(tab, prompt, workflow, front, targets) {
+    tab.results.errors.clear();
+    try {
+      const body = { client_id: this.socket.clientId, prompt, extra_data: { extra_pnginfo: { workflow } }, ...(front ? { front: true } : {}), ...(targets ? { partial_execution_targets: targets } : {}) };
+      const answer = await this.server.submit(body);
+      this.jobs.set(answer.prompt_id, { id: answer.prompt_id, tab, started: Date.now() });
+      this.#problems(tab, answer.node_errors ?? {});
+      this.tell("submitted", { id: answer.prompt_id });
+      return true;
+    } catch (error) {
+      if (!(error instanceof ServerError)) throw error;
+      this.#problems(tab, error.body?.node_errors ?? {});
+      this.tell("refused", { error, tab });
+      return false;
+    } finally {
+      this.editor.renderer.stir();
+      this.editor.tell("results");
+    }
+  }
+
+  /** @param {Tab} tab @param {Record<string, any>} nodeErrors as the server lists them */
+  #problems(tab, nodeErrors) {
+    for (const [runId, { errors = [] }] of Object.entries(nodeErrors)) {
+      const inputs = new Set(errors.map((/** @type {any} */ error) => error.extra_info?.input_name).filter(Boolean));
+      const message = errors.map((/** @type {any} */ error) => [error.message, error.details].filter(Boolean).join(": ")).join("\n");
+      tab.results.errors.set(runId, { inputs, message, advice: adviceFor(errors[0]?.type, message), kind: errors[0]?.type });
+      this.#refresh(tab, runId);
+    }
+  }
+
+  /**
+   * Seeds change before a run in our own documents (so the value shown is the value used), after it in those of the reference.
+   * A value that was not run yet is left as it is.
+   * @param {Tab} tab @param {"before" | "after"} when
+   */
+  #control(tab, when) {
+    const ours = tab.workflow.head.get("extra")?.nodeloom?.control === "before";
+    if (ours !== (when === "before")) return;
+    const used = this.#used.get(tab) ?? new Map();
+    const draft = new Draft(tab.catalogue, "");
+    for (const { scope, node } of everyNode(tab.workflow)) {
+      for (const widget of tab.catalogue.view(node, scope.id).widgets) {
+        if (!widget.control || widget.control === "fixed" || widget.linked || widget.proxy) continue;
+        const key = `${scope.id}/${node.id}/${widget.name}`;
+        if (when === "before" && used.get(key) !== widget.value) continue;
+        const value = widget.kind === "combo" ? nextChoice(widget.value, widget.control, widget.choices ?? []) : nextNumber(Number(widget.value), widget.control, widget.options);
+        draft.setValue(node.id, widget.name, value, scope.id);
+      }
+    }
+    tab.history.do({ label: "Change seeds", puts: draft.puts, merge: "seeds" });
+  }
+
+  /** @param {Tab} tab */
+  #remember(tab) {
+    const used = new Map();
+    for (const { scope, node } of everyNode(tab.workflow)) {
+      for (const widget of tab.catalogue.view(node, scope.id).widgets) if (widget.control) used.set(`${scope.id}/${node.id}/${widget.name}`, widget.value);
+    }
+    this.#used.set(tab, used);
+  }
+
+  /** @param {Tab} tab @param {string} key `scope/node/widget` @returns {any} the value of the last run */
+  lastUsed(tab, key) { return this.#used.get(tab)?.get(key); }
+
+  /** @param {number} queued */
+  #status(queued) {
+    this.queued = queued;
+    this.tell("status");
+    if (queued === 0 && this.auto && this.socket.connected) this.run();
+  }
+
+  /** @param {string} id */
+  #started(id) {
+    const job = this.jobs.get(id);
+    this.active = job ?? { id, tab: this.editor.tab, started: Date.now() };
+    if (job) for (const runId of job.tab.results.begin()) this.#refresh(job.tab, runId);
+    this.tell("started", { id });
+    this.editor.renderer.stir();
+  }
+
+  /** @param {string} id @param {string[]} nodes */
+  #cached(id, nodes) {
+    const job = this.jobs.get(id);
+    for (const runId of nodes) {
+      job?.tab.results.timings.set(runId, { seconds: 0, cached: true });
+      if (job) this.#refresh(job.tab, runId);
+    }
+  }
+
+  /** @param {string} id @param {string | null} node */
+  #executing(id, node) {
+    const job = this.jobs.get(id);
+    if (!job) return;
+    if (job.current && job.current !== node) this.#finished(job, job.current);
+    job.current = node ?? undefined;
+    if (node) this.#running(job, node, job.tab.results.running.get(node) ?? 0);
+    this.tell("progress");
+  }
+
+  /** @param {Job} job @param {string} runId @param {number} share */
+  #running(job, runId, share) {
+    if (!job.tab.results.running.has(runId)) this.#began.set(`${job.id}/${runId}`, performance.now());
+    job.tab.results.running.set(runId, share);
+    this.editor.renderer.stir();
+  }
+
+  /** @param {Job} job @param {string} runId */
+  #finished(job, runId) {
+    const key = `${job.id}/${runId}`;
+    const began = this.#began.get(key);
+    if (began !== undefined) job.tab.results.timings.set(runId, { seconds: (performance.now() - began) / 1000, cached: false });
+    this.#began.delete(key);
+    job.tab.results.running.delete(runId);
+    job.tab.results.previews.delete(runId);
+    this.#refresh(job.tab, runId);
+  }
+
+  /** @param {string} id @param {string} node @param {number} share */
+  #progress(id, node, share) {
+    const job = this.jobs.get(id);
+    if (!job || !node) return;
+    this.#running(job, node, share);
+    this.tell("progress");
+  }
+
+  /** @param {string} id @param {Record<string, any>} nodes */
+  #states(id, nodes) {
+    const job = this.jobs.get(id);
+    if (!job) return;
+    for (const [runId, { state, value, max }] of Object.entries(nodes)) {
+      if (state === "running") this.#running(job, runId, value / Math.max(1, max));
+      else if (state === "finished" && job.tab.results.running.has(runId)) this.#finished(job, runId);
+    }
+    this.tell("progress");
+  }
+
+  /** @param {string} id @param {string} node @param {any} output */
+  #executed(id, node, output) {
+    const job = this.jobs.get(id);
+    if (!job || !output) return;
+    job.tab.results.outputs.set(node, output);
+    job.tab.results.previews.delete(node);
+    this.#refresh(job.tab, node);
+    this.tell("output", { job, node, output });
+  }
+
+  /** @param {any} data */
+  #failed(data) {
+    const job = this.jobs.get(data.prompt_id);
+    const tab = job?.tab ?? this.editor.tab;
+    if (data.node_id) {
+      const trace = (data.traceback ?? []).join?.("") ?? String(data.traceback ?? "");
+      tab.results.errors.set(String(data.node_id), { inputs: new Set(), message: `${data.exception_type ?? "Error"}: ${data.exception_message ?? ""}`.trim(), advice: adviceFor(data.exception_type, data.exception_message), trace, kind: data.exception_type });
+      this.#refresh(tab, String(data.node_id));
+    }
+    this.#ended(data.prompt_id, "error", data);
+  }
+
+  /** @param {string} id @param {"success" | "error" | "interrupted"} how @param {any} [data] */
+  #ended(id, how, data) {
+    const job = this.jobs.get(id);
+    if (this.active?.id === id) this.active = undefined;
+    if (!job || job.finished) return;
+    job.finished = true;
+    for (const runId of [...job.tab.results.running.keys()]) this.#finished(job, runId);
+    for (const runId of [...job.tab.results.previews.keys()]) {
+      job.tab.results.previews.delete(runId);
+      this.#refresh(job.tab, runId);
+    }
+    this.tell("ended", { id, how, data, tab: job.tab, seconds: (Date.now() - job.started) / 1000 });
+    this.editor.renderer.stir();
+    this.editor.tell("results");
+  }
+
+  /** @param {{ blob: Blob, node_id?: string, display_node_id?: string, prompt_id?: string }} data */
+  async #preview({ blob, node_id, prompt_id }) {
+    const job = (prompt_id && this.jobs.get(prompt_id)) || (this.active && this.jobs.get(this.active.id));
+    const runId = node_id ?? job?.current;
+    if (!job || !runId || !job.tab.results.running.has(runId)) return;
+    const bitmap = await createImageBitmap(blob);
+    if (job.finished || !job.tab.results.running.has(runId)) return;
+    const first = !job.tab.results.previews.has(runId);
+    job.tab.results.previews.get(runId)?.close();
+    job.tab.results.previews.set(runId, bitmap);
+    if (first || job.tab === this.editor.tab) this.#refresh(job.tab, runId);
+    this.tell("preview", { runId, bitmap });
+  }
+
+  /** After a gap: jobs that ended meanwhile are looked up. */
+  async #reconnected() {
+    const open = [...this.jobs.values()].filter((job) => !job.finished);
+    if (!open.length) return;
+    try {
+      const queue = await this.server.queue();
+      const waiting = new Set([...queue.queue_running, ...queue.queue_pending].map((/** @type {any} */ entry) => entry[1]));
+      for (const job of open) {
+        if (waiting.has(job.id)) continue;
+        const entry = (await this.server.json(`api/history/${encodeURIComponent(job.id)}`))[job.id];
+        for (const [node, output] of Object.entries(entry?.outputs ?? {})) this.#executed(job.id, node, output);
+        this.#ended(job.id, entry?.status?.status_str === "error" ? "error" : entry ? "success" : "interrupted");
+      }
+    } catch { /* the next connection tries again */ }
+  }
+
+  /** @param {Tab} tab @param {string} runId */
+  #refresh(tab, runId) { if (tab === this.editor.tab) this.editor.refresh(runId); }
+
+  /** After an edit, once the hand rests. */
+  runSoon() {
+    clearTimeout(this.#soon);
+    this.#soon = window.setTimeout(() => { if (!this.queued) this.run(); }, 600);
+  }
+
+  /** Writes the seeds of the last run back into the widgets. */
+  bringBackSeeds() {
+    const { tab } = this.editor;
+    const draft = new Draft(tab.catalogue, "");
+    for (const [key, value] of this.#used.get(tab) ?? []) {
+      const [scope, id, name] = key.split("/");
+      const nodes = tab.workflow.scope(scope).nodes;
+      draft.setValue(nodes.has(id) ? id : Number(id), name, value, scope);
+    }
+    tab.history.do({ label: "Bring back seeds", puts: draft.puts });
+  }
+
+  async cancel() { if (this.active) await this.server.interrupt(this.active.id); }
+}

@@ -1,0 +1,108 @@
+/** HTTP: the server's routes as functions. Failures carry what the server said. */
+
+export class ServerError extends Error {
+  /** @param {number} status @param {any} body */
+  constructor(status, body) {
+    super(typeof body === "string" && body ? body : body?.error?.message ?? body?.message ?? (status ? `The server answered ${status}.` : "The server cannot be reached."));
+    this.status = status;
+    this.body = body;
+  }
+}
+
+export class Server {
+  /** @param {string} base address of the page, with the final slash */
+  constructor(base = new URL("./", document.baseURI).href) {
+    this.base = base;
+  }
+
+  /** @param {string} path */
+  url(path) { return new URL(path.replace(/^\//, ""), this.base).href; }
+
+  /** @param {string} path @param {RequestInit & { json?: any }} [options] @returns {Promise<Response>} */
+  async fetch(path, { json, ...options } = {}) {
+    const headers = new Headers(options.headers);
+    if (json !== undefined) headers.set("Content-Type", "application/json");
+    /** @type {Response} */ let response;
+    try {
+      response = await fetch(this.url(path), { ...options, headers, ...(json === undefined ? {} : { body: JSON.stringify(json) }) });
+    } catch {
+      throw new ServerError(0, undefined);
+    }
+    if (response.ok) return response;
+    const text = await response.text();
+    let body = /** @type {any} */ (text);
+    try {
+      body = JSON.parse(text);
+    } catch { /* plain text is fine */ }
+    throw new ServerError(response.status, body);
+  }
+
+  /** @param {string} path @param {RequestInit & { json?: any }} [options] @returns {Promise<any>} */
+  async json(path, options) { return (await this.fetch(path, options)).json(); }
+
+  objectInfo() { return this.json("api/object_info"); }
+  queue() { return this.json("api/queue"); }
+  systemStats() { return this.json("api/system_stats"); }
+
+  /** @param {number} most */
+  history(most = 64) { return this.json(`api/history?max_items=${most}`); }
+
+  /** @param {{ prompt: any, client_id: string, extra_data: any, front?: boolean, prompt_id?: string, partial_execution_targets?: string[] }} body */
+  submit(body) { return this.json("api/prompt", { method: "POST", json: body }); }
+
+  /** @param {string} id */
+  interrupt(id) { return this.fetch("api/interrupt", { method: "POST", json: { prompt_id: id } }); }
+
+  /** @param {{ clear?: boolean, delete?: string[] }} body */
+  editQueue(body) { return this.fetch("api/queue", { method: "POST", json: body }); }
+
+  /** @param {{ clear?: boolean, delete?: string[] }} body */
+  editHistory(body) { return this.fetch("api/history", { method: "POST", json: body }); }
+
+  /** @param {import("./results.js").FileRef} file */
+  view({ filename, subfolder = "", type = "output" }) { return this.url(`api/view?${new URLSearchParams({ filename, subfolder, type })}`); }
+
+  /** @param {Blob} file @param {string} name @param {{ subfolder?: string, overwrite?: boolean }} [options] @returns {Promise<{ name: string, subfolder: string, type: string }>} */
+  upload(file, name, { subfolder = "", overwrite = false } = {}) {
+    const body = new FormData();
+    body.append("image", file, name);
+    if (subfolder) body.append("subfolder", subfolder);
+    if (overwrite) body.append("overwrite", "true");
+    return this.json("api/upload/image", { method: "POST", body });
+  }
+
+  settings() { return this.json("api/settings"); }
+
+  /** @param {Record<string, any>} values */
+  saveSettings(values) { return this.fetch("api/settings", { method: "POST", json: values }); }
+
+  /** @param {string} directory @returns {Promise<{ path: string, size: number, modified: number }[]>} */
+  async files(directory) {
+    try {
+      const list = await this.json(`api/userdata?${new URLSearchParams({ dir: directory, recurse: "true", split: "false", full_info: "true" })}`);
+      return list.map((/** @type {any} */ entry) => (typeof entry === "string" ? { path: entry, size: 0, modified: 0 } : entry));
+    } catch (error) {
+      if (error instanceof ServerError && error.status === 404) return [];
+      throw error;
+    }
+  }
+
+  /** @param {string} path below the user's folder @returns {Promise<{ text: string, revision: string | undefined }>} */
+  async readFile(path) {
+    const response = await this.fetch(`api/userdata/${encodeURIComponent(path)}`);
+    return { text: await response.text(), revision: response.headers.get("ETag") ?? undefined };
+  }
+
+  /**
+   * @param {string} path @param {string} text @param {{ revision?: string, overwrite?: boolean }} [options] saved only if the file is still at this revision
+   * @returns {Promise<string | undefined>} the new revision
+   */
+  async writeFile(path, text, { revision, overwrite = Boolean(revision) } = {}) {
+    const headers = { "Content-Type": "application/json", ...(revision ? { "If-Match": revision } : {}) };
+    const response = await this.fetch(`api/userdata/${encodeURIComponent(path)}?overwrite=${overwrite}&full_info=true`, { method: "POST", headers, body: text });
+    return response.headers.get("ETag") ?? undefined;
+  }
+
+  /** @param {string} path */
+  deleteFile(path) { return this.fetch(`api/userdata/${encodeURIComponent(path)}`, { method: "DELETE" }); }
+}

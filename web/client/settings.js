@@ -1,0 +1,46 @@
+/** @import { Server } from "./server.js" */
+/** A user's settings: kept on the server, and here for the next start. */
+
+/** @type {Record<string, any>} */
+export const DEFAULTS = { theme: "system", navigation: "drag pans", linkShape: "spline", snap: false, minimap: true, keys: {} };
+const PREFIX = "Nodeloom.";
+const STORE = "nodeloom-settings";
+
+export class Settings extends EventTarget {
+  /** @type {Record<string, any>} */ #values = { ...DEFAULTS };
+
+  /** @param {Server} server */
+  constructor(server) {
+    super();
+    this.server = server;
+    try {
+      Object.assign(this.#values, JSON.parse(localStorage.getItem(STORE) ?? "{}"));
+    } catch { /* unreadable: defaults */ }
+    matchMedia("(prefers-color-scheme: light)").addEventListener("change", () => this.dispatchEvent(new Event("change")));
+  }
+
+  async load() {
+    try {
+      const stored = await this.server.settings();
+      for (const [key, value] of Object.entries(stored ?? {})) if (key.startsWith(PREFIX)) this.#values[key.slice(PREFIX.length)] = value;
+      this.apply();
+    } catch { /* the local copy serves */ }
+  }
+
+  /** @param {string} key */
+  get(key) { return this.#values[key]; }
+
+  /** @param {string} key @param {any} value */
+  async set(key, value) {
+    this.#values[key] = value;
+    localStorage.setItem(STORE, JSON.stringify(this.#values));
+    this.dispatchEvent(new Event("change"));
+    await this.server.saveSettings({ [PREFIX + key]: value }).catch(() => {});
+  }
+
+  /** The page takes the theme. */
+  apply() {
+    const light = this.#values.theme === "light" || (this.#values.theme === "system" && matchMedia("(prefers-color-scheme: light)").matches);
+    document.documentElement.dataset.theme = light ? "light" : "dark";
+  }
+}

@@ -1,0 +1,131 @@
+/** @import { Editor, Tab } from "./editor.js" */
+/** @import { Commands } from "./commands.js" */
+/** @import { Documents } from "../client/documents.js" */
+/** @import { Runs } from "../client/runs.js" */
+/** @import { Server } from "../client/server.js" */
+/** Commands about files and runs. What they show is handed in, so this floor knows no panels. */
+import { FOLDER } from "../client/documents.js";
+import { isPrompt } from "../core/prompt_import.js";
+import { toPrompt } from "../core/prompt.js";
+import { isWorkflow, writeWorkflow } from "../core/workflow.js";
+
+/**
+ * @typedef {object} Dialogues
+ * @property {(title: string, label: string, value: string, yes: string) => Promise<string | undefined>} ask
+ * @property {(title: string, text: string, yes: string, kind?: string) => Promise<boolean>} confirm
+ * @property {(title: string, options?: any) => void} toast
+ * @property {(tab: Tab, path: string) => void} conflict
+ */
+
+/** @param {Commands} commands @param {Editor} editor @param {Documents} documents @param {Server} server @param {Dialogues} dialogues */
+export function addFiles(commands, editor, documents, server, dialogues) {
+  const add = (/** @type {string} */ id, /** @type {string} */ title, /** @type {string[]} */ keys, /** @type {(argument?: any) => any} */ run) => commands.add({ id, title, group: "File", keys, run });
+  const save = async (/** @type {Tab} */ tab, /** @type {string} */ path) => {
+    if ((await documents.save(tab, path)) === "saved") dialogues.toast("Saved", { kind: "fine", text: tab.name });
+    else dialogues.conflict(tab, path);
+  };
+  const saveAs = async () => {
+    const name = await dialogues.ask("Save the workflow", "Name", editor.tab.name, "Save");
+    if (name) await save(editor.tab, `${FOLDER}/${name.replace(/\.json$/i, "")}.json`);
+  };
+  add("new", "New workflow", ["Alt+N"], () => documents.openEmpty());
+  add("starter", "Text to image", [], () => documents.openStarter());
+  add("save", "Save", ["Ctrl+S"], () => (editor.tab.file ? save(editor.tab, editor.tab.file) : saveAs()));
+  add("save-as", "Save as …", ["Ctrl+Shift+S"], saveAs);
+  add("open", "Open a file …", ["Ctrl+O"], () => chooseFiles((files) => openFiles(files, documents, dialogues, editor, server)));
+  add("open-saved", "Open a saved workflow", [], (path) => documents.openSaved(path));
+  add("close-tab", "Close this workflow", ["Alt+W"], () => documents.close(editor.tab));
+  add("rename-workflow", "Rename this workflow", [], async () => {
+    const name = await dialogues.ask("Rename the workflow", "Name", editor.tab.name, "Rename");
+    if (!name) return;
+    editor.tab.name = name;
+    documents.drafts.keep(editor.tab);
+    editor.tell("tab");
+  });
+  add("export", "Export to this computer", [], () => download(`${editor.tab.name}.json`, writeWorkflow(editor.workflow)));
+  add("export-api", "Export in the API format", [], () => download(`${editor.tab.name} (API).json`, toPrompt(editor.catalogue)));
+  add("open-job", "Open a job's workflow", [], (/** @type {any} */ card) => {
+    const json = isWorkflow(card.workflow) ? card.workflow : isPrompt(card.prompt) ? card.prompt : undefined;
+    if (!json) throw new TypeError("This job was sent without a workflow.");
+    const tab = documents.openJson(json, `Job ${card.number}`);
+    for (const [runId, output] of Object.entries(card.outputs ?? {})) tab.results.outputs.set(runId, output);
+    editor.refreshAll();
+  });
+}
+
+/** @param {(files: File[]) => void} use */
+function chooseFiles(use) {
+  const field = Object.assign(document.createElement("input"), { type: "file", multiple: true, accept: ".json,image/png,image/webp,image/jpeg" });
+  field.addEventListener("change", () => use([...(field.files ?? [])]));
+  field.click();
+}
+
+/** @param {string} name @param {any} json */
+function download(name, json) {
+  const address = URL.createObjectURL(new Blob([JSON.stringify(json, null, 2)], { type: "application/json" }));
+  Object.assign(document.createElement("a"), { href: address, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(address), 1000);
+}
+
+/**
+ * Opens what holds a workflow; a picture without one becomes a Load Image node.
+ * @param {File[]} files @param {Documents} documents @param {Dialogues} dialogues @param {Editor} editor @param {Server} server @param {import("../types.js").Point} [at]
+ */
+export async function openFiles(files, documents, dialogues, editor, server, at = editor.middle) {
+  for (const file of files) {
+    try {
+      if (await documents.openFile(file)) continue;
+      if (file.type.startsWith("image/")) await addPicture(file, editor, server, at);
+      else dialogues.toast(`“${file.name}” holds no workflow`, { kind: "bad", text: "Drop a workflow (JSON), or a PNG or WebP picture that was made with one." });
+    } catch (error) {
+      dialogues.toast(`“${file.name}” cannot be opened`, { kind: "bad", text: error instanceof SyntaxError ? "The file is not valid JSON." : String(/** @type {Error} */ (error).message) });
+    }
+  }
+}
+
+/** @param {File} file @param {Editor} editor @param {Server} server @param {import("../types.js").Point} at */
+export async function addPicture(file, editor, server, at) {
+  const { name, subfolder } = await server.upload(file, file.name || "pasted.png");
+  const value = subfolder ? `${subfolder}/${name}` : name;
+  const target = editor.selectedNodes.find((node) => node.type === "LoadImage");
+  const { addNode, setValue } = await import("../core/edits.js");
+  if (target) return editor.do(setValue(editor.where, target.id, "image", value));
+  const made = addNode(editor.where, "LoadImage", editor.snapped(at));
+  editor.do(made);
+  editor.do(setValue(editor.where, made.id, "image", value));
+  return editor.select([made.id]);
+}
+
+/** @param {Commands} commands @param {Editor} editor @param {Runs} runs @param {Server} server @param {{ times: () => number, toast: Dialogues["toast"] }} around */
+export function addRunning(commands, editor, runs, server, { times, toast }) {
+  const add = (/** @type {string} */ id, /** @type {string} */ title, /** @type {string[]} */ keys, /** @type {() => any} */ run, /** @type {() => boolean} */ when = () => true) => commands.add({ id, title, group: "Run", keys, run, when });
+  add("run", "Run", ["Ctrl+Enter"], () => runs.run({ times: times() }));
+  add("run-front", "Run before what waits", ["Ctrl+Shift+Enter"], () => runs.run({ front: true }));
+  add("run-selected", "Run to the selected nodes", ["Alt+Enter"], () => runs.run({ targets: [...editor.selected].map((id) => editor.runId(id)) }), () => editor.selected.size > 0);
+  add("run-auto", "Run again and again, or stop that", [], () => {
+    runs.auto = !runs.auto;
+    if (runs.auto && !runs.queued) runs.run();
+  });
+  add("run-on-change", "Run on every change, or stop that", [], () => { runs.onChange = !runs.onChange; });
+  add("cancel", "Cancel the running job", ["Ctrl+Alt+Enter"], () => runs.cancel(), () => Boolean(runs.active));
+  add("clear-queue", "Clear what waits", [], async () => {
+    await server.editQueue({ clear: true });
+    runs.tell("status");
+  });
+  add("previous-seed", "Bring back the seeds of the last run", [], () => runs.bringBackSeeds());
+  add("forecast", "What would run, what is cached?", [], async () => {
+    const answer = await server.json("nodeloom/explain", { method: "POST", json: { prompt: toPrompt(editor.catalogue), client_id: runs.socket.clientId } });
+    editor.tab.results.forecast.clear();
+    for (const [runId, state] of Object.entries(answer.nodes ?? answer)) {
+      const word = typeof state === "string" ? state : /** @type {any} */ (state)?.state ?? /** @type {any} */ (state)?.status;
+      if (typeof word === "string") editor.tab.results.forecast.set(runId, word.replaceAll("_", " "));
+    }
+    editor.renderer.redraw();
+    toast("Marked on the nodes", { text: "Each title says what the next run would do." });
+  });
+  add("refresh", "Reload the node list", ["R"], async () => {
+    const { Library } = await import("../core/specs.js");
+    editor.replaceLibrary(new Library(await server.objectInfo(), editor.library.widgetTypes));
+    toast("Node list reloaded");
+  });
+}

@@ -1,0 +1,66 @@
+/** @import { Point } from "../types.js" */
+/** @import { Hit } from "./hit.js" */
+/** What a right-click or a long press offers. */
+import { addReroute, disconnect, remove } from "../core/edits.js";
+import { COLORS } from "./builtin_commands.js";
+
+/** @param {Hit} found @param {Point} at @param {{ editor: import("./editor.js").Editor, commands: import("./commands.js").Commands, palettes: import("./palettes.js").Palettes, fields: import("./fields.js").Fields, extensions: import("../extensions.js").Extensions, view: (files: any[], index: number) => void, paint: (file: any) => void }} parts @returns {import("../panels/menu.js").Entry[]} */
+export function contextMenu(found, at, parts) {
+  if (found.kind === "link") return linkMenu(found, at, parts);
+  if (found.kind === "group") return groupMenu(found.id, parts);
+  if (found.kind === "reroute") return [{ label: "Delete this bend", danger: true, act: () => parts.editor.do(remove(parts.editor.where, [], [], [found.id])) }];
+  if (found.kind === "bare" || found.kind === "ports" || !parts.editor.scene.scope.nodes.has(found.id)) return canvasMenu(at, parts);
+  return nodeMenu(found, parts);
+}
+
+/** @param {any} parts @returns {(id: string, label?: string) => any} */
+function entries({ commands }) {
+  return (id, label = commands.all.get(id)?.title) => ({ label, hint: commands.hint(id), disabled: commands.all.get(id)?.when?.() === false, act: () => commands.run(id) });
+}
+
+/** @param {Point} at @param {any} parts @returns {import("../panels/menu.js").Entry[]} */
+function canvasMenu(at, parts) {
+  const entry = entries(parts);
+  return [{ label: "Add a node …", hint: parts.commands.hint("palette"), act: () => parts.palettes.addNode(at) }, entry("group", "Add a group"), "line", { label: "Paste", hint: "Ctrl+V", act: () => navigator.clipboard.readText().then((text) => parts.commands.run("paste-text", { text, links: false })) }, entry("select-all"), entry("arrange"), "line", entry("undo"), entry("redo"), entry("fit"), entry("find"), entry("heat")];
+}
+
+/** @param {import("./hit.js").LinkHit} found @param {Point} at @param {any} parts @returns {import("../panels/menu.js").Entry[]} */
+function linkMenu({ link }, at, { editor }) {
+  return [{ label: "Add a bend here", hint: "Alt+click", act: () => editor.do(addReroute(editor.where, link, editor.snapped(at))) }, { label: "Go to where it comes from", act: () => editor.reveal(link.origin_id), disabled: !editor.scene.scope.nodes.has(link.origin_id) }, { label: "Go to where it leads", act: () => editor.reveal(link.target_id), disabled: !editor.scene.scope.nodes.has(link.target_id) }, "line", { label: "Delete this link", danger: true, act: () => editor.do(disconnect(editor.where, [link])) }];
+}
+
+/** @param {any} parts @returns {import("../panels/menu.js").Entry} */
+function swatches({ commands }) {
+  return { label: "Colour", swatches: Object.entries(COLORS).map(([name, pair]) => ({ name, color: pair?.[0], act: () => commands.all.get("color").run(name) })) };
+}
+
+/** @param {import("../types.js").Id} id @param {any} parts @returns {import("../panels/menu.js").Entry[]} */
+function groupMenu(id, parts) {
+  const entry = entries(parts);
+  const { editor, commands } = parts;
+  const inside = (/** @type {string} */ command) => () => {
+    editor.select(editor.nodesInGroup(id), [id]);
+    commands.run(command);
+  };
+  return [{ label: "Rename", act: () => parts.fields.renameGroup(id) }, swatches(parts), entry("fit-group", "Fit to its contents"), "line", { label: "Select its nodes", act: () => editor.select(editor.nodesInGroup(id)) }, { label: "Mute its nodes", act: inside("mute") }, { label: "Bypass its nodes", act: inside("bypass") }, { label: "Run to its nodes", act: inside("run-selected") }, "line", entry("delete", "Delete the group")];
+}
+
+/** @param {import("./hit.js").NodeHit | import("./hit.js").WidgetHit | import("./hit.js").InputHit | import("./hit.js").OutputHit} found @param {any} parts @returns {import("../panels/menu.js").Entry[]} */
+function nodeMenu({ id }, parts) {
+  const entry = entries(parts);
+  const { editor, palettes, fields, view, paint, extensions } = parts;
+  const node = editor.scene.node(id);
+  const runId = editor.runId(id);
+  const files = editor.tab.results.files(runId, node);
+  const error = editor.tab.results.error(runId);
+  const several = editor.selected.size > 1;
+  return [
+    ...(error ? [{ label: "What went wrong?", act: () => editor.host.dispatchEvent(new CustomEvent("explain-error", { detail: runId })) }, "line"] : []),
+    ...(files.length ? [{ label: "View the picture", act: () => view(files, 0) }, { label: "Paint a mask …", act: () => paint(files[0]) }, "line"] : []),
+    ...(editor.catalogue.isInstance(node) ? [{ label: "Open the subgraph", act: () => editor.enter([...editor.tab.path, id]) }, entry("unpack"), "line"] : []),
+    entry("run-selected", "Run to here"), { label: "Rename", hint: "F2", act: () => fields.rename(id) }, { label: "Connect to …", hint: "C", act: () => palettes.connectFrom(id) }, { label: "Add a node after this …", hint: "Tab", act: () => palettes.addAfter(id) }, entry("swap", "Replace with …"),
+    "line", entry("bypass", node.mode === 4 ? "Stop bypassing" : "Bypass"), entry("mute", node.mode === 2 ? "Unmute" : "Mute"), entry("collapse", node.flags?.collapsed ? "Expand" : "Collapse"), entry("pin", node.flags?.pinned ? "Unpin" : "Pin"), swatches(parts),
+    "line", entry("copy"), entry("duplicate"), entry("group"), entry("subgraph", "Make a subgraph"), ...(several ? ["line", entry("align-left"), entry("align-top"), entry("align-row"), entry("align-column")] : []),
+    ...extensions.nodeMenu(editor.selectedNodes), "line", entry("upstream"), entry("downstream"), entry("delete-heal"), { ...entry("delete"), danger: true },
+  ];
+}

@@ -1,0 +1,213 @@
+/** @import { Id, Point, WidgetView } from "../types.js" */
+/** @import { Editor } from "./editor.js" */
+/** @import { Picker } from "../panels/picker.js" */
+/** Editing widgets: a real field stands over the painted one for as long as it has the focus. */
+import { CONTROLS } from "../core/control.js";
+import { setFields, setGroup, setValue } from "../core/edits.js";
+import { ranked } from "../core/fuzzy.js";
+import { isTextArea, point } from "../core/layout.js";
+import { calculate, weighted } from "../core/text.js";
+import { h } from "../panels/dom.js";
+import { rounded, TurnGesture } from "./gestures/small.js";
+
+export class Fields {
+  /** @type {{ element: HTMLInputElement | HTMLTextAreaElement, finish: (keep: boolean) => void, place: () => void } | undefined} */ open;
+  /** @type {Map<string, (editor: Editor, id: Id, widget: WidgetView, at: Point) => any>} editing of widget kinds that extensions added */ custom = new Map();
+
+  /** @param {Editor} editor @param {Picker} picker */
+  constructor(editor, picker) {
+    this.editor = editor;
+    this.picker = picker;
+    editor.on("camera", () => this.open?.place());
+    editor.on("scope", () => this.close());
+    editor.on("tab", () => this.close());
+  }
+
+  /** @param {Id} id @param {string} name @returns {WidgetView | undefined} */
+  widget(id, name) { return this.editor.scene.view(id).widgets.find((one) => one.name === name); }
+
+  /** @param {Id} id @param {string} name @param {any} value */
+  set(id, name, value) { this.editor.do(setValue(this.editor.where, id, name, value)); }
+
+  /** What a press on a widget does. @param {import("./hit.js").WidgetHit} found @param {Point} at @returns {any} a gesture, if one starts */
+  press({ id, name, side }, at) {
+    const widget = this.widget(id, name);
+    if (!widget) return undefined;
+    const own = this.custom.get(widget.kind);
+    if (own) return own(this.editor, id, widget, at);
+    if (side === "control") return clickOnly(() => this.editControl(id, name));
+    if (widget.kind === "int" || widget.kind === "float") {
+      if (side !== "middle") return clickOnly(() => this.step(id, name, side === "left" ? -1 : 1));
+      return new TurnGesture(this.editor, id, widget, at, () => this.edit(id, name));
+    }
+    if (widget.kind === "combo" && side !== "middle") return clickOnly(() => this.step(id, name, side === "left" ? -1 : 1));
+    return clickOnly(() => this.edit(id, name));
+  }
+
+  /** @param {Id} id @param {string} name @param {number} by in steps */
+  step(id, name, by) {
+    const widget = this.widget(id, name);
+    if (!widget) return;
+    if (widget.kind === "combo") {
+      const choices = widget.choices ?? [];
+      const next = choices[Math.max(0, Math.min(choices.length - 1, choices.indexOf(widget.value) + by))];
+      if (next !== undefined) this.set(id, name, next);
+    } else if (widget.kind === "boolean") this.set(id, name, !widget.value);
+    else this.set(id, name, rounded((Number(widget.value) || 0) + by * (Number(widget.options.step) || (widget.kind === "int" ? 1 : 0.1)), widget));
+  }
+
+  /** @param {Id} id @param {string} name */
+  edit(id, name) {
+    const widget = this.widget(id, name);
+    if (!widget || widget.linked) return;
+    if (widget.kind === "boolean") this.set(id, name, !widget.value);
+    else if (widget.kind === "combo") this.editChoice(id, widget);
+    else if (widget.kind === "int" || widget.kind === "float") this.#editNumber(id, widget);
+    else this.#editText(id, widget);
+  }
+
+  /** @param {Id} id @param {WidgetView} widget */
+  editChoice(id, widget) {
+    const choices = widget.choices ?? [];
+    const missing = widget.value !== undefined && widget.value !== null && !choices.includes(widget.value);
+    const chosen = new Set(Array.isArray(widget.value) ? widget.value : []);
+    this.picker.open({
+      title: widget.label, placeholder: `Filter ${choices.length} choices`, current: widget.value, at: this.#pagePlace(id, widget.name), width: 320,
+      empty: choices.length ? "No choice fits." : "There is nothing to choose from. Put a file into the folder of this kind and reload the node list (R).",
+      items: (query) => [
+        ...(missing && !query && widget.value !== "" ? [{ label: String(widget.value), detail: "not installed", value: widget.value }] : []),
+        ...ranked(query, choices, (choice) => [[String(choice), 1]]).map((choice) => ({ label: String(choice), value: choice, detail: chosen.has(choice) ? "chosen" : undefined })),
+      ],
+      pick: (value) => {
+        if (!widget.options.multiselect) return this.set(id, widget.name, value);
+        if (!chosen.delete(value)) chosen.add(value);
+        return this.set(id, widget.name, [...chosen]);
+      },
+    });
+  }
+
+  /** @param {Id} id @param {string} name */
+  editControl(id, name) {
+    const widget = this.widget(id, name);
+    const rules = widget?.kind === "combo" ? [...CONTROLS, "increment-wrap"] : CONTROLS;
+    const words = /** @type {Record<string, string>} */ ({ fixed: "stays", increment: "one step up", decrement: "one step down", randomize: "a new random one", "increment-wrap": "one step up, then from the start" });
+    this.picker.open({
+      title: "What the next run does with this value", current: widget?.control, at: this.#pagePlace(id, name), width: 280,
+      items: (query) => ranked(query, rules, (rule) => [[rule, 1]]).map((rule) => ({ label: rule, detail: words[rule], value: rule })),
+      pick: (rule) => this.set(id, `${name}/control`, rule),
+    });
+  }
+
+  /** @param {Id} id @param {WidgetView} widget */
+  #editNumber(id, widget) {
+    const field = h("input", { type: "text", inputmode: "decimal", class: "field number", value: String(widget.value ?? ""), "aria-label": widget.label });
+    this.#mount(field, id, widget.name, (keep) => {
+      const value = keep ? calculate(field.value) : undefined;
+      if (value !== undefined) this.set(id, widget.name, rounded(value, widget));
+    });
+    field.select();
+  }
+
+  /** @param {Id} id @param {WidgetView} widget */
+  #editText(id, widget) {
+    const area = isTextArea(widget);
+    const field = h(area ? "textarea" : "input", { class: "field", "aria-label": widget.label, spellcheck: "false", ...(area ? {} : { type: "text" }) });
+    field.value = String(widget.value ?? "");
+    const before = field.value;
+    field.addEventListener("input", () => { if (!field.isComposing) this.set(id, widget.name, field.value); });
+    field.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
+      if (!area || !event.ctrlKey || (event.key !== "ArrowUp" && event.key !== "ArrowDown")) return;
+      event.preventDefault();
+      const next = weighted(field.value, field.selectionStart, field.selectionEnd, event.key === "ArrowUp" ? 0.05 : -0.05);
+      field.value = next.text;
+      field.setSelectionRange(next.start, next.end);
+      this.set(id, widget.name, field.value);
+    });
+    this.editor.tab.history.seal();
+    this.#mount(field, id, widget.name, (keep) => {
+      const value = keep ? field.value : before;
+      if (value !== String(this.widget(id, widget.name)?.value ?? "")) this.set(id, widget.name, value);
+      this.editor.tab.history.seal();
+    });
+    if (!area) field.select();
+  }
+
+  /** @param {Id} id */
+  rename(id) {
+    const node = this.editor.scene.node(id);
+    const spec = this.editor.scene.view(id).spec;
+    const field = h("input", { type: "text", class: "field", value: String(node.title ?? spec?.title ?? node.type), "aria-label": "Title" });
+    this.#mount(field, id, undefined, (keep) => {
+      const title = field.value.trim();
+      if (keep && title && title !== node.title) this.editor.do(setFields(this.editor.where, [id], { title }, "Rename"));
+    });
+    field.select();
+  }
+
+  /** @param {Id} id */
+  renameGroup(id) {
+    const group = this.editor.scene.scope.groups.get(id);
+    if (!group) return;
+    const field = h("input", { type: "text", class: "field", value: group.title ?? "", "aria-label": "Group title" });
+    this.#mountAt(field, () => [group.bounding[0] + 6, group.bounding[1] + 4, Math.min(300, group.bounding[2] - 12), 34], (keep) => {
+      if (keep && field.value !== group.title) this.editor.do(setGroup(this.editor.where, id, { title: field.value }, "Rename group"));
+    });
+    field.select();
+  }
+
+  /** @param {Id} id @param {string | undefined} name widget, or the title @returns {[number, number, number, number]} in the graph */
+  #box(id, name) {
+    const [x, y] = point(this.editor.scene.node(id).pos);
+    const layout = this.editor.scene.layout(id);
+    if (name === undefined) return [x + 20, y - layout.title + 3, Math.max(120, layout.width - 30), layout.title - 6];
+    const index = this.editor.scene.view(id).widgets.findIndex((one) => one.name === name);
+    const place = layout.widgets[index] ?? { y: 0, height: 20 };
+    return [x + 12, y + place.y, layout.width - 24, place.height];
+  }
+
+  /** @param {Id} id @param {string} name @returns {[number, number]} below the widget, on the page */
+  #pagePlace(id, name) {
+    const [x, y, , height] = this.#box(id, name);
+    const [sx, sy] = this.editor.camera.toScreen([x, y + height + 2]);
+    const host = this.editor.host.getBoundingClientRect();
+    return [host.left + sx, host.top + sy];
+  }
+
+  /** @param {any} field @param {Id} id @param {string | undefined} name @param {(keep: boolean) => void} done */
+  #mount(field, id, name, done) { this.#mountAt(field, () => this.#box(id, name), done); }
+
+  /** @param {any} field @param {() => number[]} boxOf @param {(keep: boolean) => void} done */
+  #mountAt(field, boxOf, done) {
+    this.close();
+    const place = () => {
+      const [x, y, width, height] = boxOf();
+      const { scale } = this.editor.camera;
+      const [left, top] = this.editor.camera.toScreen([x, y]);
+      Object.assign(field.style, { left: `${left}px`, top: `${top}px`, width: `${Math.max(width * scale, 90)}px`, height: `${Math.max(height * scale, 22)}px`, fontSize: `${Math.max(12 * scale, 12)}px` });
+    };
+    let finished = false;
+    const finish = (/** @type {boolean} */ keep) => {
+      if (finished) return;
+      finished = true;
+      this.open = undefined;
+      done(keep);
+      field.remove();
+      this.editor.host.focus({ preventScroll: true });
+    };
+    field.addEventListener("blur", () => finish(true));
+    field.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
+      if (event.key === "Escape") finish(false);
+      else if (event.key === "Enter" && (field.tagName === "INPUT" || event.ctrlKey)) finish(true);
+      if (!(event.ctrlKey && event.key === "Enter")) event.stopPropagation();
+    });
+    this.open = { element: field, finish, place };
+    this.editor.host.append(field);
+    place();
+    field.focus();
+  }
+
+  close() { this.open?.finish(true); }
+}
+
+/** @param {() => void} act */
+function clickOnly(act) { return { move() {}, end: act, cancel() {} }; }

@@ -1,0 +1,186 @@
+/** Joins the parts: server, documents, editor, pointing, panels. */
+import { Documents } from "./client/documents.js";
+import { Drafts } from "./client/drafts.js";
+import { Runs } from "./client/runs.js";
+import { Server } from "./client/server.js";
+import { Settings } from "./client/settings.js";
+import { Socket } from "./client/socket.js";
+import { createApp } from "./compat/app.js";
+import { Library } from "./core/specs.js";
+import { Extensions } from "./extensions.js";
+import { addEditing } from "./interaction/builtin_commands.js";
+import { addFiles, addRunning, addPicture, openFiles } from "./interaction/app_commands.js";
+import { Commands, listenToKeys } from "./interaction/commands.js";
+import { Editor } from "./interaction/editor.js";
+import { Fields } from "./interaction/fields.js";
+import { contextMenu } from "./interaction/context_menu.js";
+import { Palettes } from "./interaction/palettes.js";
+import { Pointing } from "./interaction/pointer.js";
+import { acceptDrops } from "./interaction/drops.js";
+import { ask, confirm } from "./panels/dialogs.js";
+import { Hints } from "./panels/hints.js";
+import { Menu } from "./panels/menu.js";
+import { nodesPanel } from "./panels/nodes_panel.js";
+import { Picker } from "./panels/picker.js";
+import { QueuePanel } from "./panels/queue_panel.js";
+import { byId, Shell } from "./panels/shell.js";
+import { Toasts } from "./panels/toasts.js";
+import { Tree } from "./panels/tree.js";
+import { workflowsPanel } from "./panels/workflows_panel.js";
+import { reportMissing, reportRuns, settleConflict } from "./panels/reports.js";
+import { Images } from "./view/images.js";
+import { Minimap } from "./view/minimap.js";
+
+/** @returns {Promise<void>} */
+async function start() {
+  const server = new Server();
+  const layer = byId("layer");
+  const toasts = new Toasts(layer, byId("live"));
+  const settings = new Settings(server);
+  settings.apply();
+  const drafts = new Drafts();
+  const [objectInfo] = await Promise.all([loadSpecs(server, toasts), drafts.open(), settings.load()]);
+  let library = new Library(objectInfo);
+  const images = new Images();
+  const documents = new Documents(server, drafts, images, () => editor?.library ?? library);
+  /** @type {Editor} */ let editor;
+  const first = await documents.restore();
+  editor = new Editor(byId("stage"), library, first);
+  documents.editor = editor;
+  drafts.remember(documents.tabs, first);
+
+  const socket = new Socket(server.url("api/ws"), sessionStorage.getItem("nodeloom-client") ?? crypto.randomUUID());
+  sessionStorage.setItem("nodeloom-client", socket.clientId);
+  const runs = new Runs(editor, server, socket);
+  const commands = new Commands();
+  const picker = new Picker(layer);
+  const menu = new Menu(layer);
+  const fields = new Fields(editor, picker);
+  const palettes = new Palettes(editor, commands, picker);
+  const showMenu = (/** @type {any} */ entries, /** @type {number} */ x, /** @type {number} */ y) => menu.open(entries, x, y);
+  const shell = new Shell(editor, commands, runs, documents, showMenu);
+  const view = async (/** @type {any[]} */ files, /** @type {number} */ index) => (await import("./panels/viewer.js")).viewPictures(server, files, index, { edit: paint });
+  const paint = async (/** @type {any} */ file) => (await import("./panels/mask_editor.js")).paintMask(server, editor, file);
+  const extensions = new Extensions({ editor, commands, shell, fields, report: (name, error) => toasts.show(`The extension “${name}” failed and is left out`, { kind: "bad", text: String(error) }) });
+  const onPage = (/** @type {[number, number]} */ [x, y]) => /** @type {[number, number]} */ ([x + editor.host.getBoundingClientRect().left, y + editor.host.getBoundingClientRect().top]);
+
+  const pointing = new Pointing(editor, {
+    widget: (found, at) => fields.press(found, at),
+    palette: (at, screen) => palettes.addNode(at, onPage(screen)),
+    linkDropped: (fixed, at) => palettes.addLinked(fixed, at, onPage(editor.camera.toScreen(at))),
+    rename: (id) => fields.rename(id),
+    renameGroup: (id) => fields.renameGroup(id),
+    openPicture: (id) => view(editor.tab.results.files(editor.runId(id), editor.scene.node(id)), 0),
+    menu: (found, at, screen) => menu.open(contextMenu(found, at, { editor, commands, palettes, fields, extensions, view, paint }), ...onPage(screen)),
+  });
+  const edit = (/** @type {any} */ id, /** @type {string | undefined} */ name) => (name ? fields.edit(id, name) : fields.rename(id));
+
+  commands.failed = (error) => toasts.show("That did not work", { kind: "bad", text: String(/** @type {Error} */ (error)?.message ?? error) });
+  addEditing(commands, editor, () => pointing.at);
+  addFiles(commands, editor, documents, server, { ask, confirm, toast: (title, options) => toasts.show(title, options), conflict: (tab, path) => settleConflict(documents, tab, path) });
+  addRunning(commands, editor, runs, server, { times: () => Math.max(1, Number(shell.times.value) || 1), toast: (title, options) => toasts.show(title, options) });
+  const add = (/** @type {string} */ id, /** @type {string} */ title, /** @type {string[]} */ keys, /** @type {() => any} */ run, /** @type {() => boolean} */ when = () => true) => commands.add({ id, title, group: "General", keys, run, when });
+  const only = () => editor.selected.size === 1;
+  const chosen = () => [...editor.selected][0];
+  add("palette", "Add a node", ["Tab", "A"], () => (only() ? palettes.addAfter(chosen()) : palettes.addNode(editor.middle)));
+  add("palette-free", "Add a node without links", ["Shift+Tab", "Shift+A"], () => palettes.addNode(editor.middle));
+  add("commands", "All commands", ["Ctrl+K", "Ctrl+Shift+P"], () => palettes.showCommands());
+  add("find", "Find in this graph", ["Ctrl+F"], () => palettes.find());
+  add("connect", "Connect to …", ["C"], () => palettes.connectFrom(chosen()), only);
+  add("edit-value", "Edit a value", ["Enter"], () => palettes.chooseWidget(chosen(), (name) => edit(chosen(), name)), only);
+  add("rename", "Rename the node", ["F2"], () => fields.rename(chosen()), only);
+  add("swap", "Replace the node with another type", ["Ctrl+R"], () => palettes.swap(chosen()), only);
+  add("minimap", "Show or hide the minimap", [], () => { minimap.element.hidden = !minimap.element.hidden; minimap.refresh(); });
+  add("settings", "Settings", ["Ctrl+,"], async () => (await import("./panels/settings_dialog.js")).showSettings(settings, commands));
+  add("keys", "Keyboard shortcuts", ["?"], async () => (await import("./panels/settings_dialog.js")).showKeys(commands));
+  add("templates", "Templates", ["T"], async () => (await import("./panels/templates_dialog.js")).showTemplates(editor, documents));
+  add("theme", "Light or dark", [], () => settings.set("theme", editor.theme.dark ? "light" : "dark"));
+
+  const minimap = new Minimap(shell.corner, editor.renderer, () => [...editor.tab.results.errors.keys()].map((id) => (editor.scene.scope.nodes.has(id) ? id : Number(id))));
+  for (const topic of /** @type {const} */ (["change", "tab", "scope", "results"])) editor.on(topic, () => minimap.refresh());
+  editor.on("camera", () => minimap.frame());
+  minimap.element.addEventListener("moved", () => editor.tell("camera"));
+
+  shell.addPanel({ id: "nodes", title: "Nodes", icon: "plus", key: "N", open: nodesPanel(editor) });
+  shell.addPanel({ id: "workflows", title: "Workflows", icon: "folder", key: "W", open: workflowsPanel(documents, commands) });
+  shell.addPanel({ id: "queue", title: "Queue and history", icon: "queue", key: "Q", open: new QueuePanel(server, runs, commands, view).open });
+  shell.addRail("Templates", "template", "templates");
+  shell.addRail("Settings", "settings", "settings", true);
+  new Tree(byId("tree"), editor, edit, byId("live"));
+  new Hints(layer, editor);
+  reportRuns(runs, editor, toasts, layer, view);
+  documents.opened = (tab) => reportMissing(tab, toasts, editor, palettes);
+  drafts.savedElsewhere = (path, revision) => {
+    const tab = documents.tabs.find((one) => one.file === path && one.revision !== revision);
+    if (tab) toasts.show(`“${tab.name}” was saved in another window`, { key: path, stay: true, text: "Saving here will ask before it replaces that version.", actions: [{ label: "Load that version", act: () => { documents.close(tab); documents.openSaved(path); } }] });
+  };
+  drafts.backup = (tab, text) => server.writeFile(`drafts/${tab.key}.json`, text, { overwrite: true });
+  images.listeners.add(() => editor.renderer.redraw());
+  settings.addEventListener("change", () => {
+    settings.apply();
+    editor.theme.read(document.documentElement);
+    pointing.navigation = settings.get("navigation");
+    editor.snap = settings.get("snap");
+    commands.rebind(settings.get("keys"));
+    if (editor.scene.linkShape !== settings.get("linkShape")) {
+      editor.scene.linkShape = settings.get("linkShape");
+      editor.refreshAll();
+    }
+    editor.renderer.redraw();
+    minimap.refresh();
+  });
+  settings.dispatchEvent(new Event("change"));
+
+  listenToKeys(commands, () => picker.isOpen || menu.isOpen || Boolean(document.querySelector("dialog[open]")));
+  addEventListener("keydown", (event) => { if (event.key === "Escape" && pointing.abort()) event.stopImmediatePropagation(); }, true);
+  acceptDrops(editor, {
+    files: (files, at) => openFiles(files, documents, { ask, confirm, toast: (title, options) => toasts.show(title, options), conflict: () => {} }, editor, server, at),
+    text: (text, links) => pasteText(text, links, commands, documents),
+    picture: (file) => addPicture(file, editor, server, editor.middle),
+  });
+  editor.on("change", () => { if (runs.onChange) runs.runSoon(); });
+  addEventListener("beforeunload", () => drafts.flush());
+
+  socket.open();
+  const app = createApp(editor, documents, runs, extensions);
+  Object.assign(window, { app, nodeloom: Object.freeze({ editor, commands, documents, runs, server, settings, extensions, version: 1 }) });
+  editor.host.focus({ preventScroll: true });
+  reportMissing(first, toasts, editor, palettes);
+  editor.renderer.request();
+  document.documentElement.dataset.ready = "true";
+  await loadPacks(server, toasts);
+}
+
+/** @param {Server} server @param {Toasts} toasts @returns {Promise<any>} node specs; waits for a server that is not up yet */
+async function loadSpecs(server, toasts) {
+  for (let wait = 300; ; wait = Math.min(5000, wait * 1.6)) {
+    try {
+      return await server.objectInfo();
+    } catch (error) {
+      const { status, message } = /** @type {import("./client/server.js").ServerError} */ (error);
+      toasts.show("Waiting for the server", { key: "specs", text: status && status !== 503 ? message : "The node list is not there yet.", stay: true });
+      await new Promise((resolve) => setTimeout(resolve, wait));
+    }
+    document.querySelector("[data-key=specs]")?.remove();
+  }
+}
+
+/** @param {string} text @param {boolean} links @param {Commands} commands @param {Documents} documents */
+async function pasteText(text, links, commands, documents) {
+  if (await commands.run("paste-text", { text, links })) return;
+  if (!text.trimStart().startsWith("{")) return;
+  documents.openJson(JSON.parse(text), "Pasted");
+}
+
+/** Packs' own scripts, each on its own. @param {Server} server @param {Toasts} toasts */
+async function loadPacks(server, toasts) {
+  /** @type {string[]} */ let scripts = [];
+  try {
+    scripts = await server.json("api/extensions");
+  } catch { /* a server without packs */ }
+  for (const script of scripts.filter((path) => /\.m?js$/.test(path) && path.includes("nodeloom"))) {
+    import(server.url(script)).catch((error) => toasts.show(`The script ${script} failed`, { kind: "bad", text: String(error) }));
+  }
+}
+
+start();

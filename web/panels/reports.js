@@ -1,0 +1,101 @@
+/** @import { Editor, Tab } from "../interaction/editor.js" */
+/** @import { Runs } from "../client/runs.js" */
+/** @import { Toasts } from "./toasts.js" */
+/** @import { Documents } from "../client/documents.js" */
+/** What people are told about runs, missing things and conflicts. */
+import { missingTypes } from "../core/prompt.js";
+import { score } from "../core/fuzzy.js";
+import { everyNode } from "../core/workflow.js";
+import { titleOf } from "../view/node_painter.js";
+import { dialog } from "./dialogs.js";
+import { button, h } from "./dom.js";
+
+/** @param {Runs} runs @param {Editor} editor @param {Toasts} toasts @param {HTMLElement} _layer @param {(files: any[], index: number) => void} _view */
+export function reportRuns(runs, editor, toasts, _layer, _view) {
+  const listen = (/** @type {string} */ type, /** @type {(detail: any) => void} */ act) => runs.addEventListener(type, (event) => act(/** @type {CustomEvent} */ (event).detail));
+  listen("refused", ({ error, tab }) => {
+    const count = tab.results.errors.size;
+    const first = [...tab.results.errors.keys()][0];
+    toasts.show(count ? `${count === 1 ? "One node needs" : `${count} nodes need`} attention` : "The run was refused", { kind: "bad", key: "refused", text: count ? firstLine(tab.results.errors.get(first).message) : error.message, actions: count ? [{ label: "Show", act: () => explain(editor, first) }] : [] });
+  });
+  listen("ended", ({ how, data, seconds, tab }) => {
+    if (how === "success") toasts.live.textContent = `Done in ${seconds.toFixed(1)} seconds.`;
+    if (how === "interrupted") toasts.show("Cancelled", { key: "ended" });
+    if (how === "error") toasts.show(`${data?.node_type ?? "The run"} failed`, { kind: "bad", key: "ended", text: firstLine(data?.exception_message ?? ""), actions: data?.node_id ? [{ label: "Details", act: () => { if (tab === editor.tab) explain(editor, String(data.node_id)); } }] : [] });
+  });
+  editor.host.addEventListener("explain-error", (event) => explain(editor, /** @type {CustomEvent} */ (event).detail));
+  document.querySelector("[data-key=refused]")?.remove();
+  listen("submitted", () => document.querySelector("[data-key=refused]")?.remove());
+}
+
+/** @param {string} text */
+function firstLine(text) { return text.split("\n")[0].slice(0, 240); }
+
+/** @param {Editor} editor @param {string} runId */
+function explain(editor, runId) {
+  const ids = runId.split(":").map((id) => (/^\d+$/.test(id) ? Number(id) : id));
+  const path = ids.slice(0, -1);
+  if (path.join(":") !== editor.tab.path.join(":")) editor.enter(path);
+  const id = /** @type {any} */ (ids.at(-1));
+  const error = editor.tab.results.error(runId);
+  if (editor.scene.scope.nodes.has(id)) editor.reveal(id);
+  if (!error) return;
+  const name = editor.scene.scope.nodes.has(id) ? titleOf(editor.scene.node(id), editor.scene.view(id)) : `Node ${runId}`;
+  dialog(`${name}: what went wrong`, [
+    h("p", {}, error.message), error.advice && [h("h3", {}, "What to do"), h("p", {}, error.advice)],
+    error.trace && h("details", {}, h("summary", {}, "Trace"), h("pre", {}, error.trace)),
+  ], [{ label: "Copy report", act: () => { navigator.clipboard.writeText(`${name} (${runId})\n${error.message}\n\n${error.trace ?? ""}`); return false; } }, { label: "Close", kind: "primary" }]);
+}
+
+/** Lists missing node types and files, with near matches. @param {Tab} tab @param {Toasts} toasts @param {Editor} editor @param {import("../interaction/palettes.js").Palettes} palettes */
+export function reportMissing(tab, toasts, editor, palettes) {
+  const types = missingTypes(tab.workflow, tab.catalogue);
+  const files = missingFiles(tab);
+  if (!types.size && !files.length) return;
+  const words = [types.size && `${types.size} node ${types.size === 1 ? "type" : "types"}`, files.length && `${files.length} ${files.length === 1 ? "file" : "files"}`].filter(Boolean).join(" and ");
+  const show = () => dialog("Missing here", [
+    types.size > 0 && [h("h3", {}, "Node types"), h("p", {}, "They are kept as they are, with their values and links. Install the pack they come from, or replace them."), h("ul", { class: "list-plain" }, [...types].map(([type, count]) => h("li", {}, h("strong", {}, type), count > 1 ? ` × ${count}` : "", h("small", {}, near(type, editor.library.all().map((spec) => spec.type))), button("Go to it", () => { element.close(); goTo(editor, type); }))))],
+    files.length > 0 && [h("h3", {}, "Files"), h("ul", { class: "list-plain" }, files.map(({ value, name, choices, node, scope }) => h("li", {}, h("strong", {}, String(value)), h("small", {}, `${name} of ${node.type}. ${near(String(value), choices)}`), best(String(value), choices) !== undefined && button(`Use ${best(String(value), choices)}`, () => { element.close(); import("../core/edits.js").then(({ setValue }) => editor.do(setValue({ catalogue: tab.catalogue, scope }, node.id, name, best(String(value), choices)))); }))))],
+  ]);
+  /** @type {HTMLDialogElement} */ let element;
+  toasts.show(`This workflow needs ${words} that ${types.size + files.length === 1 ? "is" : "are"} not installed`, { key: "missing", kind: "bad", actions: [{ label: "Show", act: () => { element = show(); } }] });
+  void palettes;
+}
+
+/** @param {Editor} editor @param {string} type */
+function goTo(editor, type) { for (const node of editor.scene.scope.nodes.values()) if (node.type === type) return editor.reveal(node.id); }
+
+/** @param {Tab} tab @returns {{ node: any, scope: string, name: string, value: any, choices: any[] }[]} choices of loaders that are not there */
+function missingFiles(tab) {
+  const found = [];
+  for (const { scope, node } of everyNode(tab.workflow)) {
+    for (const widget of tab.catalogue.view(node, scope.id).widgets) {
+      const isFile = widget.kind === "combo" && typeof widget.value === "string" && /\.\w{2,12}$/.test(widget.value) && !widget.options.image_upload;
+      if (isFile && !widget.linked && !(widget.choices ?? []).includes(widget.value)) found.push({ node, scope: scope.id, name: widget.name, value: widget.value, choices: widget.choices ?? [] });
+    }
+  }
+  return found;
+}
+
+/** @param {string} wanted @param {string[]} names @returns {string | undefined} */
+function best(wanted, names) {
+  const base = (/** @type {string} */ text) => text.split(/[\\/]/).at(-1)?.replace(/\.\w+$/, "").toLowerCase() ?? "";
+  const rated = names.map((name) => ({ name, rate: base(name) === base(wanted) ? 1000 : Math.max(score(base(wanted).slice(0, 6), base(name)), score(base(name).slice(0, 6), base(wanted))) })).sort((a, b) => b.rate - a.rate);
+  return rated[0]?.rate > 40 ? rated[0].name : undefined;
+}
+
+/** @param {string} wanted @param {string[]} names */
+function near(wanted, names) {
+  const found = best(wanted, names);
+  return found ? `Near: ${found}` : names.length ? "Nothing like it is installed." : "None of this kind is installed.";
+}
+
+/** Someone else saved the file. @param {Documents} documents @param {Tab} tab @param {string} path */
+export function settleConflict(documents, tab, path) {
+  dialog("The file has changed meanwhile", [h("p", {}, `“${tab.name}” was saved somewhere else since you opened it. Nothing has been overwritten.`)], [
+    { label: "Cancel" },
+    { label: "Load the other version", act: async () => { const other = await documents.server.readFile(path); documents.openJson(JSON.parse(other.text), `${tab.name} (other)`); } },
+    { label: "Save a copy", act: async () => { await documents.save(tab, path.replace(/\.json$/, ` copy ${new Date().toISOString().slice(0, 16).replace(/[:T]/g, "-")}.json`)); } },
+    { label: "Replace it", kind: "danger", act: async () => { await documents.save(tab, path, { force: true }); } },
+  ]);
+}

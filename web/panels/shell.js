@@ -1,0 +1,186 @@
+/** @import { Editor } from "../interaction/editor.js" */
+/** @import { Commands } from "../interaction/commands.js" */
+/** @import { Runs } from "../client/runs.js" */
+/** @import { Documents } from "../client/documents.js" */
+/** The frame around the canvas: bar with tabs and Run, rail of panels, breadcrumb, zoom, the empty state. */
+import { button, h, icon, iconButton, refill } from "./dom.js";
+
+/** @typedef {{ id: string, title: string, icon: string, open: (body: HTMLElement, head: HTMLElement) => (() => void) | void, key?: string }} Panel */
+
+export class Shell {
+  /** @type {Map<string, Panel>} */ panels = new Map();
+  /** @type {string | undefined} */ current;
+  /** @type {(() => void) | void} */ #closePanel = undefined;
+
+  /** @param {Editor} editor @param {Commands} commands @param {Runs} runs @param {Documents} documents @param {(entries: import("./menu.js").Entry[], x: number, y: number) => void} menu */
+  constructor(editor, commands, runs, documents, menu) {
+    Object.assign(this, { editor, commands, runs, documents, menu });
+    this.editor = editor;
+    this.commands = commands;
+    this.runs = runs;
+    this.documents = documents;
+    this.menu = menu;
+    this.bar = byId("bar");
+    this.rail = byId("rail");
+    this.side = byId("side");
+    this.#buildBar();
+    this.#buildStage();
+    this.#listen();
+  }
+
+  #buildBar() {
+    const { commands } = this;
+    this.tabs = h("div", { class: "tabs", role: "tablist", "aria-label": "Open workflows" });
+    this.state = h("div", { class: "state", "aria-hidden": "true" });
+    this.times = h("input", { class: "run-times", type: "number", min: "1", max: "999", value: "1", "aria-label": "How many runs" });
+    this.runButton = button("Run", () => commands.run("run"), { class: "button primary", title: `Run (${commands.hint("run")})` });
+    this.runButton.prepend(icon("run"));
+    this.more = button("", () => this.#runMenu(), { class: "button primary", "aria-label": "More ways to run", "aria-haspopup": "menu" });
+    this.more.append(icon("down"));
+    this.cancel = iconButton("Cancel the running job", "stop", () => commands.run("cancel"), { disabled: true });
+    const brand = h("button", { type: "button", class: "brand", "aria-label": "Menu", "aria-haspopup": "menu", title: "Menu", on: { click: () => this.#mainMenu(brand) } }, h("img", { src: "icon.svg", alt: "", width: "24", height: "24" }));
+    this.bar.append(brand, this.tabs, iconButton("New workflow", "plus", () => commands.run("new")), h("div", { class: "runbar" }, this.state, this.times, h("div", { class: "run" }, this.runButton, this.more), this.cancel));
+    this.meter = h("div", { class: "meter", role: "progressbar", "aria-label": "Progress of the run", hidden: true }, h("i", {}));
+    this.bar.append(this.meter);
+    this.drawTabs();
+  }
+
+  #buildStage() {
+    const { editor, commands } = this;
+    this.crumbs = h("nav", { class: "crumbs", "aria-label": "Subgraphs", hidden: true });
+    this.percent = h("output", {}, "100%");
+    this.corner = h("div", { class: "corner" },
+      h("div", { class: "zoom" }, iconButton("Zoom out", "back", () => commands.run("zoom-out"), { hidden: true }), button("−", () => commands.run("zoom-out"), { class: "icon-button", "aria-label": "Zoom out" }), this.percent, button("+", () => commands.run("zoom-in"), { class: "icon-button", "aria-label": "Zoom in" }), iconButton("Fit", "fit", () => commands.run("fit")), iconButton("Minimap", "map", () => commands.run("minimap"))));
+    this.blank = h("div", { class: "blank", hidden: true }, h("div", {}, h("h1", {}, "An empty canvas"), h("p", {}, "Double-click or press Tab to add a node, drop a picture or a workflow here, or begin with one of these."),
+      button("Text to image", () => commands.run("starter"), { class: "button primary" }), button("All templates", () => commands.run("templates"))));
+    editor.host.append(this.crumbs, this.corner, this.blank);
+    this.drawBlank();
+  }
+
+  #listen() {
+    const { editor, runs } = this;
+    editor.on("camera", () => { this.percent.textContent = `${Math.round(editor.camera.scale * 100)}%`; });
+    editor.on("tab", () => { this.drawTabs(); this.drawCrumbs(); this.drawBlank(); });
+    editor.on("scope", () => this.drawCrumbs());
+    editor.on("change", () => { this.drawBlank(); this.#markDirty(); });
+    for (const type of ["status", "started", "progress", "ended", "submitted", "refused"]) runs.addEventListener(type, () => this.drawState());
+    runs.socket.addEventListener("connected", () => this.drawState());
+    runs.socket.addEventListener("disconnected", () => this.drawState());
+    this.percent.textContent = `${Math.round(editor.camera.scale * 100)}%`;
+  }
+
+  #markDirty() {
+    const tab = this.tabs.querySelector(".current");
+    tab?.classList.toggle("dirty", this.editor.tab.dirty);
+  }
+
+  drawTabs() {
+    const { documents, editor } = this;
+    refill(this.tabs, documents.tabs.map((tab) => {
+      const current = tab === editor.tab;
+      const open = h("button", { type: "button", role: "tab", "aria-selected": String(current), tabindex: current ? "0" : "-1", title: tab.name, on: { click: () => documents.show(tab), dblclick: () => this.commands.run("rename-workflow"), keydown: (/** @type {KeyboardEvent} */ event) => this.#tabKey(event) } }, tab.name);
+      return h("div", { class: `tab ${current ? "current" : ""} ${tab.dirty ? "dirty" : ""}`, role: "presentation" }, open, iconButton(`Close ${tab.name}`, "close", () => documents.close(tab)));
+    }));
+    this.tabs.querySelector(".current")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  }
+
+  /** @param {KeyboardEvent} event */
+  #tabKey(event) {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (!step) return;
+    event.preventDefault();
+    const { tabs } = this.documents;
+    this.documents.show(/** @type {any} */ (tabs.at((tabs.indexOf(this.editor.tab) + step) % tabs.length)));
+    /** @type {HTMLElement} */ (this.tabs.querySelector("[aria-selected=true]"))?.focus();
+  }
+
+  drawCrumbs() {
+    const { editor } = this;
+    const { path } = editor.tab;
+    this.crumbs.hidden = !path.length;
+    let scope = "";
+    const names = path.map((id) => {
+      const node = editor.workflow.scope(scope).nodes.get(id);
+      scope = node?.type ?? "";
+      return String(node?.title || editor.workflow.definitions.get(scope)?.name || "Subgraph");
+    });
+    refill(this.crumbs, [editor.tab.name, ...names].map((name, depth) => [depth > 0 && icon("next"), h("button", { type: "button", "aria-current": depth === path.length ? "page" : undefined, on: { click: () => editor.enter(path.slice(0, depth)) } }, name)]));
+  }
+
+  drawBlank() { this.blank.hidden = this.editor.scene.scope.nodes.size > 0; }
+
+  drawState() {
+    const { runs } = this;
+    const { active } = runs;
+    const share = this.#share();
+    const percent = active && share !== undefined ? `${Math.round(share * 100)}%` : "";
+    this.state.classList.toggle("offline", !runs.socket.connected);
+    this.state.textContent = !runs.socket.connected ? "Reconnecting …" : active ? `${percent || "Running"}${runs.queued > 1 ? ` · ${runs.queued - 1} waiting` : ""}` : runs.queued ? `${runs.queued} waiting` : "";
+    this.cancel.disabled = !active;
+    this.meter.hidden = !active;
+    this.meter.setAttribute("aria-valuenow", String(Math.round((share ?? 0) * 100)));
+    /** @type {HTMLElement} */ (this.meter.firstElementChild).style.width = `${(share ?? 0) * 100}%`;
+    document.title = `${percent ? `${percent} · ` : ""}${this.editor.tab.name} · Nodeloom`;
+    const count = this.rail.querySelector(".rail-count");
+    if (count) {
+      count.textContent = String(runs.queued);
+      /** @type {HTMLElement} */ (count).hidden = !runs.queued;
+    }
+  }
+
+  /** @returns {number | undefined} of the running nodes */
+  #share() {
+    const running = [...(this.runs.active?.tab.results.running.values() ?? [])];
+    return running.length ? Math.max(...running) : undefined;
+  }
+
+  #runMenu() {
+    const box = this.more.getBoundingClientRect();
+    const { commands, runs } = this;
+    const entry = (/** @type {string} */ id, label = commands.all.get(id)?.title ?? id) => ({ label, hint: commands.hint(id), disabled: commands.all.get(id)?.when?.() === false, act: () => commands.run(id) });
+    this.menu([entry("run"), entry("run-front"), entry("run-selected"), { label: `${runs.auto ? "✓ " : ""}Run again and again`, act: () => commands.run("run-auto") }, { label: `${runs.onChange ? "✓ " : ""}Run on every change`, act: () => commands.run("run-on-change") }, "line", entry("forecast"), entry("cancel"), entry("clear-queue")], box.right - 230, box.bottom + 4);
+  }
+
+  /** @param {HTMLElement} from */
+  #mainMenu(from) {
+    const box = from.getBoundingClientRect();
+    const { commands } = this;
+    const entry = (/** @type {string} */ id) => ({ label: commands.all.get(id)?.title ?? id, hint: commands.hint(id), disabled: commands.all.get(id)?.when?.() === false, act: () => commands.run(id) });
+    this.menu([entry("new"), entry("open"), entry("save"), entry("save-as"), "line", entry("export"), entry("export-api"), "line", entry("undo"), entry("redo"), "line", entry("commands"), entry("find"), entry("templates"), entry("keys"), entry("settings")], box.left + 6, box.bottom + 2);
+  }
+
+  /** @param {Panel} panel */
+  addPanel(panel) {
+    this.panels.set(panel.id, panel);
+    const open = iconButton(panel.title, panel.icon, () => this.toggle(panel.id), { "aria-expanded": "false", "data-panel": panel.id });
+    if (panel.id === "queue") open.append(h("span", { class: "rail-count", hidden: true }));
+    this.rail.append(open);
+    if (panel.key) this.commands.add({ id: `panel-${panel.id}`, title: panel.title, group: "Panels", keys: [panel.key], run: () => this.toggle(panel.id) });
+  }
+
+  /** A button of the rail that runs a command. @param {string} title @param {string} picture @param {string} command @param {boolean} [last] */
+  addRail(title, picture, command, last = false) {
+    if (last) this.rail.append(h("span", { class: "spacer" }));
+    this.rail.append(iconButton(title, picture, () => this.commands.run(command)));
+  }
+
+  /** @param {string} id */
+  toggle(id) {
+    this.#closePanel?.();
+    this.#closePanel = undefined;
+    const panel = this.current === id ? undefined : this.panels.get(id);
+    this.current = panel?.id;
+    this.side.hidden = !panel;
+    for (const open of this.rail.querySelectorAll("[data-panel]")) open.setAttribute("aria-expanded", String(open.getAttribute("data-panel") === this.current));
+    if (!panel) return;
+    const head = h("div", { class: "side-head" }, h("h2", {}, panel.title));
+    const body = h("div", { class: "side-body" });
+    this.side.setAttribute("aria-label", panel.title);
+    refill(this.side, head, body);
+    this.#closePanel = panel.open(body, head);
+    head.append(iconButton("Close panel", "close", () => this.toggle(panel.id)));
+  }
+}
+
+/** @param {string} id @returns {HTMLElement} */
+export function byId(id) { return /** @type {HTMLElement} */ (document.getElementById(id)); }

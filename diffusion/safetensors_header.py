@@ -17,7 +17,7 @@ from typing import BinaryIO
 
 from diffusion.errors import FileProblem
 
-MAX_HEADER = 16 << 20
+MAX_HEADER = 8 << 20
 MAX_TENSORS = 1 << 17
 
 ITEM_BYTES: Mapping[str, int] = {
@@ -27,11 +27,12 @@ ITEM_BYTES: Mapping[str, int] = {
     **dict.fromkeys(("U64", "I64", "F64", "C64"), 8),
 }
 
-_STRING = rb'"(?:[^"\\\x00-\x1f]|\\.)*+"'
+_PLAIN = rb'[^"\\\x00-\x1f]*+'
+_STRING = rb'"' + _PLAIN + rb"(?:\\." + _PLAIN + rb')*+"'
 _NUMBERS = rb"\[\s*+(?:\d{1,18}\s*+(?:,\s*+\d{1,18}\s*+){0,31})?\]"
 _TYPE = rb'"dtype"\s*+:\s*+' + _STRING
 _FIELD = rb"(?:" + _TYPE + rb'|"(?:shape|data_offsets)"\s*+:\s*+' + _NUMBERS + rb")\s*+"
-_KEY = re.compile(rb"\s*+(" + _STRING + rb")\s*+:\s*+")
+_KEY = re.compile(rb"\s{0,99}+(" + _STRING + rb")\s*+:\s*+")
 _ENTRY = re.compile(rb"\{\s*+" + _FIELD + rb",\s*+" + _FIELD + rb",\s*+" + _FIELD + rb"\}")
 _PAIR = rb"\s*+" + _STRING + rb"\s*+:\s*+" + _STRING + rb"\s*+"
 _METADATA = re.compile(rb"\{(?:" + _PAIR + rb"(?:," + _PAIR + rb")*+|\s*+)\}")

@@ -15,6 +15,7 @@ from typing import Any
 
 from compat.current import current_run
 from compat.later import run_now
+from compat.values import own, shown
 from execution.node import NodeType, Outcome, Run
 from execution.spec import GROUPS, InputSpec, NodeSpec
 
@@ -170,7 +171,7 @@ def called(native: NodeType, arguments: Mapping[str, Any]) -> Any:
         for n, each in spec.by_name.items()
         if each.options and "default" in each.options
     }
-    inputs = {**defaults, **{name: value for name, value in arguments.items() if name in spec.by_name}}
+    inputs = {**defaults, **{name: own(value) for name, value in arguments.items() if name in spec.by_name}}
     result = native(inputs, _run_with(spec, arguments))
     outcome = run_now(result) if inspect.isawaitable(result) else result
     return returned(outcome)
@@ -198,9 +199,10 @@ def returned(outcome: Outcome[Any]) -> Any:
     """An outcome in V1's shape: a tuple, or a dict when there is more to say."""
     if outcome.blocked is not None:
         return outcome.blocked
+    outputs = tuple(shown(value) for value in outcome.outputs)
     if outcome.ui is None and outcome.expand is None:
-        return outcome.outputs
-    shape: dict[str, Any] = {"result": outcome.outputs}
+        return outputs
+    shape: dict[str, Any] = {"result": outputs}
     if outcome.ui is not None:
         shape["ui"] = dict(outcome.ui)
     if outcome.expand is not None:

@@ -6,6 +6,7 @@ together, the class's functions are called by their names, and what comes back i
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import math
 from collections.abc import Awaitable, Mapping
@@ -15,6 +16,7 @@ from compat.current import calling
 from compat.host import Host
 from compat.modules.comfy_execution.graph_utils import is_link
 from compat.v1_spec import Origin, claims_all_names, plain, spec_of
+from compat.values import own, shown
 from execution.node import ExecutionBlocker, Outcome
 from execution.run import Run
 from execution.spec import NodeSpec
@@ -42,6 +44,11 @@ class V1Node:
     @property
     def _function_name(self) -> str:
         return str(getattr(self.cls, "FUNCTION", "execute"))
+
+    @property
+    def fingerprints(self) -> bool:
+        """Whether the class says by itself what its result depends on, or files stand behind its choices."""
+        return hasattr(self.cls, self.FINGERPRINT) or bool(self.spec.folders)
 
     def describe(self) -> NodeSpec:
         """Ask INPUT_TYPES again, and remember what it says."""
@@ -111,6 +118,11 @@ class V1Node:
             return self._outcome(await result)
 
     def _outcome(self, result: Any) -> Outcome[Any]:
+        """What came back, in our words and with our values."""
+        outcome = self._translated(result)
+        return dataclasses.replace(outcome, outputs=tuple(own(value) for value in outcome.outputs))
+
+    def _translated(self, result: Any) -> Outcome[Any]:
         return outcome_of(result)
 
     def _class(self, run: Run) -> Any:
@@ -138,7 +150,7 @@ class V1Node:
             inputs = {
                 name: value for name, value in inputs.items() if name in known or is_link(given.get(name))
             }
-        return {**inputs, **self._hidden(run, whole)}
+        return {**{name: shown(value) for name, value in inputs.items()}, **self._hidden(run, whole)}
 
     def _hidden(self, run: Run, whole: bool = True) -> dict[str, Any]:
         """Hidden inputs by name. Before a run (`whole` false) there is no graph yet: only the id is known."""

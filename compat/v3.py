@@ -61,7 +61,7 @@ class V3Node(V1Node):
     def _hidden(self, run: Run, whole: bool = True) -> dict[str, Any]:
         return {}
 
-    def _outcome(self, result: Any) -> Outcome[Any]:
+    def _translated(self, result: Any) -> Outcome[Any]:
         return outcome_of_output(result)
 
 

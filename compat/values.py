@@ -1,8 +1,9 @@
 """Our MODEL, CLIP and VAE values as packs call them, and back.
 
-A V1 node is given a facade that answers ComfyUI's names over our immutable value; what it returns is turned back, so no
-native node ever meets a facade. A facade changes by replacing the value it stands for. Names that reach into ComfyUI's
-inside (`patcher`, `cond_stage_model`, `first_stage_model` …) raise AttributeError and say so.
+A V1 node is given a facade that answers ComfyUI's names over our immutable value; what it returns is turned
+back, so no native node ever meets a facade. A facade changes by replacing the value it stands for. Names that
+reach into ComfyUI's inside (`patcher`, `cond_stage_model`, `first_stage_model` …) raise AttributeError and
+say so.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import copy
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -83,10 +85,10 @@ class Clip(Facade):
 
     def tokenize(self, text: str, return_word_ids: bool = False, **_kwargs: Any) -> dict[str, Any]:
         """Chunks of (token, weight) for each tower, under ComfyUI's short names (`l`, `g`, `h`)."""
-        tokens = self.value.tokenize(text)
-        if return_word_ids:
-            tokens = {key: [[(*pair, 0) for pair in chunk] for chunk in chunks] for key, chunks in tokens.items()}  # type: ignore[misc]  # a third member on request
-        return {key.removeprefix("clip_"): chunks for key, chunks in tokens.items()}
+        tokens = {key.removeprefix("clip_"): chunks for key, chunks in self.value.tokenize(text).items()}
+        if not return_word_ids:
+            return tokens
+        return {key: [[(*pair, 0) for pair in chunk] for chunk in chunks] for key, chunks in tokens.items()}
 
     def encode_from_tokens(
         self, tokens: Mapping[str, Any], return_pooled: bool | str = False, return_dict: bool = False
@@ -96,14 +98,21 @@ class Clip(Facade):
 
         run = current_run()
         keys = {tower.key.removeprefix("clip_"): tower.key for tower in self.value.towers}
-        chunks = {keys[short]: [[tuple(pair[:2]) for pair in c] for c in found] for short, found in tokens.items()}
-        found = self.value.encode(chunks, run.check) if run else self.value.encode(chunks)  # type: ignore[arg-type]  # pairs
+        chunks = {
+            keys[short]: [[(t, w) for t, w, *_ in chunk] for chunk in found]
+            for short, found in tokens.items()
+        }
+        encoded = self.value.encode(chunks, run.check) if run else self.value.encode(chunks)
         if return_dict:
-            return {"cond": found.cond, "pooled_output": found.pooled, **found.extra}
-        return (found.cond, found.pooled) if return_pooled else found.cond
+            return {"cond": encoded.cond, "pooled_output": encoded.pooled, **encoded.extra}
+        return (encoded.cond, encoded.pooled) if return_pooled else encoded.cond
 
     def encode_from_tokens_scheduled(
-        self, tokens: Mapping[str, Any], unprojected: bool = False, add_dict: Mapping[str, Any] | None = None, **_: Any
+        self,
+        tokens: Mapping[str, Any],
+        unprojected: bool = False,
+        add_dict: Mapping[str, Any] | None = None,
+        **_: Any,
     ) -> list[list[Any]]:
         """The embedding of tokens as a conditioning."""
         found = self.encode_from_tokens(tokens, return_dict=True)
@@ -112,10 +121,6 @@ class Clip(Facade):
     def encode(self, text: str) -> Any:
         """The embedding of a text."""
         return self.encode_from_tokens(self.tokenize(text))
-
-    def add_patches(self, *_args: Any, **_kwargs: Any) -> list[str]:
-        """No key of a foreign patch fits our modules: none is applied, as the empty answer says."""
-        return []
 
 
 class Vae(Facade):
@@ -160,18 +165,26 @@ class Vae(Facade):
         return self.value.encode(pixel_samples[..., :3])
 
     def decode_tiled(
-        self, samples: Tensor, tile_x: int | None = None, tile_y: int | None = None, overlap: int | None = None, **_: Any
+        self,
+        samples: Tensor,
+        tile_x: int | None = None,
+        tile_y: int | None = None,
+        overlap: int | None = None,
+        **_: Any,
     ) -> Tensor:
         """Pictures of latents, in square tiles of latent elements."""
-        options = {"tile": tile_x or tile_y, "overlap": overlap}
-        return self.value.decode_tiled(samples, **{k: v for k, v in options.items() if v is not None})
+        return self.value.decode_tiled(samples, **_tiles(tile_x or tile_y, overlap))
 
     def encode_tiled(
-        self, pixel_samples: Tensor, tile_x: int | None = None, tile_y: int | None = None, overlap: int | None = None, **_: Any
+        self,
+        pixel_samples: Tensor,
+        tile_x: int | None = None,
+        tile_y: int | None = None,
+        overlap: int | None = None,
+        **_: Any,
     ) -> Tensor:
         """Latents of pictures, in square tiles of pixels."""
-        options = {"tile": tile_x or tile_y, "overlap": overlap}
-        return self.value.encode_tiled(pixel_samples[..., :3], **{k: v for k, v in options.items() if v is not None})
+        return self.value.encode_tiled(pixel_samples[..., :3], **_tiles(tile_x or tile_y, overlap))
 
     def spacial_compression_decode(self) -> int:
         """Pixels of a latent element's side (the name is ComfyUI's)."""
@@ -184,6 +197,11 @@ class Vae(Facade):
 
     def throw_exception_if_invalid(self) -> None:
         """It is valid."""
+
+
+def _tiles(tile: int | None, overlap: int | None) -> dict[str, Any]:
+    """The options of tiles that are given."""
+    return {name: value for name, value in (("tile", tile), ("overlap", overlap)) if value is not None}
 
 
 CFG, PRE_CFG, POST_CFG = "sampler_cfg_function", "sampler_pre_cfg_function", "sampler_post_cfg_function"
@@ -202,9 +220,12 @@ class DiffusionModel(Facade):
 
     def own(self) -> Model:
         """The model, with hooks for the guidance functions that were set. Raises where something else was."""
-        changed = {k: v for k, v in self.model_options.items() if v != self._before.get(k) and k not in TRANSLATED}
+        news = self.model_options.keys() - NOTED
+        changed = sorted(key for key in news if self.model_options[key] != self._before.get(key))
         if changed:
-            raise AttributeError(f"this MODEL cannot have {', '.join(map(repr, changed))}: see docs/custom-nodes.md")
+            raise AttributeError(
+                f"this MODEL cannot have {', '.join(map(repr, changed))}: see docs/custom-nodes.md"
+            )
         value = self.value
         for key, hang in TRANSLATED.items():
             known = _listed(self._before.get(key))
@@ -270,9 +291,13 @@ class DiffusionModel(Facade):
         """What can be said about the inside: its noise levels and its latents."""
         form = self.value.latent_format
         latents = SimpleNamespace(
-            scale_factor=form.scale, shift_factor=form.shift, latent_channels=form.channels, latent_rgb_factors=form.rgb,
-            process_in=form.into, process_out=form.out_of,
-        )  # fmt: skip
+            scale_factor=form.scale,
+            shift_factor=form.shift,
+            latent_channels=form.channels,
+            latent_rgb_factors=form.rgb,
+            process_in=form.into,
+            process_out=form.out_of,
+        )
         return SimpleNamespace(
             latent_format=latents,
             model_sampling=sampling_of(self.value),
@@ -305,7 +330,9 @@ def _listed(value: Any) -> Sequence[Any]:
     return () if value is None else value if isinstance(value, list | tuple) else (value,)
 
 
-def _facts(call: Any, predictions: Mapping[str, Any], scale: float, options: Mapping[str, Any]) -> dict[str, Any]:
+def _facts(
+    call: Any, predictions: Mapping[str, Any], scale: float, options: Mapping[str, Any]
+) -> dict[str, Any]:
     """What ComfyUI tells a guidance function."""
     positive, negative = predictions["positive"], predictions.get("negative")
     sigma = call.sigma.expand(call.x.shape[0])
@@ -342,25 +369,32 @@ def _pre_cfg(function: Any, options: Mapping[str, Any]) -> tuple[str, Any]:
     return "guidance.before", change
 
 
-def _post_cfg(function: Any, options: Mapping[str, Any]) -> tuple[str, Any]:
-    def change(call: Any, denoised: Any, predictions: Mapping[str, Any], scale: float) -> Any:
-        return function({**_facts(call, predictions, scale, options), "denoised": denoised})
+@dataclass(frozen=True)
+class _Afterwards:
+    """A post-CFG function as a hook; guidance reads `needs_negative`."""
 
-    change.needs_negative = bool(options.get("disable_cfg1_optimization"))  # type: ignore[attr-defined]  # read by guidance
-    return "guidance.after", change
+    function: Any
+    options: Mapping[str, Any]
+    needs_negative: bool
+
+    def __call__(self, call: Any, denoised: Any, predictions: Mapping[str, Any], scale: float) -> Any:
+        return self.function({**_facts(call, predictions, scale, self.options), "denoised": denoised})
+
+
+def _post_cfg(function: Any, options: Mapping[str, Any]) -> tuple[str, Any]:
+    wants_negative = bool(options.get("disable_cfg1_optimization"))
+    return "guidance.after", _Afterwards(function, options, wants_negative)
 
 
 TRANSLATED: Mapping[str, Callable[[Any, Mapping[str, Any]], tuple[str, Any]]] = {
     CFG: _cfg,
     PRE_CFG: _pre_cfg,
     POST_CFG: _post_cfg,
-    "disable_cfg1_optimization": lambda function, options: ("guidance.before", _unchanged),
 }
 """Model options that become hooks."""
 
-
-def _unchanged(call: Any, predictions: Mapping[str, Any]) -> Mapping[str, Any]:
-    return predictions
+NOTED = frozenset({*TRANSLATED, "disable_cfg1_optimization"})
+"""Model options that are understood."""
 
 
 FACADES: Mapping[str, tuple[str, Callable[[Any], Facade]]] = {

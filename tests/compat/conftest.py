@@ -82,8 +82,10 @@ def graph(**nodes: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def bench(registry: Registry) -> Bench:
-    return Bench(registry)
+def bench(registry: Registry) -> Iterator[Bench]:
+    made = Bench(registry)
+    yield made
+    made.engine.close()
 
 
 @pytest.fixture

@@ -46,6 +46,16 @@ def test_every_part_of_a_report_is_documented() -> None:
     assert {each.name for each in fields(PackProblem)} <= documented
 
 
+def test_every_documented_name_of_a_value_is_there() -> None:
+    from compat.values import Clip, DiffusionModel, Vae
+
+    rows = dict(re.findall(r"^\| `(CLIP|VAE|MODEL)` \| (.*?) \|$", DOCUMENT, re.MULTILINE))
+    for name, kind in {"CLIP": Clip, "VAE": Vae, "MODEL": DiffusionModel}.items():
+        source = Path(__file__).parents[2].joinpath("compat", "values.py").read_text("utf-8")
+        for attribute in re.findall(r"`(\w+)`", re.sub(r"\(.*?\)", "", rows[name])):
+            assert hasattr(kind, attribute) or f"self.{attribute}" in source, (name, attribute)
+
+
 def test_every_documented_module_can_be_imported(load) -> None:
     names = re.findall(
         r"`([a-z_.]+)`",

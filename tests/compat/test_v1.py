@@ -112,7 +112,10 @@ def test_lazy_inputs_may_be_asked_for_one_after_another(
     behaviours: Bench, truths: tuple[int, ...], ran: int
 ) -> None:
     names = ("first", "second", "third")
-    sources = {name: ("Add", {"a": truth * n, "b": 0}) for n, (name, truth) in enumerate(zip(names, truths, strict=True), 1)}
+    sources = {
+        name: ("Add", {"a": truth * n, "b": 0})
+        for n, (name, truth) in enumerate(zip(names, truths, strict=True), 1)
+    }
     prompt = graph(s=("Steps", {name: (name, 0) for name in names}), **sources)
     behaviours.run(prompt, "s")
     assert len({node for node in behaviours.ran if node in names}) == ran
@@ -300,7 +303,9 @@ def test_a_raw_link_is_handed_on_without_waiting(behaviours: Bench) -> None:
 
 def test_nodes_recurse(behaviours: Bench) -> None:
     assert behaviours.run(graph(f=("Factorial", {"n": 5, "so_far": 1})), "f")["f"] == ([120],)
-    assert behaviours.run(graph(f=("Factorial", {"n": 150, "so_far": 1})), "f")["f"] == ([math.factorial(150)],)
+    assert behaviours.run(graph(f=("Factorial", {"n": 150, "so_far": 1})), "f")["f"] == (
+        [math.factorial(150)],
+    )
 
 
 def counting(start: int, end: int) -> dict:

@@ -1,8 +1,9 @@
 """Results kept between runs, by key: within a budget of bytes, the last N, or none at all.
 
-What to evict is decided by recompute seconds per byte and by age: an entry's worth is the floor at which it was
-last used plus its seconds per megabyte, and the floor rises to the worth of whatever is evicted (GreedyDual-Size:
-Cao and Irani 1997). Entries that belong to the last run go only when nothing else is left.
+What to evict is decided by recompute seconds per byte and by age: an entry's worth is the floor at which
+it was last used plus its seconds per megabyte, and the floor rises to the worth of whatever is evicted
+(GreedyDual-Size: Cao and Irani 1997). Entries that belong to the last run go only when nothing else is
+left.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import itertools
 import sys
 import threading
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from execution.events import Place
@@ -29,7 +30,7 @@ LEAST_BYTES = 256
 
 @dataclass(eq=False, slots=True)
 class Entry:
-    """The result of a node: for each output the list of its values, what it shows, and what it took to compute.
+    """The result of a node: for each output the list of its values, what it shows, what it took to compute.
 
     `shown` is what output nodes in its expansion showed. A `blocked` node did not run; that is not kept.
     """
@@ -38,7 +39,7 @@ class Entry:
     ui: Mapping[str, Any] | None = None
     seconds: float = 0.0
     class_type: str = ""
-    shown: list[Shown] = field(default_factory=list)
+    shown: list[Shown] | None = None
     blocked: bool = False
 
 
@@ -131,6 +132,7 @@ class Budgeted:
         self._uses = itertools.count(1)
         self._floor = 0.0
         self._run = 0
+        self._belongs: frozenset[Key] = frozenset()
         self._bytes = 0
         self._counts = {"hits": 0, "misses": 0, "evictions": 0}
 
@@ -189,11 +191,7 @@ class Budgeted:
         """A run starts; what it may need is evicted last."""
         with self._lock:
             self._run += 1
-            for key in keys:
-                kept = self._kept.get(key)
-                if kept is not None and kept.run != self._run:
-                    kept.run = self._run
-                    self._rank(key, kept)
+            self._belongs = frozenset(keys)
 
     def free(self, wanted: int | None = None) -> int:
         """Give back about `wanted` bytes, the least worth first, or all; tells how many."""
@@ -243,11 +241,14 @@ class Budgeted:
             _, worth, used, key = line
             kept = self._kept.get(key)
             if kept is None or kept.used != used:
-                continue
+                continue  # superseded by a later line
             if key == spare:
                 spared = line
                 continue
-            break
+            if kept.run == self._run or key not in self._belongs:
+                break
+            kept.run = self._run
+            self._rank(key, kept)
         if spared is not None:
             heapq.heappush(self._heap, spared)
         self._floor = max(self._floor, worth)

@@ -1,4 +1,4 @@
-"""Calling one node: for each item of its lists, in the lane or on the event loop, unless a blocker is in the way."""
+"""Calling one node: for each item of its lists, in the lane or on the event loop, unless it is blocked."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from execution import events
 from execution.emitter import Emitter
 from execution.mapping import Inputs, blocker_among, calls_for
 from execution.outcome import BlockedInput, ExecutionBlocker, Outcome
-from execution.run import Run
-from execution.seat import NodeSeat
+from execution.run import Run, Seat
 from execution.task import Task
 
 Lists = Mapping[str, list[Any]]
@@ -29,13 +28,15 @@ NONE_PENDING: frozenset[str] = frozenset()
 class Calls:
     """The calls of one job's nodes. `executed` gets the ids of those that were called."""
 
-    def __init__(self, pattern: Run, emit: Emitter, rescue: Rescue, seat: Callable[[Task], NodeSeat]) -> None:
+    def __init__(self, pattern: Run, emit: Emitter, rescue: Rescue, seat: Callable[[Task], Seat]) -> None:
         """`pattern` is what all nodes of the job are handed alike."""
         self.executed: list[str] = []
         self._pattern, self._emit, self._rescue, self._seat = pattern, emit, rescue, seat
 
     def fingerprint(self, task: Task, settle: Settle) -> Any:
         """What a node's result depends on besides its inputs; NaN, so always run, when it cannot tell."""
+        if not getattr(task.node_type, "fingerprints", True):
+            return None
         inputs: Inputs = {**task.constants, **dict.fromkeys(task.links)}
         if task.spec.input_is_list:
             inputs = {name: [value] for name, value in inputs.items()}
@@ -140,3 +141,8 @@ def _outcome(result: Any) -> Outcome[Any]:
     if not isinstance(result, Outcome):
         raise TypeError(f"a node type must give an Outcome, not {type(result).__name__}")
     return result
+
+
+async def awaited(value: Any) -> Any:
+    """What an awaitable gives; other values as they are."""
+    return await value if inspect.isawaitable(value) else value

@@ -18,16 +18,20 @@ from typing import Any, Literal
 
 from execution import events
 from execution.cache import Budgeted, Cache
-from execution.calling import Rescue
+from execution.calling import Calls, Rescue, awaited
 from execution.cancel import CancelToken
 from execution.emitter import Emitter, Meter, ignore
 from execution.events import Emit, Status
+from execution.explain import Memory, explanation
 from execution.failure import Failure
+from execution.folders import Folders
 from execution.graph import Graph
 from execution.keys import ValueKey, no_name
 from execution.registry import Registry
-from execution.run import Run
+from execution.run import AloneSeat, Run
 from execution.running import Running, Surroundings
+from execution.schedule import Schedule
+from execution.validation import validate_with
 
 BACKGROUND_THREADS = 4
 
@@ -53,9 +57,10 @@ class Job:
 class Result:
     """What became of a job.
 
-    outputs: by node id, for each output the list of its values. ui: what nodes show, by the id of the node, also
-    of nodes in expansions. meta: for the same ids ComfyUI's `node_id`, `display_node`, `parent_node`,
-    `real_node_id`. executed: the nodes that were called, in order. cached: those whose result was there already.
+    outputs: by node id, for each output the list of its values. ui: what nodes show, by the id of the
+    node, also of nodes in expansions. meta: for the same ids ComfyUI's `node_id`, `display_node`,
+    `parent_node`, `real_node_id`. executed: the nodes that were called, in order. cached: those whose
+    result was there already.
     """
 
     status: Status
@@ -88,23 +93,18 @@ class Engine:
     ) -> None:
         """Build an engine; nothing runs yet.
 
-        emit: takes each event. memory: bytes in use, put on each event. value_key: names values the engine does
-        not know, for keys. rescue: asked when a node raised whether it is worth one more try. previews: whether
-        anybody looks at them.
+        emit: takes each event. memory: bytes in use, put on each event. value_key: names values the
+        engine does not know, for keys. rescue: asked when a node raised whether it is worth one more try.
+        previews: whether anybody looks at them.
         """
         self.registry = registry
         self.cache = Budgeted() if cache is None else cache
         self._emit, self._memory = emit, memory
         self._lane = ThreadPoolExecutor(1, "lane")
         self._background = ThreadPoolExecutor(BACKGROUND_THREADS, "background")
+        self._ran = Memory()
         self._around = Surroundings(
-            registry.types,
-            self.cache,
-            self._background,
-            value_key,
-            rescue,
-            previews,
-            lambda tasks, all_tasks: None,
+            registry.types, self.cache, self._background, value_key, rescue, previews, self._ran.remember
         )
 
     async def run(self, job: Job) -> Result:
@@ -132,6 +132,30 @@ class Engine:
     def run_sync(self, job: Job) -> Result:
         """Run a job from a thread that has no event loop."""
         return asyncio.run(self.run(job))
+
+    def explain(
+        self,
+        prompt: Mapping[str, Any],
+        targets: Collection[str] | None = None,
+        extra_data: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """What would run, and why; from a thread that has no event loop, also while a job runs.
+
+        Gives `{"nodes": {id: {"state": …, "reasons": […], "problems": […]}}}`, see `execution.explain`.
+        """
+        with asyncio.Runner() as runner:
+            folders = self.registry.provide.get(Folders)
+            validation = runner.run(validate_with(prompt, self.registry, None, folders, any_node=True))
+            graph = Graph(prompt)
+            schedule = Schedule(graph, self.registry.types, self.cache, lambda task, known: None)
+            run = Run("", "", "", graph.get_original_prompt(), extra_data or {}, graph)
+            calls = Calls(run, Emitter(""), lambda error: False, lambda task: AloneSeat())
+            tasks = schedule.make(validation.outputs)
+            for task in tasks:
+                task.fingerprint = calls.fingerprint(task, lambda value: runner.run(awaited(value)))
+        schedule.enter(tasks, self._around.value_key)
+        wanted, _ = self._wanted(Job("", prompt, targets))
+        return explanation(prompt, validation, schedule.tasks, wanted, self.cache, self._ran)
 
     def _wanted(self, job: Job) -> tuple[list[str], Callable[[str], bool]]:
         targets = job.targets

@@ -9,7 +9,7 @@ graph `node` is its unique id, `display_node` the node a person sees, `parent_no
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 Status = Literal["success", "error", "interrupted"]
@@ -24,7 +24,7 @@ class Preview:
     size: tuple[int, int] | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Place:
     """Which node a fact is about."""
 
@@ -152,7 +152,7 @@ def to_json(event: Event) -> tuple[dict[str, Any], bytes]:
         if isinstance(value, Preview):
             payload = value.data
             value = {"kind": value.kind, "size": value.size}
-        shape[each.name] = dict(value.__dict__) if isinstance(value, Place) else value
+        shape[each.name] = asdict(value) if isinstance(value, Place) else value
     return shape, payload
 
 

@@ -1,9 +1,10 @@
 """The identity of a node's result: a hash of its type, its code, its constants and its parents' keys.
 
-No node ids are in it, so equal work under another id or in another workflow has the same key. Constants are
-written canonically: `1`, `1.0` and `true` differ, NaN equals itself, the order of an object's members does not
-matter. A result that has no such identity, because its fingerprint holds a NaN ("always run") or a constant
-cannot be named, gets a key of its own once (`fresh_key`) and is called volatile, as is all that follows from it.
+No node ids are in it, so equal work under another id or in another workflow has the same key. Constants
+are written canonically: `1`, `1.0` and `true` differ, NaN equals itself, the order of an object's members
+does not matter. A result that has no such identity, because its fingerprint holds a NaN ("always run") or
+a constant cannot be named, gets a key of its own once (`fresh_key`) and is called volatile, as is all
+that follows from it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any, NamedTuple
 
 Key = bytes
 ValueKey = Callable[[Any], str | None]
-"""Names a value by its content, or gives None: how the program names values the engine does not know (tensors)."""
+"""Names a value by its content, or gives None: how to name what the engine does not know (tensors)."""
 KEY_BYTES = 16
 MOST_PARTS = 1_000_000
 """A constant of more parts is not named (or contains itself)."""

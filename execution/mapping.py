@@ -1,7 +1,8 @@
 """Lists on links: how a node is called once for each item, and how the results become lists again.
 
-Every output is a list of values, of one value where the node gave just that. The longest list decides how often a
-node is called; shorter ones repeat their last item. A node that takes whole lists (`input_is_list`) is called once.
+Every output is a list of values, of one value where the node gave just that. The longest list decides how
+often a node is called; shorter ones repeat their last item. A node that takes whole lists
+(`input_is_list`) is called once.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ def blocker_among(inputs: Inputs, takes_lists: bool) -> ExecutionBlocker | None:
 def joined(
     outcomes: Sequence[Outcome[Any]], spec: NodeSpec, follow: Callable[[list[Any]], list[Any]] | None = None
 ) -> tuple[list[Any], ...]:
-    """The outputs of all calls, each as a list; `follow` gives the values behind the links of an expansion."""
+    """The outputs of all calls, each as a list; `follow` gives the values behind an expansion's links."""
     width = max((_width(each, spec) for each in outcomes), default=len(spec.outputs))
     return tuple(_column(outcomes, slot, spec, follow) for slot in range(width))
 

@@ -67,6 +67,10 @@ class NodeType(Protocol):
     def asynchronous(self) -> bool:
         """Whether `__call__` gives an awaitable and may be called on the event loop."""
 
+    @property
+    def fingerprints(self) -> bool:
+        """False when `fingerprint` has nothing to say, so that it need not be asked."""
+
     def describe(self) -> NodeSpec:
         """The spec as of now, with choices read anew."""
 
@@ -104,6 +108,7 @@ class NativeNode:
         self._folders: Folders | None = None
         self.spec = spec
         self.asynchronous = inspect.iscoroutinefunction(_function_of(target))
+        self.fingerprints = fingerprint is not None or bool(spec.folders)
 
     def bind(self, provide: Provide) -> NativeNode:
         """The same type, with the objects that its parameters name handed in, and a class instantiated.
@@ -139,8 +144,6 @@ class NativeNode:
 
     def fingerprint(self, inputs: Mapping[str, Any], run: Run) -> Any:
         """Path, size and time of the files behind inputs, and what the node's own `fingerprint=` says."""
-        if self._own_fingerprint is None and not self.spec.folders:
-            return None
         stamps = []
         if self._folders is not None:
             chosen = ((kind, inputs.get(name)) for name, kind in self.spec.folders.items())

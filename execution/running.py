@@ -1,7 +1,8 @@
 """One job on its way: the lane's loop, async nodes beside it, expansions, cancelling, background work.
 
-Two threads touch a `Running`: the lane, which runs `drive`, and the event loop, which runs async nodes. What they
-share is the schedule; whoever touches it holds `_changed`. Node code is never called with it held.
+Two threads touch a `Running`: the lane, which runs `drive`, and the event loop, which runs async nodes.
+What they share is the schedule; whoever touches it holds `_changed`. Node code is never called with it
+held.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Any, TypeVar
 
 from execution import events
 from execution.cache import Cache, Entry
-from execution.calling import Calls, Lists, Rescue
+from execution.calling import Calls, Lists, Rescue, awaited
 from execution.emitter import Emitter
 from execution.errors import Cancelled, DependencyCycle, GraphError
 from execution.events import Place
@@ -83,7 +84,7 @@ class Running:
         self._seats: dict[str, NodeSeat] = {}
         self._futures: list[Future[Any]] = []
 
-    # --- the lane -----------------------------------------------------------------------------------------------
+    # --- the lane ---
 
     def drive(self, targets: Sequence[str]) -> None:
         """Run in the lane's thread until the targets are done, or something stops the job."""
@@ -152,9 +153,9 @@ class Running:
 
     def _settled(self, value: Any) -> Any:
         """In the lane: wait for an awaitable, which runs on the loop; other values as they are."""
-        if not inspect.isawaitable(value):
+        if isinstance(value, Outcome) or not inspect.isawaitable(value):
             return value
-        future = asyncio.run_coroutine_threadsafe(_awaited(value), self._loop)
+        future = asyncio.run_coroutine_threadsafe(awaited(value), self._loop)
         while True:
             try:
                 return future.result(WAKE_SECONDS)
@@ -165,7 +166,7 @@ class Running:
                     future.cancel()
                     raise Cancelled from None
 
-    # --- nodes --------------------------------------------------------------------------------------------------
+    # --- nodes ---
 
     def _run_sync(self, task: Task) -> None:
         """Ask a sync node what it wants, or call it."""
@@ -192,7 +193,7 @@ class Running:
         try:
             lists, pending = self._inputs(task)
             if self._must_ask(task, pending):
-                asked = [await _awaited(call()) for call in self.calls.questions(task, lists, pending)]
+                asked = [await awaited(call()) for call in self.calls.questions(task, lists, pending)]
                 if not self._answered(task, asked):
                     return
             self._complete(task, await self.calls.on_loop(task, lists, pending))
@@ -241,7 +242,7 @@ class Running:
             return
         blocked = bool(outcomes) and all(each.blocked is not None for each in outcomes)
         ui = joined_ui(each.ui for each in outcomes)
-        entry = Entry(joined(outcomes, task.spec), ui, task.seconds, task.spec.name, task.shown, blocked)
+        entry = Entry(joined(outcomes, task.spec), ui, task.seconds, task.spec.name, blocked=blocked)
         with self._changed:
             self.schedule.settle(task, entry)
             self._go_on()
@@ -271,7 +272,7 @@ class Running:
             return
         if known:
             self.cached.append(task.id)
-            for place, ui in entry.shown:
+            for place, ui in entry.shown or ():
                 self._show(
                     replace(place, real_node=task.id, display_node=task.place.display_node), ui, True, 0.0
                 )
@@ -287,7 +288,7 @@ class Running:
             self.ui[place.node], self.places[place.node] = ui, place
         self.emit(events.Done, place=place, ui=ui, seconds=seconds, cached=known)
 
-    # --- stopping -----------------------------------------------------------------------------------------------
+    # --- stopping ---
 
     @property
     def _stopping(self) -> bool:
@@ -331,7 +332,7 @@ class Running:
         await asyncio.gather(*self._async_tasks, return_exceptions=True)
         await asyncio.gather(*map(asyncio.wrap_future, self._futures), return_exceptions=True)
 
-    # --- for seats ----------------------------------------------------------------------------------------------
+    # --- for seats ---
 
     def _seat_of(self, task: Task) -> NodeSeat:
         return self._seats.get(task.id) or NodeSeat(self, task)
@@ -378,7 +379,3 @@ class Running:
         task.seconds -= time.perf_counter() - started
         with self._changed:
             return self.schedule.value(*task.lazy_links[name])
-
-
-async def _awaited(value: Any) -> Any:
-    return await value if inspect.isawaitable(value) else value

@@ -1,8 +1,9 @@
 """Which node is next: a state machine over a run's tasks, without threads and without recursion.
 
-It is told what happened (`settle`, `answer`, `expand`) and keeps two lists of what can go on: `next_sync` and
-`next_async`. What is not needed for the targets is never started: a hit in the cache needs nothing above it. A
-value is let go when no pending task needs it. Callers keep two threads from being in here at once.
+It is told what happened (`settle`, `answer`, `expand`) and keeps two lists of what can go on: `next_sync`
+and `next_async`. What is not needed for the targets is never started: a hit in the cache needs nothing
+above it. A value is let go when no pending task needs it. Callers keep two threads from being in here at
+once.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ class Schedule:
         self._generation = 0
         self._watching = False
 
-    # --- building -----------------------------------------------------------------------------------------------
+    # --- building ---
 
     def make(self, starts: Iterable[str]) -> list[Task]:
         """Make the tasks of `starts` and all above them that do not exist yet, sources first; not keyed yet.
@@ -94,7 +95,7 @@ class Schedule:
             for node_id in task.sources:
                 self.tasks[node_id].needed += 1
 
-    # --- going on -----------------------------------------------------------------------------------------------
+    # --- going on ---
 
     def want(self, targets: Iterable[str]) -> None:
         """The run is over when these are done."""
@@ -154,7 +155,7 @@ class Schedule:
         if leader.state is State.DONE:
             self._leaders[task.key] = task
             return False
-        leader.followers.append(task)
+        leader.followers += (task,)
         return True
 
     def _wait_for(self, task: Task, sources: Iterable[str], pending: list[str]) -> bool:
@@ -183,7 +184,7 @@ class Schedule:
         else:
             heapq.heappush(self._next_sync, (task.order, task.id))
 
-    # --- inputs -------------------------------------------------------------------------------------------------
+    # --- inputs ---
 
     def has_value(self, node_id: str) -> bool:
         """Whether the outputs of a node are at hand."""
@@ -196,7 +197,7 @@ class Schedule:
         )
 
     def values(self, task: Task) -> dict[str, list[Any]]:
-        """For each input the list of its values: links followed, raw ones as they are, lazy ones maybe `[None]`.
+        """For each input the list of its values: links followed, raw ones as they are, lazy ones or `[None]`.
 
         Raises:
             GraphError: a link leads to an output that gave nothing.
@@ -223,7 +224,7 @@ class Schedule:
             raise GraphError(f"node {node_id} ({source.spec.name}) gave no output {slot}")
         return source.entry.outputs[slot]
 
-    # --- what happened ------------------------------------------------------------------------------------------
+    # --- what happened ---
 
     def answer(self, task: Task, names: Iterable[str]) -> bool:
         """A task said which lazy inputs it wants; whether all are at hand and it can be called."""
@@ -248,7 +249,7 @@ class Schedule:
             callback()
             return
         self.stalled += 1
-        source.callbacks.append(callback)
+        source.callbacks += (callback,)
         self._start([source.id])
 
     def settle(self, task: Task, entry: Entry) -> None:
@@ -257,7 +258,7 @@ class Schedule:
 
     def expand(self, task: Task, outcomes: list[Outcome[Any]], fresh: Sequence[Task]) -> None:
         """A task gave graphs to go on with, whose new tasks have been entered."""
-        task.outcomes = outcomes
+        task.outcomes, task.shown = tuple(outcomes), []
         task.outputs_from = links_out(outcomes)
         for node_id in task.outputs_from:
             self.tasks[node_id].needed += 1
@@ -290,9 +291,10 @@ class Schedule:
             self._on_done(task, known)
             pending += [(follower, entry, True) for follower in task.followers]
             pending += [(each, self._gathered(each), False) for each in self._woken(task)]
-            task.followers, task.outcomes = [], []
+            task.followers, task.outcomes = (), ()
             self.open.discard(task.id)
-            self._let_go(task)
+            if self.open:
+                self._let_go(task)
 
     def _keep_result(self, task: Task, entry: Entry) -> None:
         if not task.volatile and not entry.blocked:
@@ -305,7 +307,8 @@ class Schedule:
         """Let a node of the prompt remember what the output nodes in its expansion show."""
         if entry.ui is not None and task.place.parent_node is not None:
             root = self.tasks[task.place.real_node]
-            root.shown.append((task.place, entry.ui))
+            if root.shown is not None:
+                root.shown.append((task.place, entry.ui))
 
     def _woken(self, task: Task) -> list[Task]:
         """Tell those who waited; gives the expanded ones among them that have all they need."""
@@ -319,10 +322,10 @@ class Schedule:
         self.stalled -= len(task.callbacks)
         for callback in task.callbacks:
             callback()
-        task.waiters, task.callbacks = [], []
+        task.waiters, task.callbacks = [], ()
         return complete
 
-    # --- letting go ---------------------------------------------------------------------------------------------
+    # --- letting go ---
 
     def _let_go(self, task: Task) -> None:
         self._let_go_of_sources(task)
@@ -350,10 +353,10 @@ class Schedule:
         if task.needed == 0 and task.watched == 0 and task.state is State.DONE:
             task.entry = None
 
-    # --- what expansions may still name -------------------------------------------------------------------------
+    # --- what expansions may still name ---
 
     def _watch_new(self, fresh: Sequence[Task]) -> None:
-        """Count, from what follows to what is above, how many may still lead to an expansion naming a task."""
+        """Count, from what follows to what is above, how many may still lead to an expansion naming it."""
         uncounted = {task.id for task in fresh}
         for task in reversed(fresh):
             if task.is_live:

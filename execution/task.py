@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
@@ -30,42 +31,59 @@ class State(IntEnum):
     DONE = 5
 
 
+@dataclass(eq=False, slots=True)
 class Task:
-    """One node of a run.
+    """One node of a run."""
 
-    needed: how many others may still want its value. watched: how many of those behind it may still name it in an
-    expansion. holds: whether it counts in `needed` of its sources. waits: for how many values it waits.
-    """
+    id: str
+    node_type: NodeType
+    graph: Graph
+    spec: NodeSpec
+    constants: dict[str, Any] = field(default_factory=dict)
+    links: dict[str, Link] = field(default_factory=dict)
+    sources: tuple[str, ...] = ()
+    """The nodes whose values it may be given, lazy ones too, raw links not."""
+    fingerprint: Any = None
+    key: Key = b""
+    volatile: bool = False
+    order: tuple[int, int] = (0, 0)
+    """Smaller runs first: newest expansion, then depth first from the targets."""
 
-    __slots__ = (
-        "asked", "callbacks", "constants", "entry", "fingerprint", "followers", "holds", "id", "key", "links",
-        "needed", "node_type", "order", "outcomes", "outputs_from", "place", "seconds", "shown", "sources", "spec", "state",
-        "volatile", "waiters", "waits", "watched",
-    )  # fmt: skip
+    state: State = State.NEW
+    asked: bool = False
+    """Whether it has said that it wants no more lazy inputs."""
+    waits: int = 0
+    """For how many values it waits."""
+    waiters: list[Task] = field(default_factory=list)
+    followers: tuple[Task, ...] = ()
+    """Tasks with the same key, which take its result."""
+    callbacks: tuple[Callable[[], None], ...] = ()
 
-    def __init__(self, node_id: str, node_type: NodeType, place: Place) -> None:
-        """A task nobody has asked for yet."""
-        self.id, self.node_type, self.place = node_id, node_type, place
-        self.spec: NodeSpec = node_type.spec
-        self.constants: dict[str, Any] = {}
-        self.links: dict[str, Link] = {}
-        self.sources: tuple[str, ...] = ()
-        self.outputs_from: tuple[str, ...] = ()
-        self.key: Key = b""
-        self.volatile = False
-        self.fingerprint: Any = None
-        self.order: tuple[int, int] = (0, 0)
-        self.state = State.NEW
-        self.asked = False
-        self.holds = False
-        self.needed = self.watched = self.waits = 0
-        self.waiters: list[Task] = []
-        self.followers: list[Task] = []
-        self.callbacks: list[Callable[[], None]] = []
-        self.entry: Entry | None = None
-        self.outcomes: list[Outcome[Any]] = []
-        self.shown: list[Shown] = []
-        self.seconds = 0.0
+    entry: Entry | None = None
+    """Its result, while somebody may need it."""
+    seconds: float = 0.0
+    outcomes: tuple[Outcome[Any], ...] = ()
+    outputs_from: tuple[str, ...] = ()
+    """The nodes that its outcomes point to."""
+    shown: list[Shown] | None = None
+    """What output nodes in its expansion show, once it is expanded."""
+
+    needed: int = 0
+    """How many others may still want its value."""
+    holds: bool = False
+    """Whether it counts in `needed` of its sources."""
+    watched: int = 0
+    """How many of those behind it may still name it in an expansion."""
+    _place: Place | None = None
+
+    @property
+    def place(self) -> Place:
+        """Who it is, for events."""
+        if self._place is None:
+            graph = self.graph
+            display, parent = graph.get_display_node_id(self.id), graph.get_parent_node_id(self.id)
+            self._place = Place(self.id, display, parent, graph.get_real_node_id(self.id), self.spec.name)
+        return self._place
 
     @property
     def strong(self) -> list[str]:
@@ -92,11 +110,6 @@ class Task:
         """Whether nodes above it may still be named by an expansion of it or of something behind it."""
         return self.watched > 0 or (self.spec.reads_graph and self.state < State.EXPANDED)
 
-    def source(self, name: str, tasks: Mapping[str, Task]) -> Source:
-        """Where a linked input comes from, as part of a key."""
-        node_id, slot = self.links[name]
-        return Source(tasks[node_id].key, slot)
-
     def parts(self, tasks: Mapping[str, Task]) -> Parts:
         """What goes into the key, once the parents have theirs."""
         spec = self.spec
@@ -122,14 +135,7 @@ def make_task(node_id: str, graph: Graph, types: Mapping[str, NodeType]) -> Task
     node_type = types.get(class_type)
     if node_type is None:
         raise GraphError(f"node {node_id!r} has the type {class_type!r}, which does not exist here")
-    place = Place(
-        node_id,
-        graph.get_display_node_id(node_id),
-        graph.get_parent_node_id(node_id),
-        graph.get_real_node_id(node_id),
-        class_type,
-    )
-    task = Task(node_id, node_type, place)
+    task = Task(node_id, node_type, graph, node_type.spec)
     _read_inputs(task, node)
     return task
 

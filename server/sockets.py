@@ -22,6 +22,7 @@ from aiohttp import WSCloseCode, web
 from server.frames import Frame, Picture
 
 SEND_SECONDS = 30.0
+GOODBYE_SECONDS = 10.0
 OUTBOX_BYTES = 16 * 2**20
 OUTBOX_FRAMES = 20_000
 BACKLOG_FRAMES = 2_000
@@ -102,7 +103,6 @@ class Listener:
                 _, message = self._outbox.popitem(last=False)
                 self._size -= len(message)
                 await asyncio.wait_for(self._send(message), SEND_SECONDS)
-        await self.socket.close(code=WSCloseCode.TRY_AGAIN_LATER, message=b"reads too slowly; reconnect")
 
     async def _send(self, message: str | bytes) -> None:
         if isinstance(message, str):
@@ -213,8 +213,9 @@ class Hub:
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError, OSError, TimeoutError, RuntimeError):
                     await task
-            with contextlib.suppress(OSError, RuntimeError):
-                await asyncio.wait_for(listener.socket.close(), 2)
+            code = WSCloseCode.TRY_AGAIN_LATER if listener.overflowed else WSCloseCode.OK
+            with contextlib.suppress(OSError, RuntimeError, TimeoutError):
+                await asyncio.wait_for(listener.socket.close(code=code), GOODBYE_SECONDS)
 
     async def close(self) -> None:
         """Say goodbye to everybody."""

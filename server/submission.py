@@ -49,7 +49,7 @@ def rejected(kind: str, message: str, details: str = "") -> Rejected:
 
 
 def count_nodes(document: Mapping[str, Any], most: int) -> int:
-    """Nodes of a prompt, or of a workflow with all subgraphs opened; if more than `most`, some number above that.
+    """Nodes of a prompt, or of a workflow with all subgraphs opened; beyond `most`, some number above that.
 
     Counts without opening: definitions that use one another ten times each would grow without bound.
     """

@@ -25,7 +25,7 @@ def whole(request: web.Request, name: str, most: int = 2**31) -> int | None:
     if not text:
         return None
     try:
-        number = int(text) if len(text) < 12 else -2
+        number = int(text) if len(text) < 18 else -2
     except ValueError:
         number = -2
     if number == -1:

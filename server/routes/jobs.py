@@ -6,6 +6,7 @@ from typing import Any
 from aiohttp import web
 
 from server.answers import answer, not_found, refusal
+from server.bodies import read_object
 from server.jobs import Status
 from server.parts import parts
 from server.routes.history import whole
@@ -116,6 +117,7 @@ async def post_cancel(request: web.Request) -> web.Response:
     is none.
     """
     here, job = parts(request), request.match_info["job"]
+    await read_object(request, here.limits.body, here.limits.depth)
     cancelled = await here.scheduler.cancel(job)
     if not cancelled and await here.store.job(job) is None:
         not_found()

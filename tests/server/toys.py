@@ -14,7 +14,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-from execution.cache import Cache
 from execution.channel import Channel
 from execution.engine import Engine
 from execution.events import Preview
@@ -176,7 +175,7 @@ def main() -> None:
     folders = Folders(given.data)
     registry = Registry([*node_types(sys.modules[__name__]), Secret()], {Folders: folders})
     worker = Worker(channel)
-    engine = Engine(registry, Cache(), emit=worker.emit, previews=lambda: worker.previews_wanted)
+    engine = Engine(registry, emit=worker.emit, previews=lambda: worker.previews_wanted)
     packs = [
         {"name": "toys", "path": str(Path(__file__).parent), "web_directory": str(given.data / "toys-web")}
     ]

@@ -1,0 +1,218 @@
+"""The hub: bound ids, numbered messages, replay after a break, readers that are slow or gone."""
+
+import asyncio
+import json
+import time
+from typing import Any
+
+import aiohttp
+import pytest
+
+from execution.events import Place, Preview
+from server.frames import Frame, Picture, status
+from server.sockets import BACKLOG_FRAMES, OUTBOX_FRAMES, Backlog, Hub, Listener
+from tests.server.client import Client
+
+PLACE = Place("5", "5", None, "5", "ToySteps")
+
+
+class Page:
+    """A client of the socket that collects what it is sent."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self.socket = socket
+
+    async def next(self, kind: str | None = None, seconds: float = 5.0) -> dict[str, Any]:
+        """The next message, of a kind if one is named."""
+        async with asyncio.timeout(seconds):
+            while True:
+                message = await self.socket.receive()
+                assert message.type is aiohttp.WSMsgType.TEXT, message
+                document: dict[str, Any] = json.loads(message.data)
+                if kind in (None, document["type"]):
+                    return document
+
+
+async def page(client: Client, query: str) -> Page:
+    return Page(await client.session.ws_connect(f"{client.origin}/ws?{query}"))
+
+
+async def test_the_first_message_is_the_status_with_the_id(client: Client) -> None:
+    for path in ("/ws", "/api/ws"):
+        socket = await client.session.ws_connect(f"{client.origin}{path}?clientId=me")
+        first = json.loads((await socket.receive()).data)
+        remaining = {"exec_info": {"queue_remaining": 0}}
+        assert first == {"type": "status", "data": {"status": remaining, "sid": "me"}}
+        await socket.close()
+
+
+@pytest.mark.parametrize("query", ["", "clientId=", "clientId=" + "x" * 200, "clientId=a%0Ab"])
+async def test_without_a_fit_id_a_client_is_given_one(client: Client, query: str) -> None:
+    first = await (await page(client, query)).next()
+    assert len(first["data"]["sid"]) == 32
+
+
+async def test_messages_reach_their_client_and_broadcasts_everybody(client: Client) -> None:
+    one, two = await page(client, "clientId=one"), await page(client, "clientId=two")
+    await one.next()
+    await two.next()
+    client.parts.hub.send(Frame("mine", {"n": 1}), "", "one")
+    client.parts.hub.send(Frame("nobodys", {}), "", None)
+    client.parts.hub.send(Frame("all", {}, to_all=True))
+    assert [(await one.next())["type"] for _ in range(2)] == ["mine", "all"]
+    assert (await two.next())["type"] == "all"
+
+
+async def test_features_are_negotiated_and_choose_the_form_of_previews(client: Client) -> None:
+    old, new = await page(client, "clientId=old"), await page(client, "clientId=new")
+    for each in (old, new):
+        await each.next()
+    await new.socket.send_str(
+        json.dumps({"type": "feature_flags", "data": {"supports_preview_metadata": True}})
+    )
+    answer = await new.next("feature_flags")
+    assert answer["data"]["supports_preview_metadata"] is True
+    assert answer["data"]["max_upload_size"] == client.parts.limits.upload
+    for name in ("old", "new"):
+        client.parts.hub.show(Picture("j", PLACE, Preview("png", b"bytes", (1, 1))), "", name)
+    plain = (await old.socket.receive(timeout=5)).data
+    assert plain == b"\0\0\0\1" + b"\0\0\0\2" + b"bytes"
+    rich = (await new.socket.receive(timeout=5)).data
+    length = int.from_bytes(rich[4:8], "big")
+    assert rich[:4] == b"\0\0\0\4"
+    assert rich[8 + length :] == b"bytes"
+    metadata = json.loads(rich[8 : 8 + length])
+    assert metadata["image_type"] == "image/png"
+    assert (metadata["node_id"], metadata["prompt_id"]) == ("5", "j")
+
+
+async def test_nonsense_from_a_client_is_ignored(client: Client) -> None:
+    one = await page(client, "clientId=one")
+    await one.next()
+    for said in (
+        "x",
+        "[]",
+        "null",
+        '{"type":"feature_flags"}',
+        '{"type":"feature_flags","data":3}',
+        "[" * 9_000,
+    ):
+        await one.socket.send_str(said)
+    await one.socket.send_bytes(b"\0" * 100)
+    client.parts.hub.send(Frame("still", {}), "", "one")
+    assert (await one.next())["type"] == "still"
+
+
+async def test_who_comes_back_gets_what_it_missed(client: Client) -> None:
+    first = await page(client, "clientId=me&after=0")
+    assert "number" in await first.next()
+    hub = client.parts.hub
+    hub.send(Frame("a", {}), "", "me")
+    seen = await first.next("a")
+    await first.socket.close()
+    for kind in ("b", "c"):
+        hub.send(Frame(kind, {}), "", "me")
+    hub.send(Frame("progress", {}, replaces="p"), "", "me")
+    again = await page(client, f"clientId=me&after={seen['number']}")
+    kinds = [(await again.next())["type"] for _ in range(3)]
+    assert kinds == ["status", "b", "c"], "progress is not repeated: the state of now follows"
+    hub.send(Frame("d", {}), "", "me")
+    last = await again.next()
+    assert last["type"] == "d"
+    assert last["number"] > seen["number"]
+
+
+async def test_who_was_away_too_long_is_told_so(client: Client) -> None:
+    hub = client.parts.hub
+    old = hub.number
+    for _ in range(BACKLOG_FRAMES + 5):
+        hub.send(Frame("x", {}), "", "me")
+    again = await page(client, f"clientId=me&after={old}")
+    assert [(await again.next())["type"] for _ in range(2)] == ["status", "nodeloom.state"]
+    stranger = await page(client, "clientId=unknown&after=5")
+    assert [(await stranger.next())["type"] for _ in range(2)] == ["status", "nodeloom.state"]
+
+
+async def test_clients_that_do_not_ask_get_no_numbers(client: Client) -> None:
+    plain = await page(client, "clientId=me")
+    assert set(await plain.next()) == {"type", "data"}
+    client.parts.hub.send(Frame("a", {}), "", "me")
+    assert set(await plain.next()) == {"type", "data"}
+
+
+async def test_a_reader_that_sleeps_delays_nobody_and_is_let_go(client: Client) -> None:
+    asleep = await page(client, "clientId=asleep")
+    awake = await page(client, "clientId=awake")
+    await asleep.next()
+    await awake.next()
+    start = time.monotonic()
+    text = "x" * 10_000
+    for index in range(3_000):
+        client.parts.hub.send(Frame("flood", {"text": text}), "", "asleep")
+        client.parts.hub.send(Frame("drop", {"index": index}), "", "awake")
+        if index % 100 == 0:
+            await asyncio.sleep(0)
+    assert [(await awake.next("drop"))["data"]["index"] for _ in range(3_000)] == list(range(3_000))
+    assert (await client.get("/queue"))[0] == 200
+    assert time.monotonic() - start < 20
+    async with asyncio.timeout(10):
+        while not (await asleep.socket.receive()).type.name.startswith("CLOS"):
+            pass
+    assert asleep.socket.close_code == 1013
+
+
+class Mute:
+    """A socket that takes nothing: enough of one for an outbox that is not emptied."""
+
+
+def listener(numbers: bool = False) -> Listener:
+    return Listener(Mute(), "me", "", numbers)  # type: ignore[arg-type]  # never sent to
+
+
+async def test_an_outbox_keeps_the_newest_of_what_replaces_itself() -> None:
+    reader = listener()
+    reader.offer_frame(Frame("executing", {"node": "1"}))
+    for value in range(1_000):
+        reader.offer_frame(Frame("progress", {"value": value}, replaces="p"))
+        reader.offer_picture(Picture("j", PLACE, Preview("jpeg", b"x" * 10_000, None)))
+        reader.offer_frame(status(value))
+    assert len(reader._outbox) == 4
+    assert reader._size < 11_000
+    assert '"value":999' in str(reader._outbox["p"])
+
+
+async def test_an_outbox_has_an_end() -> None:
+    reader = listener()
+    for index in range(OUTBOX_FRAMES + 10):
+        reader.offer_frame(Frame("executed", {"index": index}))
+    assert reader.overflowed
+    assert len(reader._outbox) == 0
+
+
+def test_a_backlog_says_when_it_no_longer_knows() -> None:
+    backlog = Backlog(since=10)
+    assert backlog.missed(9) is None
+    assert backlog.missed(10) == []
+    for number in range(11, 11 + BACKLOG_FRAMES + 3):
+        backlog.keep(number, "x")
+    assert backlog.missed(10) is None
+    assert backlog.missed(13) is not None
+    assert len(backlog.missed(13) or []) == BACKLOG_FRAMES
+
+
+async def test_an_id_belongs_to_the_session_that_had_it_first() -> None:
+    hub = Hub()
+    assert hub.client_id("x", "alice") == "x"
+    assert hub.client_id("x", "alice") == "x"
+    assert hub.client_id("x", "bob") != "x"
+    assert hub.session_of("x") == "alice"
+
+
+async def test_numbers_grow_over_a_restart() -> None:
+    before = Hub()
+    before.send(Frame("a", {}, to_all=True))
+    await asyncio.sleep(0.001)
+    after = Hub()
+    after.send(Frame("a", {}, to_all=True))
+    assert after.number > before.number
+    assert after.number < 2**53, "JavaScript reads it exactly"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any
 
 from execution.spec import InputSpec
@@ -29,14 +30,16 @@ def bad_inputs(node_id: str) -> Problem:
     return problem("invalid_prompt", message, f"Node ID '#{node_id}'", node_id=node_id)
 
 
-def missing_node_type(node_id: str, node: Mapping[str, Any]) -> Problem:
-    """There is no such node type here."""
+def missing_node_type(node_id: str, node: Mapping[str, Any], known: Collection[str] = ()) -> Problem:
+    """There is no such node type here; `known` are those there are."""
     class_type = node["class_type"]
     meta = node.get("_meta")
     title = meta.get("title", class_type) if isinstance(meta, dict) else class_type
     message = f"Node '{title}' not found. The custom node may not be installed."
-    details = f"Node ID '#{node_id}'"
-    facts = {"node_id": node_id, "class_type": class_type, "node_title": title}
+    nearest = get_close_matches(class_type, known, 3, 0.7)
+    hint = f"; did you mean {' or '.join(nearest)}?" if nearest else ""
+    details = f"Node ID '#{node_id}'{hint}"
+    facts = {"node_id": node_id, "class_type": class_type, "node_title": title, "nearest": nearest}
     return problem("missing_node_type", message, details, **facts)
 
 

@@ -86,7 +86,8 @@ async def validate_with(
     """Like `validate`, with the specs of a registry as of now and the types' own checks."""
     types = {each.get("class_type") for each in prompt.values() if isinstance(each, dict)}
     found = {name: registry.spec(name) for name in types if isinstance(name, str)}
-    check = _Check(prompt, {name: spec for name, spec in found.items() if spec is not None}, folders)
+    known = {name: spec for name, spec in found.items() if spec is not None}
+    check = _Check(prompt, known, folders, registry.types)
     error = check.outline(targets, any_node)
     if error is not None:
         return Validation(error)
@@ -99,8 +100,15 @@ async def validate_with(
 class _Check:
     """One walk over a prompt."""
 
-    def __init__(self, prompt: Mapping[str, Any], specs: Specs, folders: Folders | None) -> None:
+    def __init__(
+        self,
+        prompt: Mapping[str, Any],
+        specs: Specs,
+        folders: Folders | None,
+        known: Collection[str] | None = None,
+    ) -> None:
         self.prompt, self.specs, self.folders = prompt, specs, folders
+        self.known = specs.keys() if known is None else known
         self.custom: list[CustomCheck] = []
         self._targets: list[str] = []
         self._order: list[str] = []
@@ -115,7 +123,7 @@ class _Check:
                 return problems.no_class_type(node_id)
             spec = self.specs.get(node["class_type"])
             if spec is None:
-                return problems.missing_node_type(node_id, node)
+                return problems.missing_node_type(node_id, node, self.known)
             if not isinstance(node.get("inputs", {}), dict):
                 return problems.bad_inputs(node_id)
             if (spec.output_node or any_node) and (targets is None or node_id in targets):

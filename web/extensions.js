@@ -28,7 +28,7 @@ export class Extensions {
   /** @param {Extension} extension */
   async register(extension) {
     const { editor, commands, shell, fields } = this.parts;
-    const fence = (/** @type {any} */ act, /** @type {any} */ otherwise) => this.fenced(extension, act, otherwise);
+    const fence = (/** @type {any} */ act, /** @type {any} */ otherwise = undefined) => this.fenced(extension, act, otherwise);
     this.all.push(extension);
     for (const [type, { draw, edit }] of Object.entries(extension.widgets ?? {})) {
       editor.library.widgetTypes.add(type);

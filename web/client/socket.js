@@ -3,7 +3,6 @@
 const LONGEST_WAIT = 15000;
 
 export class Socket extends EventTarget {
-  /** @type {WebSocket | undefined} */ #socket;
   #wait = 500;
   #last = 0;
   connected = false;
@@ -18,7 +17,6 @@ export class Socket extends EventTarget {
   open() {
     const query = new URLSearchParams({ clientId: this.clientId, after: String(this.#last) });
     const socket = new WebSocket(`${this.url}?${query}`);
-    this.#socket = socket;
     socket.binaryType = "arraybuffer";
     socket.addEventListener("open", () => {
       socket.send(JSON.stringify({ type: "feature_flags", data: { supports_preview_metadata: true, numbered: true } }));

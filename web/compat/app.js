@@ -19,7 +19,7 @@ export function createApp(editor, documents, runs, extensions) {
     async loadApiJson(json, name = "Prompt") { documents.openJson(structuredClone(json), name); },
     /** @returns {Promise<{ workflow: any, output: import("../types.js").ApiPrompt }>} what a run would send */
     async graphToPrompt() { return { workflow: writeWorkflow(editor.workflow), output: toPrompt(editor.catalogue) }; },
-    /** @param {number} [number] −1: before what waits @param {number} [times] @returns {Promise<boolean>} */
+    /** @param {number} [number] -1 runs before what waits @param {number} [times] @returns {Promise<boolean>} */
     async queuePrompt(number = 0, times = 1) { return runs.run({ front: number === -1, times }); },
     /** @param {File} file */
     async handleFile(file) { return Boolean(await documents.openFile(file)); },

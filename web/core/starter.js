@@ -4,40 +4,120 @@ import { Catalogue } from "./catalogue.js";
 import { Draft } from "./draft.js";
 import { emptyWorkflow } from "./workflow.js";
 
-/**
- * @param {Library} library
- * @returns {import("./document.js").Workflow} it asks for the checkpoint that is there, at the size that suits it
- */
-export function starterWorkflow(library) {
-  const workflow = emptyWorkflow();
-  const draft = new Draft(new Catalogue(workflow, library), "");
+/** @typedef {{ name: string, description: string, build: (library: Library) => import("./document.js").Workflow }} Template */
+
+/** @param {Library} library @returns {{ checkpoint: any, small: boolean, side: number }} the first checkpoint, and the size that suits it */
+function setting(library) {
   const checkpoint = library.get("CheckpointLoaderSimple")?.inputs[0]?.choices?.[0];
   const small = /nodeloom/i.test(String(checkpoint ?? ""));
   const side = small ? Number(String(checkpoint).match(/(64|96|128|192|256)/)?.[1] ?? 128) : 512;
-  const loader = draft.addNode("CheckpointLoaderSimple", [40, 320], { size: [300, 98] });
-  const positive = draft.addNode("CLIPTextEncode", [400, 120], { title: "Positive prompt", size: [380, 150] });
-  const negative = draft.addNode("CLIPTextEncode", [400, 320], { title: "Negative prompt", size: [380, 150] });
-  const latent = draft.addNode("EmptyLatentImage", [400, 520], { size: [380, 106] });
-  const sampler = draft.addNode("KSampler", [840, 120], { size: [300, 262] });
-  const decode = draft.addNode("VAEDecode", [1200, 120], { size: [200, 46] });
-  const save = draft.addNode("SaveImage", [1200, 220], { size: [380, 400] });
-  if (checkpoint !== undefined) draft.setValue(loader.id, "ckpt_name", checkpoint);
-  draft.setValue(positive.id, "text", small ? "a red apple" : "a quiet harbour at dawn, mist over the water, soft light");
-  draft.setValue(negative.id, "text", small ? "" : "text, watermark");
-  draft.setValue(latent.id, "width", side);
-  draft.setValue(latent.id, "height", side);
-  draft.setValue(sampler.id, "seed", 1234);
-  if (small) draft.setValue(sampler.id, "cfg", 4);
-  draft.setValue(save.id, "filename_prefix", "Nodeloom");
-  draft.connect(loader.id, 0, sampler.id, "model");
-  draft.connect(loader.id, 1, positive.id, "clip");
-  draft.connect(loader.id, 1, negative.id, "clip");
-  draft.connect(loader.id, 2, decode.id, "vae");
-  draft.connect(positive.id, 0, sampler.id, "positive");
-  draft.connect(negative.id, 0, sampler.id, "negative");
-  draft.connect(latent.id, 0, sampler.id, "latent_image");
-  draft.connect(sampler.id, 0, decode.id, "samples");
-  draft.connect(decode.id, 0, save.id, "images");
-  workflow.apply(draft.puts);
-  return workflow;
+  return { checkpoint, small, side };
 }
+
+/** Places and joins nodes; values and links by name. */
+class Builder {
+  /** @param {Library} library */
+  constructor(library) {
+    this.workflow = emptyWorkflow();
+    this.draft = new Draft(new Catalogue(this.workflow, library), "");
+    const { checkpoint, small, side } = setting(library);
+    this.checkpoint = checkpoint;
+    this.small = small;
+    this.side = side;
+  }
+
+  /**
+   * @param {string} type @param {[number, number]} pos @param {[number, number]} size @param {Record<string, any>} [values] widgets, and links as `[node, slot]`
+   * @param {string} [title]
+   */
+  node(type, pos, size, values = {}, title) {
+    const { id } = this.draft.addNode(type, pos, { size, ...(title ? { title } : {}) });
+    for (const [name, value] of Object.entries(values)) {
+      if (value instanceof Array) this.draft.connect(value[0], value[1], id, name);
+      else if (value !== undefined) this.draft.setValue(id, name, value);
+    }
+    return id;
+  }
+
+  /** Checkpoint and the two texts. */
+  begin() {
+    const loader = this.node("CheckpointLoaderSimple", [40, 300], [300, 98], { ckpt_name: this.checkpoint });
+    const text = this.small ? "a red apple" : "a quiet harbour at dawn, mist over the water, soft light";
+    const positive = this.node("CLIPTextEncode", [400, 120], [380, 150], { text, clip: [loader, 1] }, "Positive prompt");
+    const negative = this.node("CLIPTextEncode", [400, 320], [380, 150], { text: this.small ? "" : "text, watermark", clip: [loader, 1] }, "Negative prompt");
+    return { loader, positive, negative };
+  }
+
+  /** @param {{ loader: any, positive: any, negative: any }} parts @param {[any, number]} latent @param {[number, number]} pos @param {Record<string, any>} [values] */
+  sample({ loader, positive, negative }, latent, pos, values = {}) {
+    return this.node("KSampler", pos, [300, 240], { seed: 1234, ...(this.small ? { cfg: 4 } : {}), model: [loader, 0], positive: [positive, 0], negative: [negative, 0], latent_image: latent, ...values });
+  }
+
+  /** @param {any} loader @param {[any, number]} latent @param {[number, number]} pos */
+  finish(loader, latent, [x, y]) {
+    const decode = this.node("VAEDecode", [x, y], [200, 46], { samples: latent, vae: [loader, 2] });
+    this.node("SaveImage", [x + 260, y], [380, 400], { images: [decode, 0], filename_prefix: "Nodeloom" });
+    this.workflow.apply(this.draft.puts);
+    return this.workflow;
+  }
+}
+
+/** @param {Library} library @returns {import("./document.js").Workflow} it asks for the checkpoint that is there, at the size that suits it */
+export function starterWorkflow(library) {
+  const build = new Builder(library);
+  const parts = build.begin();
+  const latent = build.node("EmptyLatentImage", [400, 520], [380, 106], { width: build.side, height: build.side });
+  const sampler = build.sample(parts, [latent, 0], [840, 120]);
+  return build.finish(parts.loader, [sampler, 0], [1200, 120]);
+}
+
+/** @param {Library} library */
+function imageToImage(library) {
+  const build = new Builder(library);
+  const parts = build.begin();
+  const image = build.node("LoadImage", [40, 520], [300, 330]);
+  const scaled = build.node("ImageScale", [400, 520], [380, 130], { image: [image, 0], width: build.side, height: build.side, crop: "center" });
+  const latent = build.node("VAEEncode", [400, 720], [380, 46], { pixels: [scaled, 0], vae: [parts.loader, 2] });
+  const sampler = build.sample(parts, [latent, 0], [840, 120], { denoise: 0.6 });
+  return build.finish(parts.loader, [sampler, 0], [1200, 120]);
+}
+
+/** @param {Library} library */
+function inpaint(library) {
+  const build = new Builder(library);
+  const parts = build.begin();
+  const image = build.node("LoadImage", [40, 520], [300, 330]);
+  const latent = build.node("VAEEncode", [400, 520], [380, 46], { pixels: [image, 0], vae: [parts.loader, 2] });
+  const masked = build.node("SetLatentNoiseMask", [400, 640], [380, 46], { samples: [latent, 0], mask: [image, 1] });
+  const sampler = build.sample(parts, [masked, 0], [840, 120], { denoise: 0.9 });
+  return build.finish(parts.loader, [sampler, 0], [1200, 120]);
+}
+
+/** @param {Library} library */
+function twoPasses(library) {
+  const build = new Builder(library);
+  const parts = build.begin();
+  const latent = build.node("EmptyLatentImage", [400, 520], [380, 106], { width: build.side, height: build.side });
+  const first = build.sample(parts, [latent, 0], [840, 120]);
+  const larger = build.node("LatentUpscale", [840, 440], [300, 130], { samples: [first, 0], width: build.side * 1.5, height: build.side * 1.5 });
+  const second = build.sample(parts, [larger, 0], [1200, 120], { denoise: 0.55, steps: 14 });
+  return build.finish(parts.loader, [second, 0], [1560, 120]);
+}
+
+/** @param {Library} library */
+function batch(library) {
+  const build = new Builder(library);
+  const parts = build.begin();
+  const latent = build.node("EmptyLatentImage", [400, 520], [380, 106], { width: build.side, height: build.side, batch_size: 4 });
+  const sampler = build.sample(parts, [latent, 0], [840, 120]);
+  return build.finish(parts.loader, [sampler, 0], [1200, 120]);
+}
+
+/** @type {Template[]} bundled, and made for whatever checkpoint is there */
+export const TEMPLATES = [
+  { name: "Text to image", description: "A text becomes a picture.", build: starterWorkflow },
+  { name: "Four at once", description: "One text, a batch of four pictures.", build: batch },
+  { name: "Image to image", description: "A picture, redrawn along a text.", build: imageToImage },
+  { name: "Inpaint", description: "Only the painted part of a picture is drawn anew.", build: inpaint },
+  { name: "Two passes", description: "A small picture first, then a larger one with more detail.", build: twoPasses },
+];

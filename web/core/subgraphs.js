@@ -24,7 +24,11 @@ export function makeSubgraph(where, ids, name = "New subgraph") {
   });
   const box = around(ids.map((id) => point(scope.nodes.get(id)?.pos)));
   putContents(draft, definition, name, ids, incoming, outgoing, box);
-  const instance = draft.addNode(definition, [box[0] + box[2] / 2, box[1]], { title: name, size: [240, 0], properties: {} });
+  const instance = draft.addNode(definition, [box[0] + box[2] / 2, box[1]], {
+    title: name, size: [240, 0], properties: {},
+    inputs: incoming.map(({ port, links }) => ({ name: port.name, type: port.type, ...promotion(scope, links[0], port.name), link: null })),
+    outputs: outgoing.map(({ port }) => ({ name: port.name, type: port.type, links: null })),
+  });
   for (const [index, { links }] of incoming.entries()) draft.connect(links[0].origin_id, links[0].origin_slot, instance.id, incoming[index].port.name);
   for (const [index, { links }] of outgoing.entries()) {
     for (const link of links) draft.connect(instance.id, index, link.target_id, draft.node(link.target_id)?.inputs?.[link.target_slot]?.name ?? link.target_slot);
@@ -52,6 +56,9 @@ function boundaries(links, keyOf, describe) {
   }
   return [...found.values()];
 }
+
+/** @param {import("./document.js").Scope} scope @param {Link} link @param {string} name @returns {{ widget?: { name: string } }} an input that feeds a widget shows it on the instance */
+function promotion(scope, link, name) { return scope.nodes.get(link.target_id)?.inputs?.[link.target_slot]?.widget ? { widget: { name } } : {}; }
 
 /** @param {Point[]} points @returns {[number, number, number, number]} */
 function around(points) {

@@ -77,14 +77,15 @@ function repaired(link, scope) {
 /** @param {Workflow} workflow @returns {any} the file */
 export function writeWorkflow(workflow) {
   const json = writeScope(workflow.root, Object.fromEntries(workflow.head), Number(workflow.head.get("version")) >= 1);
-  if ("last_node_id" in json) json.last_node_id = Math.max(Number(json.last_node_id) || 0, highest(json.nodes));
-  if ("last_link_id" in json) json.last_link_id = Math.max(Number(json.last_link_id) || 0, highest([...workflow.root.links.values()]));
-  if (json.state) json.state = writeState(json.state, workflow.root);
+  const touched = (/** @type {string} */ kind) => workflow.issued.has(`${kind}/`);
+  if ("last_node_id" in json && touched("nodes")) json.last_node_id = Math.max(Number(json.last_node_id) || 0, highest(json.nodes));
+  if ("last_link_id" in json && touched("links")) json.last_link_id = Math.max(Number(json.last_link_id) || 0, highest([...workflow.root.links.values()]));
+  if (json.state && workflow.issued.size) json.state = writeState(json.state, workflow.root);
   if (!workflow.definitions.size) return json;
   const untouched = (json.definitions?.subgraphs ?? []).filter((/** @type {any} */ one) => !one?.id || !Array.isArray(one.nodes));
   const subgraphs = [...workflow.definitions].map(([id, definition]) => {
     const written = writeScope(workflow.scope(id), definition, true);
-    return written.state ? { ...written, state: writeState(written.state, workflow.scope(id)) } : written;
+    return written.state && workflow.issued.size ? { ...written, state: writeState(written.state, workflow.scope(id)) } : written;
   });
   json.definitions = { ...json.definitions, subgraphs: [...subgraphs, ...untouched] };
   return json;

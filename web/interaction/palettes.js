@@ -161,12 +161,8 @@ export class Palettes {
   #connectTo(id, { output, input }) {
     const { editor } = this;
     const type = output !== undefined ? outputType(editor, id, output) : editor.scene.view(id).inputs.find((one) => one.name === input)?.type;
-    const targets = [...editor.scene.scope.nodes.values()].filter((node) => node.id !== id).flatMap((node) => {
-      const view = editor.scene.view(node.id);
-      const title = titleOf(node, view);
-      if (output !== undefined) return view.inputs.filter((one) => connectable(type, one.type)).map((one) => ({ label: `${title} · ${one.label}`, detail: one.link == null ? "" : "replaces a link", value: { node: node.id, input: one.name }, rank: (one.widget ? 1 : 0) + (one.link == null ? 0 : 2) }));
-      return view.outputs.filter((one) => connectable(one.type, type)).map((one) => ({ label: `${title} · ${one.label}`, detail: "", value: { node: node.id, output: one.index }, rank: 0 }));
-    }).sort((a, b) => a.rank - b.rank);
+    /** @type {{ label: string, detail: string, value: any, rank: number }[]} */
+    const targets = [...editor.scene.scope.nodes.values()].filter((node) => node.id !== id).flatMap((/** @type {any} */ node) => /** @type {any[]} */ (this.#placesOn(node, type, output !== undefined))).sort((a, b) => a.rank - b.rank);
     this.picker.open({
       title: "Connect to", placeholder: "Connect to …", empty: "Nothing in this graph fits this socket.",
       items: (query) => ranked(query, targets, (target) => [[target.label, 1]]),
@@ -175,6 +171,14 @@ export class Palettes {
         else draft.connect(target.node, target.output, id, /** @type {string} */ (input));
       })),
     });
+  }
+
+  /** @param {import("../types.js").GraphNode} node @param {any} type @param {boolean} asInput @returns {any[]} sockets of a node that fit */
+  #placesOn(node, type, asInput) {
+    const view = this.editor.scene.view(node.id);
+    const title = titleOf(node, view);
+    if (!asInput) return view.outputs.filter((one) => connectable(one.type, type)).map((one) => ({ label: `${title} · ${one.label}`, detail: "", value: { node: node.id, output: one.index }, rank: 0 }));
+    return view.inputs.filter((one) => connectable(type, one.type)).map((one) => ({ label: `${title} · ${one.label}`, detail: one.link == null ? "" : "replaces a link", value: { node: node.id, input: one.name }, rank: (one.widget ? 1 : 0) + (one.link == null ? 0 : 2) }));
   }
 
   /** Chooses a widget or the title of a node to edit. @param {Id} id @param {(name: string | undefined) => void} edit */

@@ -14,7 +14,6 @@ export class Shell {
 
   /** @param {Editor} editor @param {Commands} commands @param {Runs} runs @param {Documents} documents @param {(entries: import("./menu.js").Entry[], x: number, y: number) => void} menu */
   constructor(editor, commands, runs, documents, menu) {
-    Object.assign(this, { editor, commands, runs, documents, menu });
     this.editor = editor;
     this.commands = commands;
     this.runs = runs;
@@ -30,14 +29,14 @@ export class Shell {
 
   #buildBar() {
     const { commands } = this;
-    this.tabs = h("div", { class: "tabs", role: "tablist", "aria-label": "Open workflows" });
+    /** @type {HTMLElement} */ this.tabs = h("div", { class: "tabs", role: "tablist", "aria-label": "Open workflows" });
     this.state = h("div", { class: "state", "aria-hidden": "true" });
     this.times = h("input", { class: "run-times", type: "number", min: "1", max: "999", value: "1", "aria-label": "How many runs" });
     this.runButton = button("Run", () => commands.run("run"), { class: "button primary", title: `Run (${commands.hint("run")})` });
     this.runButton.prepend(icon("run"));
-    this.more = button("", () => this.#runMenu(), { class: "button primary", "aria-label": "More ways to run", "aria-haspopup": "menu" });
+    /** @type {HTMLButtonElement} */ this.more = button("", () => this.#runMenu(), { class: "button primary", "aria-label": "More ways to run", "aria-haspopup": "menu" });
     this.more.append(icon("down"));
-    this.cancel = iconButton("Cancel the running job", "stop", () => commands.run("cancel"), { disabled: true });
+    /** @type {HTMLButtonElement} */ this.cancel = iconButton("Cancel the running job", "stop", () => commands.run("cancel"), { disabled: true });
     const brand = h("button", { type: "button", class: "brand", "aria-label": "Menu", "aria-haspopup": "menu", title: "Menu", on: { click: () => this.#mainMenu(brand) } }, h("img", { src: "icon.svg", alt: "", width: "24", height: "24" }));
     this.bar.append(brand, this.tabs, iconButton("New workflow", "plus", () => commands.run("new")), h("div", { class: "runbar" }, this.state, this.times, h("div", { class: "run" }, this.runButton, this.more), this.cancel));
     this.meter = h("div", { class: "meter", role: "progressbar", "aria-label": "Progress of the run", hidden: true }, h("i", {}));

@@ -70,6 +70,16 @@ export class Scene {
   /** @param {number} id @returns {Line | undefined} */
   line(id) { return this.#lines.get(id); }
 
+  /** @param {Iterable<number>} ids @returns {Box[]} where these links run */
+  boxesOf(ids) {
+    /** @type {Box[]} */ const boxes = [];
+    for (const id of ids) {
+      const box = this.lines.box(id);
+      if (box) boxes.push(box);
+    }
+    return boxes;
+  }
+
   /** @param {Applied[]} applied @returns {Box[]} parts of the graph that look different now */
   update(applied) {
     if (applied.some(({ kind }) => kind === "definitions")) return this.#updateAll();

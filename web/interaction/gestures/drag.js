@@ -56,7 +56,7 @@ export class DragGesture {
 
   #refreshBelow() {
     const boxes = [...this.nodes].map((id) => grow(this.editor.scene.box(id), 14));
-    const lines = [...this.links].flatMap((id) => this.editor.scene.lines.box(id) ?? []);
+    const lines = this.editor.scene.boxesOf(this.links);
     this.editor.renderer.damage([...boxes, ...lines]);
   }
 

@@ -31,7 +31,7 @@ export class PullGesture {
     /** @type {Point} */ this.anchor = anchor ?? [0, 0];
     /** @type {Point} */ this.at = this.anchor;
     editor.renderer.hidden = { hiddenNodes: new Set(), hiddenLinks: new Set(moved.map((link) => link.id)), simple: false };
-    editor.renderer.damage(moved.flatMap((link) => editor.scene.lines.box(link.id) ?? []));
+    editor.renderer.damage(editor.scene.boxesOf(moved.map((link) => link.id)));
   }
 
   /** @param {Fixed & { side: "input" }} fixed */
@@ -183,7 +183,7 @@ export class PullGesture {
 
   #reset() {
     this.editor.renderer.hidden = { hiddenNodes: new Set(), hiddenLinks: new Set(), simple: false };
-    this.editor.renderer.damage(this.moved.flatMap((link) => this.editor.scene.lines.box(link.id) ?? []));
+    this.editor.renderer.damage(this.editor.scene.boxesOf(this.moved.map((link) => link.id)));
   }
 
   cancel() { this.#reset(); }

@@ -30,7 +30,9 @@ export class PinchGesture {
   constructor(editor, fingers) {
     this.editor = editor;
     this.fingers = fingers;
-    ({ middle: this.middle, distance: this.distance } = this.#measure());
+    const { middle, distance } = this.#measure();
+    this.middle = middle;
+    this.distance = distance;
   }
 
   #measure() {

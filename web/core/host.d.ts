@@ -1,4 +1,4 @@
-/** The few web interfaces that core/ may use: they exist in every JavaScript host, and none of them draws. */
+/** The few interfaces of every JavaScript host that core/ may use; none of them draws. */
 declare const crypto: { randomUUID(): string };
 declare class TextDecoder { constructor(label?: string, options?: { fatal?: boolean }); decode(bytes?: ArrayBufferView): string }
 declare class Blob { constructor(parts: any[]); stream(): any; arrayBuffer(): Promise<ArrayBuffer> }

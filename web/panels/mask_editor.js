@@ -1,0 +1,170 @@
+/** @import { Editor } from "../interaction/editor.js" */
+/** @import { Server } from "../client/server.js" */
+/** Painting a mask over a picture: brush, eraser, fill, undo, soft edge. The mask becomes the alpha channel of an uploaded copy. */
+import { addNode, setValue } from "../core/edits.js";
+import { button, h, iconButton } from "./dom.js";
+
+const COLOR = "#ff3b6b";
+
+/** @param {Server} server @param {Editor} editor @param {import("../client/results.js").FileRef} file */
+export async function paintMask(server, editor, file) {
+  const response = await fetch(server.view(file));
+  if (!response.ok) throw new Error(`“${file.filename}” cannot be read.`);
+  const picture = await createImageBitmap(await response.blob());
+  const painting = new MaskPainting(picture);
+  const size = h("input", { type: "range", min: "2", max: "200", value: "40", "aria-label": "Brush size", on: { input: () => { painting.size = Number(size.value); } } });
+  const soft = h("input", { type: "range", min: "0", max: "60", value: "0", "aria-label": "Soft edge", on: { input: () => { painting.soft = Number(soft.value); painting.draw(); } } });
+  const tools = ["Brush", "Erase", "Fill"].map((name) => button(name, () => choose(name), { "aria-pressed": String(name === "Brush") }));
+  const choose = (/** @type {string} */ name) => {
+    painting.tool = name;
+    tools.forEach((tool) => tool.setAttribute("aria-pressed", String(tool.textContent === name)));
+    tools.forEach((tool) => tool.classList.toggle("primary", tool.textContent === name));
+  };
+  const save = async () => {
+    const { name, subfolder } = await server.upload(await painting.result(), `mask-${Date.now()}.png`, { subfolder: "masks" });
+    const value = subfolder ? `${subfolder}/${name}` : name;
+    const target = editor.selectedNodes.find((node) => node.type === "LoadImage" || node.type === "LoadImageMask");
+    if (target) editor.do(setValue(editor.where, target.id, "image", value));
+    else {
+      const made = addNode(editor.where, "LoadImage", editor.snapped(editor.middle));
+      editor.do(made);
+      editor.do(setValue(editor.where, made.id, "image", value));
+      editor.select([made.id]);
+    }
+    element.close();
+  };
+  const element = /** @type {HTMLDialogElement} */ (h("dialog", { class: "viewer", "aria-label": "Paint a mask" },
+    h("div", { class: "viewer-bar" }, tools, h("label", {}, "Size ", size), h("label", {}, "Soft ", soft), button("Undo", () => painting.undo()), button("Invert", () => painting.invert()), button("Clear", () => painting.clear()), h("span", {}), button("Use this mask", save, { class: "button primary" }), iconButton("Close", "close", () => element.close())),
+    h("div", { class: "viewer-stage" }, painting.view)));
+  element.addEventListener("close", () => element.remove());
+  element.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
+    event.stopPropagation();
+    if (event.ctrlKey && event.code === "KeyZ") painting.undo();
+    if (event.key === "b") choose("Brush");
+    if (event.key === "e") choose("Erase");
+  });
+  document.body.append(element);
+  choose("Brush");
+  painting.draw();
+  element.showModal();
+}
+
+/** The mask at the picture's size, with its own undo. */
+class MaskPainting {
+  tool = "Brush";
+  size = 40;
+  soft = 0;
+  /** @type {ImageData[]} */ #past = [];
+  /** @type {[number, number] | undefined} */ #last;
+
+  /** @param {ImageBitmap} picture */
+  constructor(picture) {
+    this.picture = picture;
+    this.view = /** @type {HTMLCanvasElement} */ (h("canvas", { width: picture.width, height: picture.height, style: { maxWidth: "100%", maxHeight: "calc(100vh - 80px)", minHeight: "min(50vh, 80vw)", touchAction: "none", cursor: "crosshair" } }));
+    this.mask = Object.assign(document.createElement("canvas"), { width: picture.width, height: picture.height });
+    this.ctx = /** @type {CanvasRenderingContext2D} */ (this.mask.getContext("2d", { willReadFrequently: true }));
+    this.view.addEventListener("pointerdown", (event) => this.#start(event));
+    this.view.addEventListener("pointermove", (event) => { if (event.buttons) this.#stroke(event); });
+    this.view.addEventListener("pointerup", () => { this.#last = undefined; });
+  }
+
+  #keep() {
+    this.#past.push(this.ctx.getImageData(0, 0, this.mask.width, this.mask.height));
+    if (this.#past.length > 30) this.#past.shift();
+  }
+
+  /** @param {PointerEvent} event @returns {[number, number]} */
+  #place(event) { return [event.offsetX * this.mask.width / this.view.clientWidth, event.offsetY * this.mask.height / this.view.clientHeight]; }
+
+  /** @param {PointerEvent} event */
+  #start(event) {
+    this.#keep();
+    this.view.setPointerCapture(event.pointerId);
+    if (this.tool === "Fill") this.#fill(this.#place(event));
+    else this.#stroke(event);
+  }
+
+  /** @param {PointerEvent} event */
+  #stroke(event) {
+    if (this.tool === "Fill") return;
+    const at = this.#place(event);
+    const { ctx } = this;
+    ctx.globalCompositeOperation = this.tool === "Erase" ? "destination-out" : "source-over";
+    ctx.strokeStyle = COLOR;
+    ctx.lineCap = ctx.lineJoin = "round";
+    ctx.lineWidth = this.size * (event.pointerType === "pen" ? Math.max(0.1, event.pressure) : 1) * this.mask.width / Math.max(1, this.view.clientWidth);
+    ctx.beginPath();
+    ctx.moveTo(...(this.#last ?? at));
+    ctx.lineTo(at[0] + 0.01, at[1]);
+    ctx.stroke();
+    ctx.globalCompositeOperation = "source-over";
+    this.#last = at;
+    this.draw();
+  }
+
+  /** Paints the unmasked area around a point. @param {[number, number]} at */
+  #fill(at) {
+    const { width, height } = this.mask;
+    const image = this.ctx.getImageData(0, 0, width, height);
+    const open = [Math.floor(at[1]) * width + Math.floor(at[0])];
+    while (open.length) {
+      const pixel = /** @type {number} */ (open.pop());
+      if (pixel < 0 || pixel >= width * height || image.data[pixel * 4 + 3] > 127) continue;
+      image.data.set([255, 59, 107, 255], pixel * 4);
+      const x = pixel % width;
+      if (x > 0) open.push(pixel - 1);
+      if (x < width - 1) open.push(pixel + 1);
+      open.push(pixel - width, pixel + width);
+    }
+    this.ctx.putImageData(image, 0, 0);
+    this.draw();
+  }
+
+  undo() {
+    const past = this.#past.pop();
+    if (past) this.ctx.putImageData(past, 0, 0);
+    this.draw();
+  }
+
+  clear() {
+    this.#keep();
+    this.ctx.clearRect(0, 0, this.mask.width, this.mask.height);
+    this.draw();
+  }
+
+  invert() {
+    this.#keep();
+    this.ctx.globalCompositeOperation = "xor";
+    this.ctx.fillStyle = COLOR;
+    this.ctx.fillRect(0, 0, this.mask.width, this.mask.height);
+    this.ctx.globalCompositeOperation = "source-over";
+    this.draw();
+  }
+
+  draw() {
+    const ctx = /** @type {CanvasRenderingContext2D} */ (this.view.getContext("2d"));
+    ctx.filter = "none";
+    ctx.globalAlpha = 1;
+    ctx.clearRect(0, 0, this.view.width, this.view.height);
+    ctx.drawImage(this.picture, 0, 0);
+    ctx.globalAlpha = 0.6;
+    ctx.filter = this.soft ? `blur(${this.soft}px)` : "none";
+    ctx.drawImage(this.mask, 0, 0);
+  }
+
+  /** @returns {Promise<Blob>} the picture with the masked part transparent: what Load Image reads as a mask */
+  async result() {
+    const canvas = Object.assign(document.createElement("canvas"), { width: this.mask.width, height: this.mask.height });
+    const ctx = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+    ctx.drawImage(this.picture, 0, 0);
+    const colors = ctx.getImageData(0, 0, canvas.width, canvas.height);
+    const soft = Object.assign(document.createElement("canvas"), { width: this.mask.width, height: this.mask.height });
+    const softCtx = /** @type {CanvasRenderingContext2D} */ (soft.getContext("2d"));
+    softCtx.filter = this.soft ? `blur(${this.soft}px)` : "none";
+    softCtx.drawImage(this.mask, 0, 0);
+    const alpha = softCtx.getImageData(0, 0, canvas.width, canvas.height);
+    for (let at = 3; at < colors.data.length; at += 4) colors.data[at] = Math.max(1, 255 - alpha.data[at]);
+    ctx.putImageData(colors, 0, 0);
+    return new Promise((resolve, reject) => { canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error("The mask cannot be written."))), "image/png"); });
+  }
+}

@@ -32,16 +32,21 @@ ADAM_ONLY = ("embedding", "input_blocks.0.", "out.2")
 
 @dataclass(frozen=True)
 class Plan:
-    """How long and how fast."""
+    """How long and how fast; `batch` is shared by the team, whose members meet every so many steps.
+
+    `large` is the least share of pictures with one large object, the easiest to learn from.
+    """
 
     steps: int = 4000
-    batch: int = 24
+    batch: int = 32
     seed: int = 3
     warm_up: int = 50
     decay_from: float = 0.5
     muon_rate: float = 0.02
     adam_rate: float = 2e-3
     captions_dropped: float = 0.1
+    meet_every: int = 12
+    large: float = 0.8
 
 
 def alphas() -> Tensor:
@@ -96,17 +101,37 @@ class Example:
     noise: Tensor
 
 
-def example(step: int, plan: Plan, latents: Tensor, shown: list[Composition], words: Words) -> Example:
-    """The batch of one step; the same for the same step."""
-    random = np.random.default_rng([plan.seed, step])
-    chosen = random.integers(len(latents), size=plan.batch)
+def example(
+    step: int,
+    plan: Plan,
+    latents: Tensor,
+    shown: list[Composition],
+    words: Words,
+    team: Team | None = None,
+) -> Example:
+    """The batch of one step for one member of the team; the same for the same step."""
+    team = team or Team()
+    batch = plan.batch // team.size
+    random = np.random.default_rng([plan.seed, step, team.rank])
+    chosen = choose(random, shown, batch, plan.large)
     texts = [
         "" if random.random() < plan.captions_dropped else caption(shown[index], random) for index in chosen
     ]
-    strata = (random.permutation(plan.batch) + random.random(plan.batch)) / plan.batch
+    strata = (random.permutation(batch) + random.random(batch)) / batch
     timesteps = torch.from_numpy((1000 * strata**0.8).astype(np.int64)).clamp(max=999)
-    noise = torch.from_numpy(random.standard_normal((plan.batch, *latents.shape[1:]), dtype=np.float32))
+    noise = torch.from_numpy(random.standard_normal((batch, *latents.shape[1:]), dtype=np.float32))
     return Example(latents[torch.from_numpy(chosen)], words.rows(texts), timesteps, noise)
+
+
+def choose(random: np.random.Generator, shown: list[Composition], number: int, large: float) -> np.ndarray:
+    """Places in the list; a share of `large` comes from the pictures of one large object."""
+    of_large = np.array([i for i, composition in enumerate(shown) if composition.layout == "large"])
+    anywhere = random.integers(len(shown), size=number)
+    if not len(of_large):
+        return anywhere
+    return np.where(
+        random.random(number) < large, of_large[random.integers(len(of_large), size=number)], anywhere
+    )
 
 
 class Training:
@@ -116,22 +141,22 @@ class Training:
         self.plan, self.words, self.team = plan, words, team or Team()
         self.painter = build(words, pretrained, plan.seed)
         matrices, others = split(self.painter, ADAM_ONLY)
-        self.optimizer = Optimizer(matrices, others, plan.muon_rate, plan.adam_rate, self.team)
+        self.optimizer = Optimizer(matrices, others, plan.muon_rate, plan.adam_rate)
         self.average = Average(self.painter, 0.999)
         self.step = 0
 
     def advance(self, latents: Tensor, shown: list[Composition]) -> float:
         """One step; returns the loss."""
-        e = example(self.step, self.plan, latents, shown, self.words)
-        parts = (self.team.part(values) for values in (e.clean, e.rows, e.timesteps, e.noise))
-        loss = loss_of(self.painter, *parts) / self.team.size
+        e = example(self.step, self.plan, latents, shown, self.words, self.team)
+        loss = loss_of(self.painter, e.clean, e.rows, e.timesteps, e.noise)
         loss.backward()  # type: ignore[no-untyped-call]  # torch's own
-        self.team.sum([p.grad for p in self.painter.parameters() if p.grad is not None])
         nn.utils.clip_grad_norm_(self.painter.parameters(), 1.0)
         self.optimizer.step(rate_at(self.step, self.plan.steps, self.plan.warm_up, self.plan.decay_from))
-        self.average.update(self.painter)
         self.step += 1
-        return float(loss.detach()) * self.team.size
+        if self.step % self.plan.meet_every == 0:
+            self.team.average(list(self.painter.parameters()))
+        self.average.update(self.painter)
+        return float(loss.detach())
 
     def save(self, path: Path) -> None:
         """Write the whole state; the old file stays until the new one is complete."""

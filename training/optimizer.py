@@ -11,8 +11,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from training.team import Team
-
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 """Coefficients of the quintic step (Jordan et al.)."""
 
@@ -20,37 +18,21 @@ NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 class Muon(torch.optim.Optimizer):
     """Momentum whose update is made orthogonal: every direction of a matrix moves equally far."""
 
-    def __init__(
-        self,
-        parameters: Iterable[nn.Parameter],
-        rate: float,
-        momentum: float = 0.95,
-        team: Team | None = None,
-    ) -> None:
+    def __init__(self, parameters: Iterable[nn.Parameter], rate: float, momentum: float = 0.95) -> None:
         super().__init__(parameters, {"lr": rate, "momentum": momentum})
-        self.team = team or Team()
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:
         """One update from the gradients at hand."""
         for group in self.param_groups:
-            parameters = [p for p in group["params"] if p.grad is not None]
-            parameters.sort(key=Tensor.numel, reverse=True)
-            updates = [self._update(i, p, group["momentum"]) for i, p in enumerate(parameters)]
-            self.team.sum(updates)
-            for parameter, update in zip(parameters, updates, strict=True):
+            for parameter in group["params"]:
+                if parameter.grad is None:
+                    continue
+                velocity = self.state[parameter].setdefault("velocity", torch.zeros_like(parameter))
+                velocity.lerp_(parameter.grad, 1 - group["momentum"])
+                update = orthogonal(parameter.grad.lerp(velocity, group["momentum"]).flatten(1))
                 scale = max(1.0, update.shape[0] / update.shape[1]) ** 0.5
                 parameter.add_(update.view_as(parameter), alpha=-group["lr"] * scale)
-
-    def _update(self, index: int, parameter: nn.Parameter, momentum: float) -> Tensor:
-        """The orthogonal direction of one parameter; zero where another member of the team works it out."""
-        gradient = parameter.grad
-        assert gradient is not None
-        velocity = self.state[parameter].setdefault("velocity", torch.zeros_like(parameter))
-        velocity.lerp_(gradient, 1 - momentum)
-        if not self.team.owns(index):
-            return torch.zeros(parameter.shape[0], parameter[0].numel())
-        return orthogonal(gradient.lerp(velocity, momentum).flatten(1))
 
 
 def orthogonal(matrix: Tensor, steps: int = 4) -> Tensor:
@@ -74,11 +56,10 @@ class Optimizer:
         others: Sequence[nn.Parameter],
         muon_rate: float = 0.02,
         adam_rate: float = 1e-3,
-        team: Team | None = None,
     ) -> None:
         self.parts: list[tuple[torch.optim.Optimizer, float]] = []
         if matrices:
-            self.parts.append((Muon(matrices, muon_rate, team=team), muon_rate))
+            self.parts.append((Muon(matrices, muon_rate), muon_rate))
         if others:
             self.parts.append(
                 (torch.optim.AdamW(others, adam_rate, betas=(0.9, 0.98), weight_decay=0.0), adam_rate)

@@ -1,6 +1,7 @@
-"""Several processes that train one model: each takes a part of the batch and a part of the optimizer's work.
+"""Several processes that train one model: each on its own batches, their weights averaged now and then.
 
-On a shared machine this is steadier than threads, which wait for each other after every small operation.
+On a shared machine this is steadier than threads, which wait for each other after every small operation, and
+cheaper than adding gradients at each step (Stich 2019, https://arxiv.org/abs/1805.09767).
 """
 
 from __future__ import annotations
@@ -23,21 +24,14 @@ class Team:
     rank: int = 0
     size: int = 1
 
-    def part(self, values: Tensor) -> Tensor:
-        """This member's share of a batch."""
-        return values[self.rank :: self.size]
-
-    def owns(self, index: int) -> bool:
-        """Whether this member does the work with that number."""
-        return index % self.size == self.rank
-
     @torch.no_grad()
-    def sum(self, tensors: Sequence[Tensor]) -> None:
-        """Make each tensor the sum over all members, in place, in one exchange."""
+    def average(self, tensors: Sequence[Tensor]) -> None:
+        """Make each tensor the mean over all members, in place, in one exchange."""
         if self.size == 1 or not tensors:
             return
         joined = torch.cat([tensor.flatten() for tensor in tensors])
         dist.all_reduce(joined)
+        joined /= self.size
         for tensor, piece in zip(tensors, joined.split([t.numel() for t in tensors]), strict=True):
             tensor.copy_(piece.view_as(tensor))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,10 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+from diffusion.checkpoints import load_checkpoint
 from training import text, vae
 from training.compositions import draw
-from training.denoiser import Example, Painter, Plan, Training, alphas, example, loss_of, text_gap
+from training.denoiser import UNET_SIZES, Example, Painter, Plan, Training, alphas, example, loss_of, text_gap
 from training.export import METADATA, TABLE, TEXT, assemble, take_apart, take_autoencoder
 from training.words import END, POSITIONS, START, Words, clip_encode
 
@@ -90,5 +92,12 @@ def test_the_exported_file_has_every_part_and_comes_apart_again(words: Words, tm
     for name, value in painter.state_dict().items():
         assert torch.allclose(again[name], value, atol=2e-3), name
     assert take_autoencoder(path).keys() == autoencoder.state_dict().keys()
+    loaded = load_checkpoint(path)
+    assert loaded.model is not None
+    assert loaded.text is not None
+    assert loaded.vae is not None
+    with loaded.model.backbone.use() as unet:
+        assert unet.state_dict().keys() == painter.unet.state_dict().keys()
+        assert replace(unet.sizes, self_attention=()) == UNET_SIZES
     with safe_open(path, "pt") as file:
         assert file.metadata()["nodeloom.unet.heads"] == "8"

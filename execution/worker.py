@@ -92,7 +92,7 @@ class Worker:
         job = Job(wanted.job, dict(wanted.prompt), wanted.targets, dict(wanted.extra_data), token, keep=())
         try:
             result = engine.run_sync(job)
-            done = JobDone(wanted.job, result.status, result.ui, result.meta, result.error)
+            done = JobDone(wanted.job, result.status, result.ui, result.meta)
         except Exception as error:  # the engine itself failed: the job is lost, the worker need not be
             done = JobDone(wanted.job, "error", error=f"{type(error).__name__}: {error}")
         with self._lock:

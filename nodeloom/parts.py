@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from compat.host import Host, Send, nowhere
 from compat.packs import Packs, load_packs
-from diffusion.memory import memory_budget
+from diffusion.memory import is_out_of_memory, memory_budget
 from diffusion.precision import Precision
 from diffusion.residency import Residency
 from execution.cache import Cache, cache_for
@@ -46,8 +46,8 @@ class Parts:
 def build_parts(
     options: argparse.Namespace,
     *,
-    emit: Emit | None = None,
-    previews_wanted: Callable[[], bool] | None = None,
+    emit: Emit,
+    previews_wanted: Callable[[], bool],
     send: Send = nowhere,
     notice: Callable[[str], None] = lambda text: None,
 ) -> Parts:
@@ -69,7 +69,12 @@ def build_parts(
     packs = add_packs(options, folders, registry, send)
     cache = cache_for(options.cache, options.cache_memory or system_memory() // CACHE_SHARE, storages)
     engine = Engine(
-        registry, cache, emit=emit, memory=lambda: memory(residency.device), previews=previews_wanted
+        registry,
+        cache,
+        emit=emit,
+        memory=lambda: memory(residency.device),
+        rescue=lambda error: make_room(error, residency, cache, notice),
+        previews=previews_wanted,
     )
     return Parts(folders, residency, registry, packs, cache, engine)
 
@@ -85,6 +90,19 @@ def build_residency(options: argparse.Namespace, notice: Callable[[str], None]) 
         return Residency(Precision(options.precision), device, budget, notice)
     except ValueError as error:
         raise BadOption(f"--precision {options.precision}: {error}") from error
+
+
+def make_room(
+    error: BaseException, residency: Residency, cache: Cache, notice: Callable[[str], None]
+) -> bool:
+    """When a node ran out of memory: unload what is idle and forget results; says whether to try once more."""
+    if not is_out_of_memory(error):
+        return False
+    freed = residency.free() + cache.free()
+    notice(
+        f"A node ran out of memory; {freed / 2**20:.0f} MB of idle models and results were given up to retry."
+    )
+    return True
 
 
 def add_packs(options: argparse.Namespace, folders: Folders, registry: Registry, send: Send) -> Packs:

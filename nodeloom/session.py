@@ -46,8 +46,8 @@ class Result:
     """What a run gave: `outputs[node]` by slot, each a list of values; `ui[node]` what it shows."""
 
     status: str
-    outputs: dict[str, tuple[list[Any], ...]]
-    ui: dict[str, Any]
+    outputs: Mapping[str, tuple[list[Any], ...]]
+    ui: Mapping[str, Any]
     executed: tuple[str, ...]
     cached: tuple[str, ...]
     files: tuple[Path, ...] = field(default=())
@@ -159,7 +159,7 @@ class Engine:
             given.status, given.outputs, given.ui, given.executed, given.cached, self._files(given.ui)
         )
         if result.status != "success":
-            raise RunFailed(failure(failures, given.error, result.status), result)
+            raise RunFailed(failure(failures, result.status), result)
         return result
 
     def _tell(self, event: Event) -> None:
@@ -205,9 +205,9 @@ def problems(checked: Validation) -> list[str]:
     return lines
 
 
-def failure(failures: list[Failed], error: str | None, status: str) -> str:
+def failure(failures: list[Failed], status: str) -> str:
     """One line that says why a run did not succeed."""
     for each in failures:
         where = f"node {each.place.real_node} ({each.place.class_type})"
         return f"{where}: {each.exception_type}: {each.exception_message}"
-    return error or f"the run was {status}"
+    return f"the run was {status}"

@@ -1,7 +1,7 @@
 """What the engine needs to know about values and memory in bytes, and the tensors of outputs by name."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -16,9 +16,9 @@ def size(value: Any) -> int:
     return sum(storages(value).values())
 
 
-def storages(value: Any) -> dict[int, int]:
+def storages(value: Any) -> dict[Hashable, int]:
     """Address → bytes of every tensor storage that a value holds, however deep."""
-    found: dict[int, int] = {}
+    found: dict[Hashable, int] = {}
     for tensor in _tensors_in(value):
         storage = tensor.untyped_storage()
         found[storage.data_ptr()] = storage.nbytes()

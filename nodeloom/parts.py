@@ -95,7 +95,7 @@ def build_residency(options: argparse.Namespace, notice: Callable[[str], None]) 
 def make_room(
     error: BaseException, residency: Residency, cache: Cache, notice: Callable[[str], None]
 ) -> bool:
-    """When a node ran out of memory: unload what is idle and forget results; says whether to try once more."""
+    """After a node ran out of memory: give up what is idle; says whether to try once more."""
     if not is_out_of_memory(error):
         return False
     freed = residency.free() + cache.free()

@@ -28,7 +28,8 @@ def test_the_python_examples_run(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("nodeloom.places.ROOT", tmp_path)
     (tmp_path / "workflow.json").write_text(
-        '{"1": {"class_type": "EmptyImage", "inputs": {"width": 9, "height": 9, "batch_size": 1, "color": 0}},'
+        '{"1": {"class_type": "EmptyImage",'
+        ' "inputs": {"width": 16, "height": 16, "batch_size": 1, "color": 0}},'
         ' "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "x"}}}'
     )
     names: dict[str, Any] = {}

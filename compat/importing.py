@@ -48,6 +48,15 @@ OPEN_NAMES = frozenset(
 )
 """Top-level module names of ComfyUI that nothing of ours uses."""
 
+RENAMED: Mapping[str, str] = {
+    "Blend": "ImageBlend",
+    "Blur": "ImageBlur",
+    "LatentRebatch": "RebatchLatents",
+    "Quantize": "ImageQuantize",
+    "Sharpen": "ImageSharpen",
+}
+"""Classes of `comfy_extras` whose node has another name."""
+
 MODULES = "compat.modules"
 """Where the facades live: `comfy.utils` is built by `compat/modules/comfy/utils.py`."""
 
@@ -163,6 +172,8 @@ class PackImporter(importlib.abc.MetaPathFinder):
         known = placeholder_names(name)
 
         def missing(attribute: str) -> Any:
+            if name.startswith("comfy_extras.") and self._node_class(attribute) is not None:
+                return self._node_class(attribute)
             if attribute in known:
                 self.needs.add(f"{name}.{attribute}")
                 return self.host.placeholder(f"{name}.{attribute}")
@@ -175,6 +186,13 @@ class PackImporter(importlib.abc.MetaPathFinder):
             raise AttributeError(f"module {name!r} has no attribute {attribute!r}")
 
         return {"__getattr__": missing}
+
+    def _node_class(self, name: str) -> type | None:
+        """The class of a native node, which ComfyUI keeps in one of its `comfy_extras` modules."""
+        from compat.modules.nodes import class_mappings
+
+        found: type | None = class_mappings(self.host).get(RENAMED.get(name, name))
+        return found
 
     def _import(
         self,

@@ -311,6 +311,7 @@ def sampling_of(model: Model) -> SimpleNamespace:
     clock = model.prediction.clock
     sigmas = clock.sigmas
     return SimpleNamespace(
+        prediction=model.prediction,
         sigmas=sigmas,
         sigma_min=sigmas[0],
         sigma_max=sigmas[-1],

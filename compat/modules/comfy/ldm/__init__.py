@@ -1,0 +1,13 @@
+"""ComfyUI's `comfy.ldm`: a package of its networks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from compat.host import Host
+
+
+def names(host: Host) -> Mapping[str, Any]:
+    """The package itself holds only its modules."""
+    return {}

@@ -62,9 +62,7 @@ def brownian(x: Tensor, sigmas: Tensor, seed: int) -> StepNoise:
 
     The path depends on the seed and the range alone: more steps refine the same noise.
     """
-    low, high = (
-        round(level.item(), 6) for level in (sigmas[sigmas > 0].min(), sigmas.max())
-    )
+    low, high = (round(level.item(), 6) for level in (sigmas[sigmas > 0].min(), sigmas.max()))
     tree = torchsde.BrownianTree(low, torch.zeros(x.shape), high, entropy=seed)
 
     def draw(sigma: Tensor, sigma_next: Tensor) -> Tensor:

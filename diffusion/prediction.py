@@ -44,6 +44,10 @@ class Process:
         """What a run that stops at `sigma` returns: x on the scale of clean latents."""
         return x
 
+    def solvable(self, sigmas: Tensor) -> Tensor:
+        """The schedule without levels at which lambda would be infinite (but for the final 0)."""
+        return sigmas
+
 
 @dataclass(frozen=True)
 class RectifiedFlow(Process):
@@ -53,7 +57,7 @@ class RectifiedFlow(Process):
         return 1 - sigma
 
     def half_log_snr(self, sigma: Tensor) -> Tensor:
-        return -sigma.logit()
+        return -self.solvable(sigma).logit()
 
     def sigma(self, half_log_snr: Tensor) -> Tensor:
         return (-half_log_snr).sigmoid()
@@ -64,6 +68,9 @@ class RectifiedFlow(Process):
 
     def handed_on(self, x: Tensor, sigma: Tensor) -> Tensor:
         return x / (1 - like(sigma, x))
+
+    def solvable(self, sigmas: Tensor) -> Tensor:
+        return sigmas.clamp(max=1 - 1e-4)
 
 
 EXPLODING = Process()

@@ -1,6 +1,6 @@
 """What a run looks like before it is done: the clean estimate of a step as a small picture.
 
-A previewer takes a step's `denoised` [B, C, h, w], scaled as the model sees it, and shows the first of the batch.
+A previewer takes a step's `denoised` [B, C, h, w], scaled as the model sees it, and shows the first of it.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ def variance_preserving(
 ) -> Tensor:
     """The continuous VP process of Song et al. 2021, in the letters of Karras et al. 2022, table 1."""
     t = torch.linspace(1, eps_s, steps)
-    return ending_in_zero(torch.sqrt(torch.exp(beta_d * t**2 / 2 + beta_min * t) - 1))
+    return ending_in_zero(torch.expm1(beta_d * t**2 / 2 + beta_min * t).sqrt())
 
 
 def laplace(steps: int, sigma_min: float, sigma_max: float, mu: float = 0.0, beta: float = 0.5) -> Tensor:

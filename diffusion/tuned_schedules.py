@@ -60,23 +60,22 @@ def gits(coeff: float, steps: int, denoise: float = 1.0) -> Tensor:
 
     A larger `coeff` (0.80 to 1.50 by 0.05) puts more of the steps at low noise.
     """
-    schedules = gits_schedules()[f"{coeff:.2f}"]
-    levels = schedules[min(steps - 2, len(schedules) - 1)]
-    known = 2 <= steps <= len(schedules) + 1
-    return last_part(torch.tensor(levels) if known else read_off(levels, steps), steps, denoise)
-
-
-def gits_schedules() -> dict[str, list[list[float]]]:
-    """All of GITS by coefficient: for 2, 3, 4, … steps the levels from the highest to the lowest."""
+    places = gits_places()[f"{coeff:.2f}"]
     clock = stable_diffusion().clock
-    found: dict[str, list[list[float]]] = {}
+    levels = clock.sigma(torch.tensor(places[min(steps - 2, len(places) - 1)]) * 9.99)
+    known = 2 <= steps <= len(places) + 1
+    return last_part(levels if known else read_off(levels.tolist(), steps), steps, denoise)
+
+
+def gits_places() -> dict[str, list[list[int]]]:
+    """By coefficient, for 2, 3, 4, … steps: the levels in hundredths of the clock, from 100 down to 0."""
+    found: dict[str, list[list[int]]] = {}
     text = files("diffusion").joinpath("data/gits.txt").read_text(encoding="utf-8")
     for line in text.splitlines():
         if line.endswith(":"):
             found[line[:-1]] = []
         elif not line.startswith("#"):
-            places = torch.tensor([100.0, *map(float, line.split()), 0.0])
-            found[next(reversed(found))].append(clock.sigma(places * 9.99).tolist())
+            found[next(reversed(found))].append([100, *map(int, line.split()), 0])
     return found
 
 

@@ -19,7 +19,6 @@ from diffusion.samplers.cfg_pp import (
     dpmpp_2s_ancestral_cfg_pp,
     euler_ancestral_cfg_pp,
     euler_cfg_pp,
-    euler_cfg_pp_alternative,
 )
 from diffusion.samplers.contract import Denoiser, PairDenoiser, Step, Steps
 from diffusion.samplers.ddpm import ddpm, lcm, lcm_upscale
@@ -52,7 +51,6 @@ __all__ = [
     "Step",
     "Steps",
     "er_sde_sampler",
-    "euler_cfg_pp_sampler",
     "lcm_upscale_sampler",
 ]
 
@@ -138,11 +136,6 @@ SAMPLERS: Mapping[str, Sampler] = {
     "uni_pc": Sampler(uni_pc, drops_penultimate=True),
     "uni_pc_bh2": Sampler(uni_pc, options={"variant": "bh2"}, drops_penultimate=True),
 }
-
-
-def euler_cfg_pp_sampler(version: Literal["regular", "alternative"]) -> Sampler:
-    """Either form of Euler with CFG++."""
-    return Sampler(euler_cfg_pp if version == "regular" else euler_cfg_pp_alternative)
 
 
 def er_sde_sampler(solver_type: str, max_stage: int = 3, eta: float = 1.0, s_noise: float = 1.0) -> Sampler:

@@ -21,6 +21,9 @@ def dpm_fast(
 ) -> Steps:
     """As many evaluations as the schedule has steps, spent on uniform steps in t of order 3, 3, …, 2, 1."""
     sigma_max, sigma_min = ends(sigmas)
+    if sigma_max == sigma_min:
+        yield _jump(denoise, x, sigmas[0])
+        return
     evaluations = len(sigmas) - 1
     orders = _orders(evaluations)
     times = torch.linspace(-math.log(sigma_max), -math.log(sigma_min), evaluations // 3 + 2)
@@ -52,6 +55,9 @@ def dpm_adaptive(
 ) -> Steps:
     """Step sizes chosen so that orders 1 and 2 (or 2 and 3) agree; only the ends of the schedule matter."""
     sigma_max, sigma_min = ends(sigmas)
+    if sigma_max == sigma_min:
+        yield _jump(denoise, x, sigmas[0])
+        return
     t, end = torch.tensor(-math.log(sigma_max)), torch.tensor(-math.log(sigma_min))
     control = StepSize(abs(h_init), pcoeff, icoeff, dcoeff, 1.5 if eta else order, accept_safety)
     previous = x
@@ -73,6 +79,12 @@ def dpm_adaptive(
 def ends(sigmas: Tensor) -> tuple[float, float]:
     """The first and the last positive sigma."""
     return sigmas[0].item(), sigmas[sigmas > 0][-1].item()
+
+
+def _jump(denoise: Denoiser, x: Tensor, sigma: Tensor) -> Step:
+    """All that can be done in a schedule of one positive level."""
+    denoised = denoise(x, sigma)
+    return Step(denoised, denoised, sigma)
 
 
 def _orders(evaluations: int) -> list[int]:

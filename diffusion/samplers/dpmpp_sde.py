@@ -26,7 +26,7 @@ def dpmpp_sde(
     process: Process = EXPLODING,
 ) -> Steps:
     """The singlestep solver of second order, its inner point at share r of h."""
-    for sigma, sigma_next in pairwise(sigmas):
+    for sigma, sigma_next in pairwise(process.solvable(sigmas)):
         denoised = denoise(x, sigma)
         if sigma_next == 0:
             x = denoised
@@ -61,7 +61,7 @@ def dpmpp_2m_sde(
 ) -> Steps:
     """The multistep solver of second order."""
     last = h_last = None
-    for sigma, sigma_next in pairwise(sigmas):
+    for sigma, sigma_next in pairwise(process.solvable(sigmas)):
         denoised = denoise(x, sigma)
         if sigma_next == 0:
             x = denoised
@@ -92,7 +92,7 @@ def dpmpp_3m_sde(
 ) -> Steps:
     """The multistep solver of third order: divided differences over the last three estimates."""
     past: list[tuple[Tensor, Tensor]] = []  # newest first: (denoised, h of the step that followed it)
-    for sigma, sigma_next in pairwise(sigmas):
+    for sigma, sigma_next in pairwise(process.solvable(sigmas)):
         denoised = denoise(x, sigma)
         if sigma_next == 0:
             x = denoised

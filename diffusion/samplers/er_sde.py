@@ -42,7 +42,7 @@ def er_sde(
     """Algorithms 1 to 3, by a Taylor series of up to three terms from the last estimates."""
     past: list[Tensor] = []  # the lambdas so far, newest first
     last = slope_last = None
-    for sigma, sigma_next in pairwise(sigmas):
+    for sigma, sigma_next in pairwise(process.solvable(sigmas)):
         denoised = denoise(x, sigma)
         alpha, alpha_next = process.alpha(sigma), process.alpha(sigma_next)
         start, end = sigma / alpha, sigma_next / alpha_next

@@ -42,7 +42,7 @@ def ipndm_v(denoise: Denoiser, x: Tensor, sigmas: Tensor, *, max_order: int = 4)
 
 
 def uneven(h: Tensor) -> list[Tensor]:
-    """Adams-Bashforth weights for steps of lengths h, newest first, as the authors' code has them."""
+    """Adams-Bashforth weights for steps of lengths h, newest first; the fourth order is the authors' own."""
     one = h.new_ones(())
     if len(h) == 1:
         return [one]

@@ -32,6 +32,7 @@ def sa_solver(
     simple_order_2: bool = False,
 ) -> Steps:
     """Algorithm 1: predict, evaluate, correct; with `use_pece` the corrected point is evaluated again."""
+    sigmas = prediction.process.solvable(sigmas)
     span = [prediction.clock.sigma_at(p) for p in (sde_start_percent, sde_end_percent)]
     adams = _Adams(prediction.process, sigmas, simple_order_2)
     estimates: list[Tensor] = []

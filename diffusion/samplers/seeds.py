@@ -25,7 +25,7 @@ def seeds_2(
     process: Process = EXPLODING,
 ) -> Steps:
     """SEEDS-2: an inner point at share r of the step in lambda."""
-    for sigma, sigma_next in pairwise(sigmas):
+    for sigma, sigma_next in pairwise(process.solvable(sigmas)):
         denoised = denoise(x, sigma)
         if sigma_next == 0:
             x = denoised
@@ -52,7 +52,7 @@ def seeds_3(
     process: Process = EXPLODING,
 ) -> Steps:
     """SEEDS-3: inner points at shares r_1 and r_2."""
-    for sigma, sigma_next in pairwise(sigmas):
+    for sigma, sigma_next in pairwise(process.solvable(sigmas)):
         denoised = denoise(x, sigma)
         if sigma_next == 0:
             x = denoised

@@ -1,6 +1,5 @@
 """The arithmetic of latents, B×C×H×W: at each place a vector of channels with a length and a direction."""
 
-import torch
 from torch import Tensor
 
 from diffusion.images import convolve, sharpening_kernel
@@ -8,7 +7,7 @@ from diffusion.images import convolve, sharpening_kernel
 
 def length(x: Tensor) -> Tensor:
     """The lengths of the vectors, B×1×H×W."""
-    return torch.linalg.vector_norm(x, dim=1, keepdim=True)
+    return x.square().sum(dim=1, keepdim=True).sqrt()
 
 
 def interpolate(a: Tensor, b: Tensor, ratio: float) -> Tensor:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image as PIL
-from PIL import ImageOps, ImageSequence
+from PIL import ImageOps, ImageSequence, UnidentifiedImageError
 from torch import Tensor
 
 MAX_PIXELS = 1 << 29
@@ -24,7 +24,8 @@ def read_image(path: Path, check: Callable[[], None] = lambda: None) -> tuple[Te
     Raises:
         ValueError: the file is no picture, is damaged, or has too many pixels.
     """
-    images, masks = [], []
+    images: list[Tensor] = []
+    masks: list[Tensor] = []
     with opened(path) as picture:
         for frame in _frames(picture):
             check()
@@ -63,7 +64,7 @@ def opened(path: Path) -> Iterator[PIL.Image]:
                 size = f"{frames} × {picture.width}×{picture.height}"
                 raise ValueError(f"'{path.name}' has {size} pixels, more than {MAX_PIXELS}; make it smaller")
             yield picture
-    except PIL.UnidentifiedImageError as error:
+    except UnidentifiedImageError as error:
         raise ValueError(f"'{path.name}' is not a picture that can be read; save it as PNG") from error
     except (OSError, SyntaxError, EOFError, PIL.DecompressionBombError) as error:
         raise ValueError(f"'{path.name}' cannot be read: {error}; save it again as PNG") from error

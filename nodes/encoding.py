@@ -43,10 +43,11 @@ def png(pixels: NDArray[np.uint8], compress_level: int = 1) -> bytes:
     return file.getvalue()
 
 
-def jpeg(pixels: NDArray[np.uint8], quality: int = 90) -> bytes:
-    """The bytes of a JPEG; transparency is left off."""
+def jpeg(pixels: NDArray[np.uint8], size: tuple[int, int], quality: int = 90) -> bytes:
+    """The bytes of a JPEG of `size` (width, height); transparency is left off."""
+    shown = picture(pixels).convert("RGB")
     file = io.BytesIO()
-    picture(pixels).convert("RGB").save(file, format="JPEG", quality=quality)
+    shown.resize(size, PIL.Resampling.BILINEAR).save(file, format="JPEG", quality=quality)
     return file.getvalue()
 
 

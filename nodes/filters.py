@@ -83,7 +83,8 @@ def _gradients(x: Tensor) -> tuple[Tensor, Tensor]:
     """Length and direction (in eighths of a turn, 0…7) of the Sobel gradient of `x` (B×1×H×W)."""
     sobel = torch.tensor([[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]], device=x.device)
     kernels = torch.stack([sobel, sobel.T])[:, None]
-    across, down = F.conv2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), kernels).split(1, dim=1)
+    gradient = F.conv2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), kernels)
+    across, down = gradient[:, :1], gradient[:, 1:]
     length = torch.sqrt(across**2 + down**2 + 1e-6)
     turn = torch.round(torch.atan2(down, across) / (math.pi / 4)).long() % 8
     return length, turn

@@ -62,7 +62,7 @@ def rebatch(
 
     Deals a list of batches out anew, so many images to a batch.
     """
-    rows = [row for each in images for row in each.split(1)]
+    rows = [row[None] for each in images for row in each]
     batches = [rows[start : start + batch_size] for start in range(0, len(rows), batch_size)]
     return [torch.cat(same_size) for each in batches for same_size in _runs(each)]
 

@@ -44,9 +44,9 @@ EMBEDDING_SUFFIXES = ("", ".safetensors", ".pt", ".bin")
 class Parts(NamedTuple):
     """What a checkpoint holds."""
 
-    MODEL: Model
-    CLIP: Clip
-    VAE: Vae
+    MODEL: Model | None
+    CLIP: Clip | None
+    VAE: Vae | None
 
 
 @node("CheckpointLoaderSimple", category="loaders")
@@ -57,7 +57,7 @@ def load_checkpoint_simple(ckpt_name: CheckpointName, folders: Folders, residenc
     """
     path = folders.resolve("checkpoints", ckpt_name)
     loaded = load_checkpoint(path, residency, embedding_finder(folders))
-    return Parts(loaded.model, loaded.text, loaded.vae)  # type: ignore[arg-type] # missing parts are None
+    return Parts(loaded.model, loaded.text, loaded.vae)
 
 
 def embedding_finder(folders: Folders) -> Callable[[str], Vectors | None]:
@@ -108,7 +108,7 @@ def load_checkpoint_with_config(
         text = text.with_last_layer(-2)
     if model is not None and config_name.startswith("v2-inference-v"):
         model = model.with_prediction(stable_diffusion(V))
-    return Parts(model, text, loaded.vae)  # type: ignore[arg-type] # missing parts are None
+    return Parts(model, text, loaded.vae)
 
 
 @node("UNETLoader", category="advanced/loaders")
@@ -256,7 +256,7 @@ def load_diffusers(
         model,
         load_text_encoder(texts, residency, embedding_finder(folders)) if texts else None,
         load_vae(vae, residency) if vae else None,
-    )  # type: ignore[arg-type] # missing parts are None
+    )
 
 
 def _weights_in(folder: Path) -> Path | None:
@@ -271,4 +271,4 @@ def _predicts_v(root: Path) -> bool:
     path = root / "scheduler" / "scheduler_config.json"
     if not path.is_file():
         return False
-    return json.loads(path.read_text()).get("prediction_type") == "v_prediction"
+    return bool(json.loads(path.read_text()).get("prediction_type") == "v_prediction")

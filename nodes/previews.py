@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from diffusion.autoencoder import VAE
@@ -13,12 +15,12 @@ from diffusion.checkpoints import load_taesd
 from diffusion.errors import DiffusionError
 from diffusion.latent_format import LatentFormat
 from diffusion.model import Model
+from diffusion.previews import decoded, rough
 from diffusion.residency import Residency
 from diffusion.samplers import Step
 from execution.folders import Folders
 from execution.node import Preview, Run
 from nodes.encoding import jpeg
-from nodes.pictures import scaled, to_bytes
 
 log = logging.getLogger(__name__)
 
@@ -52,23 +54,17 @@ class Previews:
         """What makes the preview of the first picture of a scaled latent (B×C×H×W); None if nothing can."""
         if self.method == "none" or denoised.ndim != 4 or not latent_format.rgb:
             return None
-        return lambda: self._encoded(self._picture(latent_format, denoised[:1]))
-
-    def _picture(self, latent_format: LatentFormat, denoised: Tensor) -> Tensor:
-        """The picture, 1×H×W×3, of any size."""
-        decoder = self._decoder(latent_format) if self.method == "taesd" else None
-        if decoder is not None:
-            return decoder.decode(latent_format.out_of(denoised).float().cpu())
-        rows, columns = (side * latent_format.downscale for side in denoised.shape[-2:])
-        return scaled(latent_format.colours(denoised).cpu(), columns, rows, "bilinear")
-
-    def _encoded(self, image: Tensor) -> Preview:
-        height, width = image.shape[1:3]
+        height, width = (side * latent_format.downscale for side in denoised.shape[-2:])
         shrink = min(1.0, self.size / max(height, width))
-        width, height = max(1, round(width * shrink)), max(1, round(height * shrink))
-        if shrink < 1:
-            image = scaled(image, width, height, "area")
-        return Preview("jpeg", jpeg(to_bytes(image[0])), (width, height))
+        size = max(1, round(width * shrink)), max(1, round(height * shrink))
+        return lambda: Preview("jpeg", jpeg(self._picture(latent_format, denoised), size), size)
+
+    def _picture(self, latent_format: LatentFormat, denoised: Tensor) -> NDArray[np.uint8]:
+        """The picture, H×W×3, of any size."""
+        tiny = self._decoder(latent_format) if self.method == "taesd" else None
+        previewer = rough(latent_format) if tiny is None else decoded(latent_format, tiny.decode)
+        assert previewer is not None, "`of` asks only for formats with a linear map"
+        return previewer(denoised)
 
     def _decoder(self, latent_format: LatentFormat) -> VAE | None:
         """The tiny decoder of a latent format, opened once; None if there is none that can be used."""

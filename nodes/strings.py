@@ -121,8 +121,9 @@ def compare(
     """
     if not case_sensitive:
         string_a, string_b = string_a.casefold(), string_b.casefold()
-    check = {"Starts With": str.startswith, "Ends With": str.endswith, "Equal": str.__eq__}
-    return check[mode](string_a, string_b)
+    if mode == "Starts With":
+        return string_a.startswith(string_b)
+    return string_a.endswith(string_b) if mode == "Ends With" else string_a == string_b
 
 
 @node("RegexMatch", category="utils/string")

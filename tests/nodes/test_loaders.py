@@ -66,9 +66,7 @@ def test_the_configuration_says_clip_skip_and_prediction(call: Call) -> None:
     assert clip.towers[0].layer == -1
 
 
-def test_a_folder_in_diffusers_layout_is_found_and_opened(
-    call: Call, registry: Registry, models: Path
-) -> None:
+def test_a_folder_in_diffusers_layout_is_opened(call: Call, registry: Registry, models: Path) -> None:
     root = models / "diffusers" / "some" / "model"
     files = {"unet": "diffusion_models/unet", "vae": "vae/vae", "text_encoder": "text_encoders/text"}
     for part, source in files.items():
@@ -143,12 +141,8 @@ def test_the_vae_loader_offers_files_then_whole_tiny_ones(registry: Registry, mo
 def test_a_text_may_name_an_embedding(call: Call) -> None:
     _, clip, _ = call("CheckpointLoaderSimple", ckpt_name="small.safetensors")
     plain, styled, unknown = (
-        call("CLIPTextEncode", text=words, clip=clip)[0][0][0]
-        for words in (
-            "in the style of",
-            "in the style of embedding:style",
-            "in the style of embedding:nothing",
-        )
+        call("CLIPTextEncode", text=f"in the style of{name}", clip=clip)[0][0][0]
+        for name in ("", " embedding:style", " embedding:nothing")
     )
     assert not torch.equal(plain, styled)
     assert torch.equal(plain, unknown)

@@ -28,9 +28,7 @@ def scene(call: Call) -> dict[str, Any]:
 KSAMPLER = {"seed": 5, "steps": 3, "cfg": 4.0, "sampler_name": "euler", "scheduler": "normal"}
 
 
-def test_the_same_seed_gives_the_same_latent_and_another_seed_another(
-    call: Call, scene: dict[str, Any]
-) -> None:
+def test_the_same_seed_gives_the_same_latent_and_another_another(call: Call, scene: dict[str, Any]) -> None:
     (first,), (again,), (other,) = (
         call("KSampler", **scene, **{**KSAMPLER, "seed": seed}, denoise=1.0) for seed in (5, 5, 6)
     )
@@ -42,18 +40,11 @@ def test_the_same_seed_gives_the_same_latent_and_another_seed_another(
 def test_two_halves_of_a_run_equal_the_whole(call: Call, scene: dict[str, Any]) -> None:
     settings = {**scene, **KSAMPLER, "noise_seed": KSAMPLER["seed"]}
     settings.pop("seed")
+    leave, clean = ({"return_with_leftover_noise": word} for word in ("enable", "disable"))
     (whole,) = call("KSampler", **scene, **KSAMPLER, denoise=1.0)
-    (half,) = call(
-        "KSamplerAdvanced", **settings, add_noise="enable", end_at_step=1, return_with_leftover_noise="enable"
-    )
+    (half,) = call("KSamplerAdvanced", **settings, **leave, add_noise="enable", end_at_step=1)
     settings["latent_image"] = half
-    (rest,) = call(
-        "KSamplerAdvanced",
-        **settings,
-        add_noise="disable",
-        start_at_step=1,
-        return_with_leftover_noise="disable",
-    )
+    (rest,) = call("KSamplerAdvanced", **settings, **clean, add_noise="disable", start_at_step=1)
     torch.testing.assert_close(rest["samples"], whole["samples"], rtol=1e-4, atol=1e-4)
 
 
@@ -153,7 +144,7 @@ def test_every_method_with_options_samples(call: Call, scene: dict[str, Any], na
         inputs["model"] = scene["model"]
     (sampler,) = call(name, **inputs)
     (sigmas,) = call("KarrasScheduler", steps=3)
-    output, denoised = call(
+    output, _ = call(
         "SamplerCustom", **scene, add_noise=True, noise_seed=3, cfg=2.0, sampler=sampler, sigmas=sigmas
     )
     assert output["samples"].isfinite().all()

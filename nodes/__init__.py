@@ -1,0 +1,1 @@
+"""The program's own nodes: typed functions by topic, thin over `diffusion`."""

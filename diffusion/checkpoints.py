@@ -167,7 +167,7 @@ def load_embedding(path: Path | str) -> Vectors:
     for name in ("emb_params", *(name for name in tables if name.startswith("string_to_param."))):
         if name in tables:
             return {"": _rows(weights.tensor(name))}
-    if not tables or len(next(iter(tables.values())).shape) > 2:
+    if not 0 < len(tables) < 5 or len(next(iter(tables.values())).shape) > 2:
         problem = "It holds no learned vectors."
         raise FileProblem(weights.path, problem, "Choose a textual-inversion file.")
     return {"": _rows(weights.tensor(next(iter(tables))))}

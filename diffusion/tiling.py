@@ -28,16 +28,15 @@ def in_tiles(
     if height <= tile[0] and width <= tile[1]:
         return compute(x)
     total = weight = None
-    for top, left in product(starts(height, tile[0], overlap), starts(width, tile[1], overlap)):
+    shared = [min(overlap, side // 2) for side in tile]
+    for top, left in product(starts(height, tile[0], shared[0]), starts(width, tile[1], shared[1])):
         check()
         part = compute(x[:, :, top : top + tile[0], left : left + tile[1]])
         if total is None or weight is None:
             size = (round(height * scale), round(width * scale))
             total, weight = part.new_zeros(*part.shape[:2], *size), part.new_zeros(1, 1, *size)
-        ramp = _ramp(part.shape[2], round(overlap * scale))[:, None] * _ramp(
-            part.shape[3], round(overlap * scale)
-        )
-        ramp = ramp.to(part)
+        rows, columns = (_ramp(part.shape[d + 2], round(shared[d] * scale)) for d in range(2))
+        ramp = (rows[:, None] * columns).to(part)
         at = _window(round(top * scale), round(left * scale), part)
         total[at] += part * ramp
         weight[at] += ramp
@@ -59,7 +58,7 @@ def starts(size: int, tile: int, overlap: int) -> Iterator[int]:
     """Where tiles begin along one side."""
     if size <= tile:
         return iter((0,))
-    return iter(range(0, size - overlap, max(tile - overlap, 1)))
+    return iter(range(0, size - overlap, tile - overlap))
 
 
 def _ramp(size: int, feather: int) -> Tensor:

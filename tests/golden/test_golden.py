@@ -1,8 +1,8 @@
 """Workflows whose tensors equal what the reference implementation computed from the same weights.
 
 The weights are stand-ins (`weights.py`), so pictures are noise: what is proved is arithmetic. Each case runs
-through the real engine and registry in fp32. Passing means the same shape, and a largest difference of at most
-`rtol` of the largest expected value plus 1e-5.
+through the real engine and registry in fp32. Passing means the same shape and a largest
+difference of at most `rtol` of the largest expected value plus 1e-5.
 """
 
 import hashlib

@@ -96,9 +96,13 @@ class PackRoutes:
                 self.problems.append(f"{_shape(route)['method']} {_shape(route)['path']}: {problem}")
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
-        self.socket.unlink(missing_ok=True)
-        await web.UnixSite(runner, str(self.socket)).start()
-        self.socket.chmod(0o600)
+        try:
+            self.socket.unlink(missing_ok=True)
+            await web.UnixSite(runner, str(self.socket)).start()
+            self.socket.chmod(0o600)
+        except OSError as failure:
+            await runner.cleanup()
+            raise OSError(f"packs' routes cannot be served at {self.socket}: {failure}") from failure
         return runner
 
     def _routes(self) -> Iterator[web.AbstractRouteDef]:

@@ -44,11 +44,12 @@ def test_files_of_a_kind_are_listed_and_found(paths, folders) -> None:
     touch(folders.models("vae")[0] / "notes.txt")
     listed = paths["get_filename_list"]("vae")
     assert listed == ["sub/a.safetensors"]
-    assert isinstance(listed, FileNames) and listed.kind == "vae"
+    assert isinstance(listed, FileNames)
+    assert listed.kind == "vae"
     assert paths["get_full_path"]("vae", "sub/a.safetensors") == str(file)
     assert paths["get_full_path_or_raise"]("vae", "sub/a.safetensors") == str(file)
     assert paths["get_full_path"]("vae", "../../secret") is None
-    with pytest.raises(FileNotFoundError, match="did you mean 'sub/a.safetensors'"):
+    with pytest.raises(FileNotFoundError, match=r"did you mean 'sub/a\.safetensors'"):
         paths["get_full_path_or_raise"]("vae", "b.safetensors")
     with pytest.raises(KeyError):
         paths["get_filename_list"]("nothing_like_it")
@@ -81,7 +82,7 @@ def test_packs_add_kinds_by_function_and_by_writing_the_table(paths, folders, tm
     table["ipadapter"][1].add(".pth")
     assert paths["get_filename_list"]("ipadapter") == ["a.onnx", "b.onnx", "c.pth"]
     assert folders.models("ipadapter") == [tmp_path / name for name in ("three", "one", "two")]
-    assert isinstance(table["vae"][0], list) and isinstance(table["vae"][1], set)
+    assert (type(table["vae"][0]), type(table["vae"][1])) == (list, set)
 
 
 def test_a_path_added_to_a_kind_of_ours_is_searched_too(paths, folders, tmp_path: Path) -> None:

@@ -81,8 +81,19 @@ def test_outside_of_a_node_prefixes_still_differ() -> None:
     assert len(contextvars.copy_context().run(two)) == 2
 
 
-LINKS = [(["1", 0], True), (["a.b", 3], True), (["1", 0.0], True), (["1", True], False), (["1"], False), ([1, 0], False),
-         (("1", 0), False), ("1", False), (["1", "0"], False), (["1", 0, 0], False), (None, False)]  # fmt: skip
+LINKS = [
+    (["1", 0], True),
+    (["a.b", 3], True),
+    (["1", 0.0], True),
+    (["1", True], False),
+    (["1"], False),
+    ([1, 0], False),
+    (("1", 0), False),
+    ("1", False),
+    (["1", "0"], False),
+    (["1", 0, 0], False),
+    (None, False),
+]
 
 
 def test_links_are_told_from_constants() -> None:

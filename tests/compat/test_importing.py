@@ -59,7 +59,7 @@ def test_top_level_modules_reached_over_sys_path_belong_to_the_pack(load, monkey
                 NODE_CLASS_MAPPINGS = {}
             """,
             "edits/modules/edits_library/__init__.py": "",
-            "edits/modules/edits_library/core.py": "import nodes\nfrom server import PromptServer\nlimit = nodes.MAX_RESOLUTION\n",
+            "edits/modules/edits_library/core.py": "import nodes, server\nlimit = nodes.MAX_RESOLUTION\n",
         }
     )
     assert module("edits").core.limit == 16384

@@ -186,10 +186,8 @@ def test_arguments_say_what_is_true_here(host, folders) -> None:
 def test_types_of_nodes_are_text_that_matches(host) -> None:
     io = node_typing.IO
     assert f"{io.IMAGE}" == "IMAGE" == io.IMAGE
-    assert not (io.ANY != "INT")
-    assert not (io.NUMBER != "INT")
-    assert not (io.PRIMITIVE != "INT,STRING")
-    assert io.INT != "FLOAT"
+    unequal = [io.ANY != "INT", io.NUMBER != "INT", io.PRIMITIVE != "INT,STRING", io.INT != "FLOAT"]
+    assert unequal == [False, False, False, True], "packs compare types by this operator"
     assert {io.INT: 1}["INT"] == 1
     assert node_typing.CheckLazyMixin().check_lazy_status(a=None, b=1, c=None) == ["a", "c"]
     with pytest.raises(TypeError, match="abstract"):

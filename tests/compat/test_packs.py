@@ -231,7 +231,8 @@ def test_titles_modules_and_code_stand_in_the_spec(load, tmp_path: Path) -> None
     before = thing.spec.code
     packs.close()
     again = load({"my.pack/more.py": "x = 1\n"})
-    assert before and again.node_types[0].spec.code != before
+    assert before
+    assert again.node_types[0].spec.code != before
 
 
 def test_reports_are_plain_data(load) -> None:

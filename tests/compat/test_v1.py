@@ -147,7 +147,7 @@ def test_a_blocker_stops_what_follows_and_nothing_else(behaviours: Bench) -> Non
     )
     result = behaviours.engine.run_sync(behaviours.start(prompt))
     assert result.status == "success"
-    assert "behind" not in behaviours.ran and "shown" not in behaviours.ran
+    assert not {"behind", "shown"} & set(behaviours.ran)
     assert result.ui["free"]["text"] == ["5"]
     assert not behaviours.of(Blocked)
 
@@ -176,7 +176,7 @@ def test_blockers_inside_a_list_stop_only_their_items(behaviours: Bench) -> None
 
 
 CHANGES = [
-    # node type, value of the first and of the second run, whether it runs again, and once more with all the same
+    # node type, value of the first and of the later runs, whether those run it again
     ("ChangedConstant", 1, 1, False),
     ("ChangedNaN", 1, 1, True),
     ("ChangedRaises", 1, 1, True),

@@ -81,10 +81,20 @@ def test_a_class_with_nothing_but_inputs_has_defaults() -> None:
 
 def test_every_flag_of_the_class_is_read() -> None:
     spec = of(
-        CATEGORY="a/b", DESCRIPTION="Does.", OUTPUT_NODE=True, INPUT_IS_LIST=True, DEPRECATED=True, EXPERIMENTAL=True,
-        API_NODE=True, NOT_IDEMPOTENT=True, SEARCH_ALIASES=["x"], RETURN_TYPES=("INT", ["p", "q"], AnyType("*")),
-        RETURN_NAMES=("number",), OUTPUT_IS_LIST=(True, False), OUTPUT_TOOLTIPS=("A number.",),
-    )  # fmt: skip
+        CATEGORY="a/b",
+        DESCRIPTION="Does.",
+        OUTPUT_NODE=True,
+        INPUT_IS_LIST=True,
+        DEPRECATED=True,
+        EXPERIMENTAL=True,
+        API_NODE=True,
+        NOT_IDEMPOTENT=True,
+        SEARCH_ALIASES=["x"],
+        RETURN_TYPES=("INT", ["p", "q"], AnyType("*")),
+        RETURN_NAMES=("number",),
+        OUTPUT_IS_LIST=(True, False),
+        OUTPUT_TOOLTIPS=("A number.",),
+    )
     assert (spec.category, spec.description, spec.search_aliases) == ("a/b", "Does.", ("x",))
     flags = (
         spec.output_node,

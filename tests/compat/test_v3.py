@@ -30,7 +30,8 @@ def test_object_info_shows_a_schema_as_comfyui_does(modern) -> None:
             "required": {
                 "count": ["INT", {"tooltip": "How many.", "default": 1, "min": 0, "max": 10, "step": 1,
                                   "control_after_generate": True}],
-                "amount": ["FLOAT", {"default": 0.5, "min": 0.0, "max": 1.0, "round": 0.01, "display": "slider"}],
+                "amount": ["FLOAT", {"default": 0.5, "min": 0.0, "max": 1.0, "round": 0.01,
+                                     "display": "slider"}],
                 "words": ["STRING", {"multiline": True, "dynamicPrompts": True, "placeholder": "say"}],
                 "on": ["BOOLEAN", {"default": True, "label_on": "yes", "label_off": "no"}],
                 "mode": ["COMBO", {"default": "Soft", "multiselect": False, "options": ["Soft", "Hard"]}],
@@ -102,14 +103,15 @@ def test_schemas_keep_what_they_do_not_know() -> None:
     assert (schema.node_id, schema.category, schema.is_output_node, schema.inputs) == ("X", "c", False, [])
     assert schema.more == {"from_the_future": [1]}
     with pytest.raises(AttributeError, match="nonsense"):
-        schema.nonsense
+        print(schema.nonsense)
 
 
 def test_outputs_of_both_kinds_become_outcomes() -> None:
     assert outcome_of_output(NodeOutput(1, 2, ui={"a": [1]})).outputs == (1, 2)
     assert outcome_of_output((1,)).outputs == (1,)
     blocked = outcome_of_output(NodeOutput(block_execution="why")).blocked
-    assert isinstance(blocked, ExecutionBlocker) and blocked.message == "why"
+    assert isinstance(blocked, ExecutionBlocker)
+    assert blocked.message == "why"
     from_dict = NodeOutput.from_dict({"result": ExecutionBlocker("no"), "ui": {"a": [1]}})
     assert (from_dict.block_execution, from_dict.ui, from_dict.result) == ("no", {"a": [1]}, None)
     assert NodeOutput.from_dict({"result": (1,)}).result == (1,)

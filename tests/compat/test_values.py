@@ -69,9 +69,12 @@ def test_pictures_pass_through_the_vae_as_by_our_own_nodes(bench: Bench, tiled: 
     trip = ("RoundTrip", {"vae": ("l", 2), "image": ("i", 0), "tiled": tiled})
     theirs = one(bench, "t", i=image, t=trip)
     ours = one(
-        bench, "d", i=image,
-        e=("VAEEncode", {"pixels": ("i", 0), "vae": ("l", 2)}), d=("VAEDecode", {"samples": ("e", 0), "vae": ("l", 2)}),
-    )  # fmt: skip
+        bench,
+        "d",
+        i=image,
+        e=("VAEEncode", {"pixels": ("i", 0), "vae": ("l", 2)}),
+        d=("VAEDecode", {"samples": ("e", 0), "vae": ("l", 2)}),
+    )
     assert theirs.shape == ours.shape == (1, 64, 96, 3)
     near = 0.1 if tiled else 1e-6  # the norms of a tile are not those of the whole
     assert (theirs - ours).abs().mean() < near
@@ -82,13 +85,27 @@ def test_pictures_pass_through_the_vae_as_by_our_own_nodes(bench: Bench, tiled: 
 def sampled(bench: Bench, **patch: Any) -> torch.Tensor:
     """A short run, maybe through a patched model."""
     model = ("g", 0) if patch else ("l", 0)
-    inputs = {"model": model, "seed": 3, "steps": 3, "cfg": 4.0, "sampler_name": "euler", "scheduler": "normal",
-              "positive": ("p", 0), "negative": ("n", 0), "latent_image": ("z", 0), "denoise": 1.0}  # fmt: skip
+    inputs = {
+        "model": model,
+        "seed": 3,
+        "steps": 3,
+        "cfg": 4.0,
+        "sampler_name": "euler",
+        "scheduler": "normal",
+        "positive": ("p", 0),
+        "negative": ("n", 0),
+        "latent_image": ("z", 0),
+        "denoise": 1.0,
+    }
     return one(
-        bench, "k",
-        p=("CLIPTextEncode", {"clip": ("l", 1), "text": "a cat"}), n=("CLIPTextEncode", {"clip": ("l", 1), "text": ""}),
-        z=("EmptyLatentImage", {"width": 64, "height": 64, "batch_size": 2}), k=("KSampler", inputs), **patch,
-    )["samples"]  # fmt: skip
+        bench,
+        "k",
+        p=("CLIPTextEncode", {"clip": ("l", 1), "text": "a cat"}),
+        n=("CLIPTextEncode", {"clip": ("l", 1), "text": ""}),
+        z=("EmptyLatentImage", {"width": 64, "height": 64, "batch_size": 2}),
+        k=("KSampler", inputs),
+        **patch,
+    )["samples"]
 
 
 @pytest.mark.parametrize("what", ["none", "cfg", "pre", "post"])

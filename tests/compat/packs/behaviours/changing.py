@@ -94,7 +94,14 @@ class Remember:
 
 
 KINDS = (
-    ChangedConstant, ChangedNaN, ChangedRaises, ChangedWrongArguments, ChangedAsync, ChangedSeesLinks, ChangedObject,
-    ChangedByState, Remember,
-)  # fmt: skip
+    ChangedConstant,
+    ChangedNaN,
+    ChangedRaises,
+    ChangedWrongArguments,
+    ChangedAsync,
+    ChangedSeesLinks,
+    ChangedObject,
+    ChangedByState,
+    Remember,
+)
 NODES = {kind.__name__: kind for kind in KINDS}

@@ -207,6 +207,15 @@ class AccumulationToList:
 
 
 KINDS = (
-    ExpandMixed, ExpandRaw, Factorial, WhileOpen, WhileClose, ForOpen, ForClose, Less, Accumulate, AccumulationToList,
-)  # fmt: skip
+    ExpandMixed,
+    ExpandRaw,
+    Factorial,
+    WhileOpen,
+    WhileClose,
+    ForOpen,
+    ForClose,
+    Less,
+    Accumulate,
+    AccumulationToList,
+)
 NODES = {kind.__name__: kind for kind in KINDS}

@@ -185,6 +185,16 @@ class NeedsInternals:
 
 
 KINDS = (
-    Variadic, Keywords, Anything, Hidden, RawLink, OptionalAbsent, CallsAnother, Derived, Old, Fails, NeedsInternals,
-)  # fmt: skip
+    Variadic,
+    Keywords,
+    Anything,
+    Hidden,
+    RawLink,
+    OptionalAbsent,
+    CallsAnother,
+    Derived,
+    Old,
+    Fails,
+    NeedsInternals,
+)
 NODES = {kind.__name__: kind for kind in KINDS}

@@ -60,8 +60,8 @@ def build_app(settings: Settings) -> web.Application:
     log = LastLines()
     for topic in TOPICS:
         for route in topic.routes():
-            app.router.add_route(route.method, route.path, route.handler)
-            app.router.add_route(route.method, f"/api{route.path}", route.handler)
+            under_api = web.RouteDef(route.method, f"/api{route.path}", route.handler, route.kwargs)
+            app.router.add_routes([route, under_api])
     app.router.add_routes(static.routes())
     app.cleanup_ctx.append(lambda app: joined(app, settings, log))
     app.on_response_prepare.append(finish_headers)

@@ -45,10 +45,10 @@ def preview_form(preview: str, channel: str, size: str) -> Form:
     """
     kind, _, quality = preview.partition(";")
     kind = {"jpg": "jpeg"}.get(kind.lower(), kind.lower())
-    if kind not in ("webp", "jpeg"):
-        kind = "webp"
-    if channel == "a":
+    if not preview and not size or channel == "a":
         kind = "png"
+    elif kind not in ("webp", "jpeg"):
+        kind = "webp"
     side = max(1, min(int(size), 4096)) if size.isascii() and size.isdigit() and len(size) < 8 else None
     good = quality.isascii() and quality.isdigit() and len(quality) < 8
     return Form(kind, max(1, min(int(quality), 100)) if good else QUALITY, channel, side)

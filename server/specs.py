@@ -114,12 +114,11 @@ class Catalogue:
         """Take the specs of an earlier run, if the sources are still those."""
         try:
             kept = await asyncio.to_thread(self._read)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            logger.info("No cached node specs: %s", error)
-            return
-        if kept is not None and not self._known.is_set():
-            self._set(kept["specs"], kept["failures"], kept["packs"])
-            self.from_cache = True
+            if kept is not None and not self._known.is_set():
+                self._set(kept["specs"], kept["failures"], kept["packs"])
+                self.from_cache = True
+        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+            logger.info("The cached node specs cannot be read: %s", error)
 
     def _file(self) -> Path:
         return self._cache_dir / f"specs-{key_of(self._declared_by)}.json"

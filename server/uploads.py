@@ -34,10 +34,10 @@ def bad_name(name: str) -> web.HTTPException:
 
 def file_name(name: str) -> str:
     """`name`, if it is a plain file name on every system; 400 otherwise."""
-    fits = 0 < len(name.encode(errors="surrogateescape")) <= 240 and name.isprintable()
-    if not fits or any(each in name for each in '/\\:*?"<>|') or name.strip(" .") != name.strip():
+    fits = name.isprintable() and 0 < len(name.encode()) <= 240
+    if not fits or any(each in name for each in '/\\:*?"<>|'):
         raise bad_name(name)
-    if name != name.strip() or RESERVED.match(name):
+    if name != name.strip() or name.endswith(".") or RESERVED.match(name):
         raise bad_name(name)
     return name
 

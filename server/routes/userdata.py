@@ -115,7 +115,7 @@ async def move_file(request: web.Request) -> web.Response:
     return described(request, entry, {})
 
 
-NO_SETTINGS = revision(b"")
+NO_SETTINGS = '"none"'
 """The revision before anything was set."""
 
 

@@ -45,9 +45,7 @@ async def get_view(request: web.Request) -> web.StreamResponse:
         channel = "rgba"
     if "preview" not in query and "size" not in query and channel == "rgba":
         return await send_user_file(request, path)
-    form = preview_form(
-        query.get("preview", "png" if "size" not in query else "webp"), channel, query.get("size", "")
-    )
+    form = preview_form(query.get("preview", ""), channel, query.get("size", ""))
     encoded = await here.pictures.rendered(path, form)
     headers = user_headers(path.name) | {"Content-Type": form.type, "Cache-Control": "private, no-cache"}
     headers["Content-Disposition"] = f'inline; filename="{ascii_name(path.name)}"'

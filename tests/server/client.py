@@ -31,12 +31,16 @@ class RawAnswer:
 
 @dataclass
 class Client:
-    """A session with one server, and that server's parts."""
+    """A session with one server, and that server itself."""
 
     session: aiohttp.ClientSession
     host: str
     port: int
-    parts: Parts
+    app: web.Application
+
+    @property
+    def parts(self) -> Parts:
+        return self.app[PARTS]
 
     @property
     def origin(self) -> str:
@@ -147,6 +151,6 @@ async def started(settings: Settings) -> AsyncIterator[Client]:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         port = runner.addresses[0][1]
         async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
-            yield Client(session, "127.0.0.1", port, runner.app[PARTS])
+            yield Client(session, "127.0.0.1", port, runner.app)
     finally:
         await runner.cleanup()

@@ -7,29 +7,45 @@ import { Settings } from "./client/settings.js";
 import { Socket } from "./client/socket.js";
 import { createApp } from "./compat/app.js";
 import { Library } from "./core/specs.js";
-import { Extensions } from "./extensions.js";
 import { addEditing } from "./interaction/builtin_commands.js";
 import { addFiles, addRunning, addPicture, openFiles } from "./interaction/app_commands.js";
 import { Commands, listenToKeys } from "./interaction/commands.js";
 import { Editor } from "./interaction/editor.js";
 import { Fields } from "./interaction/fields.js";
-import { contextMenu } from "./interaction/context_menu.js";
-import { Palettes } from "./interaction/palettes.js";
 import { Pointing } from "./interaction/pointer.js";
 import { acceptDrops } from "./interaction/drops.js";
-import { ask, confirm } from "./panels/dialogs.js";
-import { Hints } from "./panels/hints.js";
-import { Menu } from "./panels/menu.js";
-import { nodesPanel } from "./panels/nodes_panel.js";
-import { Picker } from "./panels/picker.js";
-import { QueuePanel } from "./panels/queue_panel.js";
 import { byId, Shell } from "./panels/shell.js";
-import { Toasts } from "./panels/toasts.js";
+import { reportRuns, Toasts } from "./panels/toasts.js";
 import { Tree } from "./panels/tree.js";
-import { workflowsPanel } from "./panels/workflows_panel.js";
-import { reportMissing, reportRuns, settleConflict } from "./panels/reports.js";
+import { missingTypes } from "./core/prompt.js";
 import { Images } from "./view/images.js";
 import { Minimap } from "./view/minimap.js";
+
+/** @template T @param {() => Promise<T>} make @returns {() => Promise<T>} made at the first call */
+function once(make) {
+  /** @type {Promise<T> | undefined} */ let made;
+  return () => (made ??= make());
+}
+
+/** Loaded when something is to be told or asked. */
+const reports = () => import("./panels/reports.js");
+/** @type {import("./interaction/app_commands.js").Dialogues["ask"]} */
+const ask = async (...question) => (await import("./panels/dialogs.js")).ask(...question);
+/** @type {import("./interaction/app_commands.js").Dialogues["confirm"]} */
+const confirm = async (...question) => (await import("./panels/dialogs.js")).confirm(...question);
+
+/** A panel whose module is loaded when it is opened. @param {() => Promise<(body: HTMLElement, head: HTMLElement) => any>} load @returns {(body: HTMLElement, head: HTMLElement) => () => void} */
+function later(load) {
+  return (body, head) => {
+    let closed = false;
+    /** @type {(() => void) | undefined} */ let close;
+    load().then((open) => { if (!closed) close = open(body, head); });
+    return () => {
+      closed = true;
+      close?.();
+    };
+  };
+}
 
 /** @returns {Promise<void>} */
 async function start() {
@@ -53,43 +69,52 @@ async function start() {
   sessionStorage.setItem("nodeloom-client", socket.clientId);
   const runs = new Runs(editor, server, socket);
   const commands = new Commands();
-  const picker = new Picker(layer);
-  const menu = new Menu(layer);
-  const fields = new Fields(editor, picker);
-  const palettes = new Palettes(editor, commands, picker);
-  const showMenu = (/** @type {any} */ entries, /** @type {number} */ x, /** @type {number} */ y) => menu.open(entries, x, y);
+  /** @type {() => Promise<import("./interaction/lists.js").Lists>} */
+  const lists = once(async () => (await import("./interaction/lists.js")).createLists(layer, editor, commands, fields));
+  const palettes = async () => (await lists()).palettes;
+  const fields = new Fields(editor, lists);
+  const menu = once(async () => new (await import("./panels/menu.js")).Menu(layer));
+  const showMenu = async (/** @type {any} */ entries, /** @type {number} */ x, /** @type {number} */ y) => (await menu()).open(entries, x, y);
   const shell = new Shell(editor, commands, runs, documents, showMenu);
   const view = async (/** @type {any[]} */ files, /** @type {number} */ index) => (await import("./panels/viewer.js")).viewPictures(server, files, index, { edit: paint });
   const paint = async (/** @type {any} */ file) => (await import("./panels/mask_editor.js")).paintMask(server, editor, file);
-  const extensions = new Extensions({ editor, commands, shell, fields, report: (name, error) => toasts.show(`The extension “${name}” failed and is left out`, { kind: "bad", text: String(error) }) });
+  /** @type {import("./extensions.js").Extensions | undefined} */ let extensions;
+  const register = async (/** @type {import("./extensions.js").Extension} */ extension) => {
+    const { Extensions } = await import("./extensions.js");
+    extensions ??= new Extensions({ editor, commands, shell, fields, report: (name, error) => toasts.show(`The extension “${name}” failed and is left out`, { kind: "bad", text: String(error) }) });
+    await extensions.register(extension);
+  };
   const onPage = (/** @type {[number, number]} */ [x, y]) => /** @type {[number, number]} */ ([x + editor.host.getBoundingClientRect().left, y + editor.host.getBoundingClientRect().top]);
 
   const pointing = new Pointing(editor, {
     widget: (found, at) => fields.press(found, at),
-    palette: (at, screen) => palettes.addNode(at, onPage(screen)),
-    linkDropped: (fixed, at) => palettes.addLinked(fixed, at, onPage(editor.camera.toScreen(at))),
+    palette: async (at, screen) => (await palettes()).addNode(at, onPage(screen)),
+    linkDropped: async (fixed, at) => (await palettes()).addLinked(fixed, at, onPage(editor.camera.toScreen(at))),
     rename: (id) => fields.rename(id),
     renameGroup: (id) => fields.renameGroup(id),
     openPicture: (id) => view(editor.tab.results.files(editor.runId(id), editor.scene.node(id)), 0),
-    menu: (found, at, screen) => menu.open(contextMenu(found, at, { editor, commands, palettes, fields, extensions, view, paint }), ...onPage(screen)),
+    menu: async (found, at, screen) => {
+      const { contextMenu } = await import("./interaction/context_menu.js");
+      await showMenu(contextMenu(found, at, { editor, commands, palettes: await palettes(), fields, extensions, view, paint }), ...onPage(screen));
+    },
   });
   const edit = (/** @type {any} */ id, /** @type {string | undefined} */ name) => (name ? fields.edit(id, name) : fields.rename(id));
 
   commands.failed = (error) => toasts.show("That did not work", { kind: "bad", text: String(/** @type {Error} */ (error)?.message ?? error) });
   addEditing(commands, editor, () => pointing.at);
-  addFiles(commands, editor, documents, server, { ask, confirm, toast: (title, options) => toasts.show(title, options), conflict: (tab, path) => settleConflict(documents, tab, path) });
+  addFiles(commands, editor, documents, server, { ask, confirm, toast: (title, options) => toasts.show(title, options), conflict: async (tab, path) => (await reports()).settleConflict(documents, tab, path) });
   addRunning(commands, editor, runs, server, { times: () => Math.max(1, Number(shell.times.value) || 1), toast: (title, options) => toasts.show(title, options) });
   const add = (/** @type {string} */ id, /** @type {string} */ title, /** @type {string[]} */ keys, /** @type {() => any} */ run, /** @type {() => boolean} */ when = () => true) => commands.add({ id, title, group: "General", keys, run, when });
   const only = () => editor.selected.size === 1;
   const chosen = () => [...editor.selected][0];
-  add("palette", "Add a node", ["Tab", "A"], () => (only() ? palettes.addAfter(chosen()) : palettes.addNode(editor.middle)));
-  add("palette-free", "Add a node without links", ["Shift+Tab", "Shift+A"], () => palettes.addNode(editor.middle));
-  add("commands", "All commands", ["Ctrl+K", "Ctrl+Shift+P"], () => palettes.showCommands());
-  add("find", "Find in this graph", ["Ctrl+F"], () => palettes.find());
-  add("connect", "Connect to …", ["C"], () => palettes.connectFrom(chosen()), only);
-  add("edit-value", "Edit a value", ["Enter"], () => palettes.chooseWidget(chosen(), (name) => edit(chosen(), name)), only);
+  add("palette", "Add a node", ["Tab", "A"], async () => (only() ? (await palettes()).addAfter(chosen()) : (await palettes()).addNode(editor.middle)));
+  add("palette-free", "Add a node without links", ["Shift+Tab", "Shift+A"], async () => (await palettes()).addNode(editor.middle));
+  add("commands", "All commands", ["Ctrl+K", "Ctrl+Shift+P"], async () => (await palettes()).showCommands());
+  add("find", "Find in this graph", ["Ctrl+F"], async () => (await palettes()).find());
+  add("connect", "Connect to …", ["C"], async () => (await palettes()).connectFrom(chosen()), only);
+  add("edit-value", "Edit a value", ["Enter"], async () => (await palettes()).chooseWidget(chosen(), (name) => edit(chosen(), name)), only);
   add("rename", "Rename the node", ["F2"], () => fields.rename(chosen()), only);
-  add("swap", "Replace the node with another type", ["Ctrl+R"], () => palettes.swap(chosen()), only);
+  add("swap", "Replace the node with another type", ["Ctrl+R"], async () => (await palettes()).swap(chosen()), only);
   add("minimap", "Show or hide the minimap", [], () => { minimap.element.hidden = !minimap.element.hidden; minimap.refresh(); });
   add("settings", "Settings", ["Ctrl+,"], async () => (await import("./panels/settings_dialog.js")).showSettings(settings, commands));
   add("keys", "Keyboard shortcuts", ["?"], async () => (await import("./panels/settings_dialog.js")).showKeys(commands));
@@ -101,15 +126,15 @@ async function start() {
   editor.on("camera", () => minimap.frame());
   minimap.element.addEventListener("moved", () => editor.tell("camera"));
 
-  shell.addPanel({ id: "nodes", title: "Nodes", icon: "plus", key: "N", open: nodesPanel(editor) });
-  shell.addPanel({ id: "workflows", title: "Workflows", icon: "folder", key: "W", open: workflowsPanel(documents, commands) });
-  shell.addPanel({ id: "queue", title: "Queue and history", icon: "queue", key: "Q", open: new QueuePanel(server, runs, commands, view).open });
+  shell.addPanel({ id: "nodes", title: "Nodes", icon: "plus", key: "N", open: later(async () => (await import("./panels/nodes_panel.js")).nodesPanel(editor)) });
+  shell.addPanel({ id: "workflows", title: "Workflows", icon: "folder", key: "W", open: later(async () => (await import("./panels/workflows_panel.js")).workflowsPanel(documents, commands)) });
+  shell.addPanel({ id: "queue", title: "Queue and history", icon: "queue", key: "Q", open: later(async () => new (await import("./panels/queue_panel.js")).QueuePanel(server, runs, commands, view).open) });
   shell.addRail("Templates", "template", "templates");
   shell.addRail("Settings", "settings", "settings", true);
   new Tree(byId("tree"), editor, edit, byId("live"));
-  new Hints(layer, editor);
-  reportRuns(runs, editor, toasts, layer, view);
-  documents.opened = (tab) => reportMissing(tab, toasts, editor, palettes);
+  editor.host.addEventListener("hover", async (event) => new (await import("./panels/hints.js")).Hints(layer, editor, /** @type {CustomEvent} */ (event).detail), { once: true });
+  reportRuns(runs, editor, toasts, reports);
+  documents.opened = (tab) => reports().then(({ reportMissing }) => reportMissing(tab, toasts, editor));
   drafts.savedElsewhere = (path, revision) => {
     const tab = documents.tabs.find((one) => one.file === path && one.revision !== revision);
     if (tab) toasts.show(`“${tab.name}” was saved in another window`, { key: path, stay: true, text: "Saving here will ask before it replaces that version.", actions: [{ label: "Load that version", act: () => { documents.close(tab); documents.openSaved(path); } }] });
@@ -131,8 +156,10 @@ async function start() {
   });
   settings.dispatchEvent(new Event("change"));
 
-  listenToKeys(commands, () => picker.isOpen || menu.isOpen || Boolean(document.querySelector("dialog[open]")));
+  listenToKeys(commands, () => Boolean(document.querySelector("dialog[open], .picker:not([hidden]), .menu:not([hidden])")));
   addEventListener("keydown", (event) => { if (event.key === "Escape" && pointing.abort()) event.stopImmediatePropagation(); }, true);
+  addEventListener("keydown", (event) => { if (["Tab", "ArrowUp", "ArrowDown", "ArrowLeft", "ArrowRight"].includes(event.key)) document.documentElement.dataset.keys = "true"; }, true);
+  addEventListener("pointerdown", () => { delete document.documentElement.dataset.keys; }, true);
   acceptDrops(editor, {
     files: (files, at) => openFiles(files, documents, { ask, confirm, toast: (title, options) => toasts.show(title, options), conflict: () => {} }, editor, server, at),
     text: (text, links) => pasteText(text, links, commands, documents),
@@ -142,10 +169,10 @@ async function start() {
   addEventListener("beforeunload", () => drafts.flush());
 
   socket.open();
-  const app = createApp(editor, documents, runs, extensions);
-  Object.assign(window, { app, nodeloom: Object.freeze({ editor, commands, documents, runs, server, settings, extensions, version: 1 }) });
+  const app = createApp(editor, documents, runs, register);
+  Object.assign(window, { app, nodeloom: Object.freeze({ editor, commands, documents, runs, server, settings, registerExtension: register, version: 1 }) });
   editor.host.focus({ preventScroll: true });
-  reportMissing(first, toasts, editor, palettes);
+  if (missingTypes(first.workflow, first.catalogue).size) documents.opened(first);
   editor.renderer.request();
   document.documentElement.dataset.ready = "true";
   await loadPacks(server, toasts);

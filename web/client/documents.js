@@ -4,11 +4,8 @@
 /** Open workflows: tabs, files, drafts, and everything that can be dropped or pasted. */
 import { Catalogue } from "../core/catalogue.js";
 import { History } from "../core/history.js";
-import { isGenerationText, promptFromText } from "../core/a1111.js";
-import { readMetadata } from "../core/metadata.js";
-import { isPrompt, readPrompt } from "../core/prompt_import.js";
 import { starterWorkflow } from "../core/starter.js";
-import { emptyWorkflow, isWorkflow, readWorkflow, writeWorkflow } from "../core/workflow.js";
+import { emptyWorkflow, isPrompt, isWorkflow, readWorkflow, writeWorkflow } from "../core/workflow.js";
 import { Results } from "./results.js";
 import { ServerError } from "./server.js";
 
@@ -75,10 +72,13 @@ export class Documents {
   openEmpty() { return this.open(this.freeName("Untitled"), emptyWorkflow()); }
   openStarter() { return this.open(this.freeName("Text to image"), starterWorkflow(this.library())); }
 
-  /** @param {any} json a workflow or a prompt @param {string} name @param {Partial<Tab>} [fields] @returns {Tab} */
-  openJson(json, name, fields) {
+  /** @param {any} json a workflow or a prompt @param {string} name @param {Partial<Tab>} [fields] @returns {Promise<Tab>} */
+  async openJson(json, name, fields) {
     if (isWorkflow(json)) return this.open(this.freeName(name), readWorkflow(json), fields);
-    if (isPrompt(json)) return this.open(this.freeName(name), readPrompt(json, this.library(), this.editor.scene.measure), fields);
+    if (isPrompt(json)) {
+      const { readPrompt } = await import("../core/prompt_import.js");
+      return this.open(this.freeName(name), readPrompt(json, this.library(), this.editor.scene.measure), fields);
+    }
     if (json && isPrompt(json.prompt)) return this.openJson(json.prompt, name, fields);
     throw new TypeError("This is neither a workflow nor a prompt in the API format.");
   }
@@ -87,6 +87,7 @@ export class Documents {
   async openFile(file) {
     const name = file.name.replace(/\.[^.]+$/, "");
     if (/json$/i.test(file.type) || /\.json$/i.test(file.name)) return this.openJson(parseJson(await file.text()), name);
+    const [{ readMetadata }, { isGenerationText, promptFromText }] = await Promise.all([import("../core/metadata.js"), import("../core/a1111.js")]);
     const texts = await readMetadata(new Uint8Array(await file.arrayBuffer()));
     const workflow = texts.workflow && parseJson(texts.workflow);
     if (workflow && isWorkflow(workflow)) return this.openJson(workflow, name);

@@ -1,8 +1,9 @@
 /** @import { Tab } from "../interaction/editor.js" */
 /** @import { Put } from "../types.js" */
 /**
- * Work is never lost: each tab's base file and its log of changes lie in IndexedDB within a second of an edit, so a crash
- * costs nothing and undo survives a reload. Browser windows tell each other what they saved.
+ * Work is never lost: each tab's base file and its log of changes lie in IndexedDB within half a second of an edit, so a
+ * crash costs nothing and undo survives a reload. An edit writes its own entry only. Browser windows tell each other what
+ * they saved.
  */
 import { writeWorkflow } from "../core/workflow.js";
 
@@ -10,12 +11,16 @@ import { writeWorkflow } from "../core/workflow.js";
 /** @typedef {{ key: string, name: string, base: any, done: LogEntry[], undone: LogEntry[], file?: string, revision?: string, dirty: boolean, at: number }} Draft */
 
 const SOON = 400; // milliseconds from an edit to the store
+const BACKUP = 5000; // milliseconds of rest before the copy on the server
 const LONGEST = 400; // entries kept for undo after a reload
+const STORES = ["tabs", "bases", "entries", "windows"];
 
 export class Drafts {
   /** @type {IDBDatabase | undefined} */ #database;
-  /** @type {Map<string, any>} base of each tab: the file before the first entry of its log */ #bases = new Map();
+  /** @type {Map<string, Tab>} tabs that are kept */ #kept = new Map();
+  /** @type {Map<string, number[]>} when each entry in the store was made, by tab */ #stored = new Map();
   /** @type {Map<string, number>} */ #timers = new Map();
+  /** @type {Map<string, number>} */ #backups = new Map();
   /** @type {(path: string, revision: string | undefined) => void} called when another window saved a file */ savedElsewhere = () => {};
   /** @type {(tab: Tab, text: string) => Promise<any>} keeps a copy on the server */ backup = async () => {};
   channel = new BroadcastChannel("nodeloom");
@@ -30,81 +35,118 @@ export class Drafts {
     try {
       this.#database = await new Promise((resolve, reject) => {
         const request = indexedDB.open("nodeloom", 1);
-        request.onupgradeneeded = () => {
-          request.result.createObjectStore("drafts", { keyPath: "key" });
-          request.result.createObjectStore("windows", { keyPath: "key" });
-        };
+        request.onupgradeneeded = () => STORES.forEach((name) => request.result.createObjectStore(name));
         request.onsuccess = () => resolve(request.result);
         request.onerror = () => reject(request.error);
       });
-    } catch { /* private windows have no store; the server copy remains */ }
+    } catch { /* private windows have no store; the server's copy remains */ }
   }
 
-  /** @param {string} store @param {"readonly" | "readwrite"} mode */
-  #store(store, mode) { return this.#database?.transaction(store, mode).objectStore(store); }
+  /** @param {string} store */
+  #write(store) { return this.#database?.transaction(store, "readwrite").objectStore(store); }
 
-  /** Starts keeping a tab. @param {Tab} tab */
+  /** Starts keeping a tab as it is now. @param {Tab} tab */
   keep(tab) {
-    if (!this.#bases.has(tab.key)) {
-      this.#bases.set(tab.key, writeWorkflow(tab.workflow));
-      tab.history.listeners.add(() => this.#soon(tab));
+    if (!this.#kept.has(tab.key)) {
+      this.#listen(tab);
+      const { done } = tab.history;
+      idle(() => { if (this.#kept.has(tab.key) && tab.history.done === done && !done.length) this.#write("bases")?.put(writeWorkflow(tab.workflow), tab.key); else if (this.#kept.has(tab.key)) this.#rebase(tab); });
     }
     this.#soon(tab);
   }
 
-  /** @type {Map<string, Tab>} */ #waiting = new Map();
+  /** @param {Tab} tab */
+  #listen(tab) {
+    this.#kept.set(tab.key, tab);
+    tab.history.listeners.add(() => this.#soon(tab));
+  }
 
   /** @param {Tab} tab */
   #soon(tab) {
-    this.#waiting.set(tab.key, tab);
-    if (!this.#timers.has(tab.key)) this.#timers.set(tab.key, window.setTimeout(() => this.#write(tab), SOON));
+    if (!this.#timers.has(tab.key)) this.#timers.set(tab.key, window.setTimeout(() => this.#store(tab), SOON));
+    clearTimeout(this.#backups.get(tab.key));
+    this.#backups.set(tab.key, window.setTimeout(() => this.#copy(tab), BACKUP));
   }
 
-  /** @param {Tab} tab */
-  #write(tab) {
+  /** Writes the entries that are new and how many are done. @param {Tab} tab */
+  #store(tab) {
     clearTimeout(this.#timers.get(tab.key));
     this.#timers.delete(tab.key);
-    this.#waiting.delete(tab.key);
     const { history } = tab;
     if (history.done.length > LONGEST) this.#rebase(tab);
-    /** @type {Draft} */
-    const draft = { key: tab.key, name: tab.name, base: this.#bases.get(tab.key), done: history.done.map((entry) => ({ ...entry })), undone: history.undone.map((entry) => ({ ...entry })), file: tab.file, revision: tab.revision, dirty: tab.dirty, at: Date.now() };
+    const log = [...history.done, ...[...history.undone].reverse()];
+    const stored = this.#stored.get(tab.key) ?? [];
     try {
-      this.#store("drafts", "readwrite")?.put(draft);
+      const entries = this.#write("entries");
+      log.forEach((entry, index) => { if (stored[index] !== entry.at) entries?.put({ ...entry }, [tab.key, index]); });
+      this.#stored.set(tab.key, log.map((entry) => entry.at));
+      this.#write("tabs")?.put({ key: tab.key, name: tab.name, done: history.done.length, total: log.length, file: tab.file, revision: tab.revision, dirty: tab.dirty, at: Date.now() }, tab.key);
     } catch { /* the database is closing */ }
-    if (tab.dirty) this.backup(tab, JSON.stringify(writeWorkflow(tab.workflow))).catch(() => {});
   }
 
-  /** A long log starts anew from half of it. @param {Tab} tab */
+  /** A long log starts anew from its middle. @param {Tab} tab */
   #rebase(tab) {
-    const dropped = tab.history.done.splice(0, tab.history.done.length - LONGEST / 2);
-    const undone = tab.history.done.length;
-    for (let count = 0; count < undone; count += 1) tab.workflow.apply(tab.history.done[undone - 1 - count].undo);
-    this.#bases.set(tab.key, writeWorkflow(tab.workflow));
-    for (const entry of tab.history.done) tab.workflow.apply(entry.redo);
-    return dropped;
+    const { history, workflow } = tab;
+    history.done.splice(0, Math.max(0, history.done.length - LONGEST / 2));
+    for (const entry of [...history.done].reverse()) workflow.apply(entry.undo);
+    this.#write("bases")?.put(writeWorkflow(workflow), tab.key);
+    for (const entry of history.done) workflow.apply(entry.redo);
+    this.#stored.delete(tab.key);
+  }
+
+  /** The server keeps a copy, written in slices so that no edit waits for it. @param {Tab} tab */
+  async #copy(tab) {
+    if (!tab.dirty || !this.#kept.has(tab.key)) return;
+    const file = writeWorkflow(tab.workflow);
+    /** @type {string[]} */ const nodes = [];
+    for (let at = 0; at < file.nodes.length; at += 200) {
+      nodes.push(...file.nodes.slice(at, at + 200).map((/** @type {any} */ node) => JSON.stringify(node)));
+      await new Promise((resolve) => idle(() => resolve(undefined)));
+    }
+    const rest = JSON.stringify({ ...file, nodes: [] });
+    await this.backup(tab, rest.replace('"nodes":[]', () => `"nodes":[${nodes.join(",")}]`)).catch(() => {});
   }
 
   /** Writes at once, before the page goes. */
-  flush() { for (const tab of [...this.#waiting.values()]) this.#write(tab); }
+  flush() { for (const key of [...this.#timers.keys()]) this.#store(/** @type {Tab} */ (this.#kept.get(key))); }
 
   /** @param {Tab} tab */
   drop(tab) {
-    this.#bases.delete(tab.key);
-    this.#store("drafts", "readwrite")?.delete(tab.key);
+    clearTimeout(this.#timers.get(tab.key));
+    this.#timers.delete(tab.key);
+    this.#kept.delete(tab.key);
+    this.#stored.delete(tab.key);
+    for (const store of ["tabs", "bases"]) this.#write(store)?.delete(tab.key);
+    this.#write("entries")?.delete(IDBKeyRange.bound([tab.key, 0], [tab.key, Infinity]));
   }
 
   /** @param {Tab[]} tabs @param {Tab} current */
-  remember(tabs, current) { this.#store("windows", "readwrite")?.put({ key: this.window, tabs: tabs.map((tab) => tab.key), current: current.key, at: Date.now() }); }
+  remember(tabs, current) { this.#write("windows")?.put({ key: this.window, tabs: tabs.map((tab) => tab.key), current: current.key, at: Date.now() }, this.window); }
 
   /** @returns {Promise<{ drafts: Draft[], current: string | undefined }>} this window's tabs; a new window takes those of one that is gone */
   async restore() {
-    const all = /** @type {Draft[]} */ (await result(this.#store("drafts", "readonly")?.getAll())) ?? [];
-    const windows = /** @type {any[]} */ (await result(this.#store("windows", "readonly")?.getAll())) ?? [];
-    const own = windows.find(({ key }) => key === this.window) ?? (await this.#orphan(windows));
-    const drafts = (own?.tabs ?? []).flatMap((/** @type {string} */ key) => all.find((draft) => draft.key === key) ?? []);
+    const windows = await this.#read("windows", (store) => store.getAll()) ?? [];
+    const own = windows.find((/** @type {any} */ one) => one.key === this.window) ?? (await this.#orphan(windows));
     this.#hold();
+    const drafts = [];
+    for (const key of own?.tabs ?? []) {
+      const [tab, base, entries] = await Promise.all([this.#read("tabs", (store) => store.get(key)), this.#read("bases", (store) => store.get(key)), this.#read("entries", (store) => store.getAll(IDBKeyRange.bound([key, 0], [key, Infinity])))]);
+      if (!tab || !base) continue;
+      const log = entries.slice(0, tab.total);
+      drafts.push({ ...tab, base, done: log.slice(0, tab.done), undone: log.slice(tab.done).reverse() });
+    }
     return { drafts, current: own?.current };
+  }
+
+  /** @param {string} store @param {(store: IDBObjectStore) => IDBRequest} ask @returns {Promise<any>} */
+  #read(store, ask) {
+    return new Promise((resolve) => {
+      if (!this.#database) return resolve(undefined);
+      const request = ask(this.#database.transaction(store, "readonly").objectStore(store));
+      request.onsuccess = () => resolve(request.result);
+      request.onerror = () => resolve(undefined);
+      return undefined;
+    });
   }
 
   /** While a window lives it holds a lock of its name. */
@@ -114,30 +156,26 @@ export class Drafts {
   async #orphan(windows) {
     const held = new Set((await navigator.locks?.query())?.held?.map((lock) => lock.name));
     const [newest] = windows.filter(({ key }) => !held.has(`nodeloom ${key}`)).sort((a, b) => b.at - a.at);
-    if (newest) this.#store("windows", "readwrite")?.delete(newest.key);
+    if (newest) this.#write("windows")?.delete(newest.key);
     return newest;
   }
 
   /** @param {Tab} tab fresh from the draft's base @param {Draft} draft */
   replay(tab, draft) {
-    this.#bases.set(draft.key, draft.base);
     Object.assign(tab, { key: draft.key, file: draft.file, revision: draft.revision, dirty: draft.dirty });
     for (const entry of draft.done) tab.workflow.apply(entry.redo);
     tab.history.done = draft.done;
     tab.history.undone = draft.undone;
-    tab.history.listeners.add(() => this.#soon(tab));
+    this.#stored.set(tab.key, [...draft.done, ...[...draft.undone].reverse()].map((entry) => entry.at));
+    this.#listen(tab);
   }
 
   /** @param {string} path @param {string | undefined} revision */
   announce(path, revision) { this.channel.postMessage({ saved: path, revision }); }
 }
 
-/** @param {IDBRequest | undefined} request @returns {Promise<any>} */
-function result(request) {
-  return new Promise((resolve) => {
-    if (!request) return resolve(undefined);
-    request.onsuccess = () => resolve(request.result);
-    request.onerror = () => resolve(undefined);
-    return undefined;
-  });
+/** @param {() => void} act when nothing else is to be done */
+function idle(act) {
+  if ("requestIdleCallback" in window) requestIdleCallback(act, { timeout: 1000 });
+  else setTimeout(act, 50);
 }

@@ -3,7 +3,7 @@
 /** What runs left on the nodes of one document: pictures, texts, errors, times. Undo never touches them. */
 
 /** A file of the server, as results name it. @typedef {{ filename: string, subfolder?: string, type?: string }} FileRef */
-/** @typedef {{ inputs: Set<string>, message: string, advice?: string, trace?: string, kind?: string }} NodeError */
+/** @typedef {{ inputs: Set<string>, message: string, trace?: string, kind?: string }} NodeError */
 
 const PICTURES_HEIGHT = 220;
 const TEXT_HEIGHT = 80;

@@ -2,11 +2,10 @@
 /** @import { Server } from "./server.js" */
 /** @import { Socket } from "./socket.js" */
 /** Running: sends prompts, follows jobs, and puts what they say on the document they came from. */
-import { nextChoice, nextNumber } from "../core/control.js";
+import { nextChoice, nextNumber } from "../core/values.js";
 import { Draft } from "../core/draft.js";
 import { toPrompt } from "../core/prompt.js";
 import { everyNode, writeWorkflow } from "../core/workflow.js";
-import { adviceFor } from "./advice.js";
 import { ServerError } from "./server.js";
 
 /** @typedef {{ id: string, tab: Tab, started: number, current?: string, finished?: boolean }} Job */
@@ -92,7 +91,7 @@ export class Runs extends EventTarget {
     for (const [runId, { errors = [] }] of Object.entries(nodeErrors)) {
       const inputs = new Set(errors.map((/** @type {any} */ error) => error.extra_info?.input_name).filter(Boolean));
       const message = errors.map((/** @type {any} */ error) => [error.message, error.details].filter(Boolean).join(": ")).join("\n");
-      tab.results.errors.set(runId, { inputs, message, advice: adviceFor(errors[0]?.type, message), kind: errors[0]?.type });
+      tab.results.errors.set(runId, { inputs, message, kind: errors[0]?.type });
       this.#refresh(tab, runId);
     }
   }
@@ -219,7 +218,7 @@ export class Runs extends EventTarget {
     const tab = job?.tab ?? this.editor.tab;
     if (data.node_id) {
       const trace = (data.traceback ?? []).join?.("") ?? String(data.traceback ?? "");
-      tab.results.errors.set(String(data.node_id), { inputs: new Set(), message: `${data.exception_type ?? "Error"}: ${data.exception_message ?? ""}`.trim(), advice: adviceFor(data.exception_type, data.exception_message), trace, kind: data.exception_type });
+      tab.results.errors.set(String(data.node_id), { inputs: new Set(), message: `${data.exception_type ?? "Error"}: ${data.exception_message ?? ""}`.trim(), trace, kind: data.exception_type });
       this.#refresh(tab, String(data.node_id));
     }
     this.#ended(data.prompt_id, "error", data);

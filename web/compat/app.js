@@ -1,22 +1,21 @@
 /** @import { Editor } from "../interaction/editor.js" */
 /** @import { Documents } from "../client/documents.js" */
 /** @import { Runs } from "../client/runs.js" */
-/** @import { Extensions } from "../extensions.js" */
 /** `window.app`, as ComfyUI's scripts and tools expect it: the seam where a façade for packs' scripts will grow. */
 import { toPrompt } from "../core/prompt.js";
 import { writeWorkflow } from "../core/workflow.js";
 
-/** @param {Editor} editor @param {Documents} documents @param {Runs} runs @param {Extensions} extensions */
-export function createApp(editor, documents, runs, extensions) {
+/** @param {Editor} editor @param {Documents} documents @param {Runs} runs @param {(extension: import("../extensions.js").Extension) => Promise<void>} register */
+export function createApp(editor, documents, runs, register) {
   return Object.freeze({
     /** Opens a workflow (or an API prompt) in a new tab. @param {any} json @param {boolean} [_clean] @param {boolean} [_view] @param {string} [name] */
     async loadGraphData(json, _clean, _view, name = "Workflow") {
       const data = typeof json === "string" ? JSON.parse(json) : structuredClone(json);
       if (data === undefined || data === null) documents.openStarter();
-      else documents.openJson(data, typeof name === "string" ? name : "Workflow");
+      else await documents.openJson(data, typeof name === "string" ? name : "Workflow");
     },
     /** Opens a prompt in the API format. @param {any} json @param {string} [name] */
-    async loadApiJson(json, name = "Prompt") { documents.openJson(structuredClone(json), name); },
+    async loadApiJson(json, name = "Prompt") { await documents.openJson(structuredClone(json), name); },
     /** @returns {Promise<{ workflow: any, output: import("../types.js").ApiPrompt }>} what a run would send */
     async graphToPrompt() { return { workflow: writeWorkflow(editor.workflow), output: toPrompt(editor.catalogue) }; },
     /** @param {number} [number] -1 runs before what waits @param {number} [times] @returns {Promise<boolean>} */
@@ -24,7 +23,7 @@ export function createApp(editor, documents, runs, extensions) {
     /** @param {File} file */
     async handleFile(file) { return Boolean(await documents.openFile(file)); },
     /** @param {import("../extensions.js").Extension} extension */
-    async registerExtension(extension) { await extensions.register(extension); },
+    async registerExtension(extension) { await register(extension); },
     get editor() { return editor; },
   });
 }

@@ -5,8 +5,7 @@
  * What a node looks like to the rest of the editor: its spec, inputs, outputs and widgets, joined from the file's own
  * words and the server's specs. Answers are remembered by the node object.
  */
-import { controlRule } from "./control.js";
-import { valueOf, valuePlaces } from "./values.js";
+import { controlRule, valueOf, valuePlaces } from "./values.js";
 import { controlPlaces } from "./specs.js";
 import { INPUT_PORTS, typeName } from "./types.js";
 

@@ -115,7 +115,7 @@ export class Workflow {
    */
   issue(scope, kind) {
     const key = `${kind}/${scope}`;
-    const number = Math.max(this.issued.get(key) ?? 0, this.lastNumber(scope, kind)) + 1;
+    const number = (this.issued.get(key) ?? this.lastNumber(scope, kind)) + 1;
     this.issued.set(key, number);
     return number;
   }

@@ -2,15 +2,9 @@
 /** @import { Library } from "./specs.js" */
 /** From prompts without positions (the API format, A1111's text) to a workflow laid out from left to right. */
 import { Catalogue } from "./catalogue.js";
-import { Draft } from "./draft.js";
+import { Draft, freshNode } from "./draft.js";
 import { layoutOf } from "./layout.js";
 import { emptyWorkflow } from "./workflow.js";
-
-/** @param {any} json @returns {boolean} whether this is the API format */
-export function isPrompt(json) {
-  const entries = json && typeof json === "object" && !Array.isArray(json) ? Object.values(json) : [];
-  return entries.length > 0 && entries.every((entry) => entry && typeof entry === "object" && typeof entry.class_type === "string");
-}
 
 /** @param {ApiPrompt} prompt @param {Library} library @param {(text: string) => number} measure */
 export function readPrompt(prompt, library, measure = (text) => text.length * 7) {
@@ -37,11 +31,10 @@ function isLink(value) { return Array.isArray(value) && value.length === 2 && ty
 
 /** @param {Draft} draft @param {Id} id @param {ApiPrompt[string]} entry */
 function addEntry(draft, id, entry) {
-  const made = draft.addNode(entry.class_type, [0, 0]);
-  draft.put("nodes", made.id, undefined);
-  const spec = draft.spec(made);
+  const spec = draft.catalogue.library.get(entry.class_type);
+  const made = freshNode(id, entry.class_type, [0, 0], spec);
   const title = entry._meta?.title;
-  draft.put("nodes", id, { ...made, id, ...(title && title !== spec?.title ? { title } : {}), ...(spec ? {} : { widgets_values: constants(entry) }) });
+  draft.put("nodes", id, { ...made, ...(title && title !== spec?.title ? { title } : {}), ...(spec ? {} : { widgets_values: constants(entry) }) });
   for (const [name, value] of Object.entries(entry.inputs ?? {})) {
     if (!isLink(value)) draft.setValue(id, name, value && typeof value === "object" && "__value__" in value ? value.__value__ : value);
   }

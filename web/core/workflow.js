@@ -8,6 +8,12 @@ export function isWorkflow(json) {
   return Boolean(json) && typeof json === "object" && Array.isArray(json.nodes) && json.nodes.every((/** @type {any} */ node) => node && typeof node === "object" && "type" in node);
 }
 
+/** @param {any} json @returns {boolean} whether this is the API format */
+export function isPrompt(json) {
+  const entries = json && typeof json === "object" && !Array.isArray(json) ? Object.values(json) : [];
+  return entries.length > 0 && entries.every((entry) => entry && typeof entry === "object" && typeof entry.class_type === "string");
+}
+
 /** @returns {Workflow} an empty one, as we write it */
 export function emptyWorkflow(id = crypto.randomUUID()) {
   return readWorkflow({ id, revision: 0, last_node_id: 0, last_link_id: 0, nodes: [], links: [], groups: [], config: {}, extra: { nodeloom: { control: "before" } }, version: 0.4 });

@@ -5,9 +5,8 @@
 /** @import { Server } from "../client/server.js" */
 /** Commands about files and runs. What they show is handed in, so this floor knows no panels. */
 import { FOLDER } from "../client/documents.js";
-import { isPrompt } from "../core/prompt_import.js";
 import { toPrompt } from "../core/prompt.js";
-import { isWorkflow, writeWorkflow } from "../core/workflow.js";
+import { isPrompt, isWorkflow, writeWorkflow } from "../core/workflow.js";
 
 /**
  * @typedef {object} Dialogues
@@ -44,10 +43,10 @@ export function addFiles(commands, editor, documents, server, dialogues) {
   });
   add("export", "Export to this computer", [], () => download(`${editor.tab.name}.json`, writeWorkflow(editor.workflow)));
   add("export-api", "Export in the API format", [], () => download(`${editor.tab.name} (API).json`, toPrompt(editor.catalogue)));
-  add("open-job", "Open a job's workflow", [], (/** @type {any} */ card) => {
+  add("open-job", "Open a job's workflow", [], async (/** @type {any} */ card) => {
     const json = isWorkflow(card.workflow) ? card.workflow : isPrompt(card.prompt) ? card.prompt : undefined;
     if (!json) throw new TypeError("This job was sent without a workflow.");
-    const tab = documents.openJson(json, `Job ${card.number}`);
+    const tab = await documents.openJson(json, `Job ${card.number}`);
     for (const [runId, output] of Object.entries(card.outputs ?? {})) tab.results.outputs.set(runId, output);
     editor.refreshAll();
   });

@@ -5,9 +5,7 @@
 import { copy, parseClip, paste } from "../core/clipboard.js";
 import { addGroup, align, flagged, move, pullOut, remove, setFields, setGroup, toggleCollapsed, toggleMode } from "../core/edits.js";
 import { point } from "../core/layout.js";
-import { arrange } from "../core/prompt_import.js";
 import { grow, union } from "../core/spatial.js";
-import { makeSubgraph, unpackSubgraph } from "../core/subgraphs.js";
 import { MODE } from "../core/types.js";
 
 export const COLORS = Object.freeze({
@@ -45,12 +43,14 @@ export function addEditing(commands, editor, pointer) {
   }, () => false);
   add("group", "Group the selection", ["Ctrl+G"], () => group(editor));
   add("fit-group", "Fit the group to its contents", [], () => fitGroups(editor), () => editor.selectedGroups.size > 0);
-  add("subgraph", "Make a subgraph of the selection", ["Ctrl+Shift+E"], () => {
+  add("subgraph", "Make a subgraph of the selection", ["Ctrl+Shift+E"], async () => {
+    const { makeSubgraph } = await import("../core/subgraphs.js");
     const made = makeSubgraph(editor.where, [...editor.selected]);
     editor.do(made);
     editor.select([made.id]);
   }, nodes);
-  add("unpack", "Unpack the subgraph", [], () => {
+  add("unpack", "Unpack the subgraph", [], async () => {
+    const { unpackSubgraph } = await import("../core/subgraphs.js");
     for (const node of editor.selectedNodes.filter((one) => editor.catalogue.isInstance(one))) {
       const made = unpackSubgraph(editor.where, node.id);
       editor.do(made);
@@ -163,7 +163,8 @@ function fitGroups(editor) {
 }
 
 /** @param {Editor} editor */
-function tidy(editor) {
+async function tidy(editor) {
+  const { arrange } = await import("../core/prompt_import.js");
   const ids = editor.selected.size > 1 ? [...editor.selected] : [...editor.scene.scope.nodes.keys()];
   const around = union(ids.map((id) => editor.scene.box(id)));
   if (!around) return;

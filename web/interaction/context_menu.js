@@ -4,7 +4,7 @@
 import { addReroute, disconnect, remove } from "../core/edits.js";
 import { COLORS } from "./builtin_commands.js";
 
-/** @param {Hit} found @param {Point} at @param {{ editor: import("./editor.js").Editor, commands: import("./commands.js").Commands, palettes: import("./palettes.js").Palettes, fields: import("./fields.js").Fields, extensions: import("../extensions.js").Extensions, view: (files: any[], index: number) => void, paint: (file: any) => void }} parts @returns {import("../panels/menu.js").Entry[]} */
+/** @param {Hit} found @param {Point} at @param {{ editor: import("./editor.js").Editor, commands: import("./commands.js").Commands, palettes: import("./palettes.js").Palettes, fields: import("./fields.js").Fields, extensions: import("../extensions.js").Extensions | undefined, view: (files: any[], index: number) => void, paint: (file: any) => void }} parts @returns {import("../panels/menu.js").Entry[]} */
 export function contextMenu(found, at, parts) {
   if (found.kind === "link") return linkMenu(found, at, parts);
   if (found.kind === "group") return groupMenu(found.id, parts);
@@ -61,6 +61,6 @@ function nodeMenu({ id }, parts) {
     entry("run-selected", "Run to here"), { label: "Rename", hint: "F2", act: () => fields.rename(id) }, { label: "Connect to …", hint: "C", act: () => palettes.connectFrom(id) }, { label: "Add a node after this …", hint: "Tab", act: () => palettes.addAfter(id) }, entry("swap", "Replace with …"),
     "line", entry("bypass", node.mode === 4 ? "Stop bypassing" : "Bypass"), entry("mute", node.mode === 2 ? "Unmute" : "Mute"), entry("collapse", node.flags?.collapsed ? "Expand" : "Collapse"), entry("pin", node.flags?.pinned ? "Unpin" : "Pin"), swatches(parts),
     "line", entry("copy"), entry("duplicate"), entry("group"), entry("subgraph", "Make a subgraph"), ...(several ? ["line", entry("align-left"), entry("align-top"), entry("align-row"), entry("align-column")] : []),
-    ...extensions.nodeMenu(editor.selectedNodes), "line", entry("upstream"), entry("downstream"), entry("delete-heal"), { ...entry("delete"), danger: true },
+    ...(extensions?.nodeMenu(editor.selectedNodes) ?? []), "line", entry("upstream"), entry("downstream"), entry("delete-heal"), { ...entry("delete"), danger: true },
   ];
 }

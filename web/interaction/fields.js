@@ -1,10 +1,7 @@
 /** @import { Id, Point, WidgetView } from "../types.js" */
 /** @import { Editor } from "./editor.js" */
-/** @import { Picker } from "../panels/picker.js" */
 /** Editing widgets: a real field stands over the painted one for as long as it has the focus. */
-import { CONTROLS } from "../core/control.js";
 import { setFields, setGroup, setValue } from "../core/edits.js";
-import { ranked } from "../core/fuzzy.js";
 import { isTextArea, point } from "../core/layout.js";
 import { calculate, weighted } from "../core/text.js";
 import { h } from "../panels/dom.js";
@@ -14,10 +11,10 @@ export class Fields {
   /** @type {{ element: HTMLInputElement | HTMLTextAreaElement, finish: (keep: boolean) => void, place: () => void } | undefined} */ open;
   /** @type {Map<string, (editor: Editor, id: Id, widget: WidgetView, at: Point) => any>} editing of widget kinds that extensions added */ custom = new Map();
 
-  /** @param {Editor} editor @param {Picker} picker */
-  constructor(editor, picker) {
+  /** @param {Editor} editor @param {() => Promise<import("./lists.js").Lists>} lists loaded when first needed */
+  constructor(editor, lists) {
     this.editor = editor;
-    this.picker = picker;
+    this.lists = lists;
     editor.on("camera", () => this.open?.place());
     editor.on("scope", () => this.close());
     editor.on("tab", () => this.close());
@@ -35,7 +32,7 @@ export class Fields {
     if (!widget) return undefined;
     const own = this.custom.get(widget.kind);
     if (own) return own(this.editor, id, widget, at);
-    if (side === "control") return clickOnly(() => this.editControl(id, name));
+    if (side === "control") return clickOnly(() => this.lists().then(({ choices }) => choices.editControl(id, widget)));
     if (widget.kind === "int" || widget.kind === "float") {
       if (side !== "middle") return clickOnly(() => this.step(id, name, side === "left" ? -1 : 1));
       return new TurnGesture(this.editor, id, widget, at, () => this.edit(id, name));
@@ -61,41 +58,9 @@ export class Fields {
     const widget = this.widget(id, name);
     if (!widget || widget.linked) return;
     if (widget.kind === "boolean") this.set(id, name, !widget.value);
-    else if (widget.kind === "combo") this.editChoice(id, widget);
+    else if (widget.kind === "combo") this.lists().then(({ choices }) => choices.edit(id, widget));
     else if (widget.kind === "int" || widget.kind === "float") this.#editNumber(id, widget);
     else this.#editText(id, widget);
-  }
-
-  /** @param {Id} id @param {WidgetView} widget */
-  editChoice(id, widget) {
-    const choices = widget.choices ?? [];
-    const missing = widget.value !== undefined && widget.value !== null && !choices.includes(widget.value);
-    const chosen = new Set(Array.isArray(widget.value) ? widget.value : []);
-    this.picker.open({
-      title: widget.label, placeholder: `Filter ${choices.length} choices`, current: widget.value, at: this.#pagePlace(id, widget.name), width: 320,
-      empty: choices.length ? "No choice fits." : "There is nothing to choose from. Put a file into the folder of this kind and reload the node list (R).",
-      items: (query) => [
-        ...(missing && !query && widget.value !== "" ? [{ label: String(widget.value), detail: "not installed", value: widget.value }] : []),
-        ...ranked(query, choices, (choice) => [[String(choice), 1]]).map((choice) => ({ label: String(choice), value: choice, detail: chosen.has(choice) ? "chosen" : undefined })),
-      ],
-      pick: (value) => {
-        if (!widget.options.multiselect) return this.set(id, widget.name, value);
-        if (!chosen.delete(value)) chosen.add(value);
-        return this.set(id, widget.name, [...chosen]);
-      },
-    });
-  }
-
-  /** @param {Id} id @param {string} name */
-  editControl(id, name) {
-    const widget = this.widget(id, name);
-    const rules = widget?.kind === "combo" ? [...CONTROLS, "increment-wrap"] : CONTROLS;
-    const words = /** @type {Record<string, string>} */ ({ fixed: "stays", increment: "one step up", decrement: "one step down", randomize: "a new random one", "increment-wrap": "one step up, then from the start" });
-    this.picker.open({
-      title: "What the next run does with this value", current: widget?.control, at: this.#pagePlace(id, name), width: 280,
-      items: (query) => ranked(query, rules, (rule) => [[rule, 1]]).map((rule) => ({ label: rule, detail: words[rule], value: rule })),
-      pick: (rule) => this.set(id, `${name}/control`, rule),
-    });
   }
 
   /** @param {Id} id @param {WidgetView} widget */
@@ -166,7 +131,7 @@ export class Fields {
   }
 
   /** @param {Id} id @param {string} name @returns {[number, number]} below the widget, on the page */
-  #pagePlace(id, name) {
+  pagePlace(id, name) {
     const [x, y, , height] = this.#box(id, name);
     const [sx, sy] = this.editor.camera.toScreen([x, y + height + 2]);
     const host = this.editor.host.getBoundingClientRect();

@@ -9,13 +9,14 @@ const WAIT = 450;
 export class Hints {
   #timer = 0;
 
-  /** @param {HTMLElement} layer @param {Editor} editor */
-  constructor(layer, editor) {
+  /** @param {HTMLElement} layer @param {Editor} editor @param {{ found: import("../interaction/hit.js").Hit, x: number, y: number }} [first] */
+  constructor(layer, editor, first) {
     this.editor = editor;
     this.element = h("div", { class: "hint", role: "tooltip", hidden: true });
     layer.append(this.element);
     editor.host.addEventListener("hover", (event) => this.#soon(/** @type {CustomEvent} */ (event).detail));
     for (const type of ["pointerdown", "wheel", "keydown", "pointerleave"]) editor.host.addEventListener(type, () => this.hide(), { passive: true });
+    if (first) this.#soon(first);
   }
 
   hide() {

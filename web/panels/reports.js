@@ -1,8 +1,8 @@
 /** @import { Editor, Tab } from "../interaction/editor.js" */
-/** @import { Runs } from "../client/runs.js" */
 /** @import { Toasts } from "./toasts.js" */
 /** @import { Documents } from "../client/documents.js" */
-/** What people are told about runs, missing things and conflicts. */
+/** What people are told about errors, missing things and conflicts. */
+import { adviceFor } from "../client/advice.js";
 import { missingTypes } from "../core/prompt.js";
 import { score } from "../core/fuzzy.js";
 import { everyNode } from "../core/workflow.js";
@@ -10,29 +10,8 @@ import { titleOf } from "../view/node_painter.js";
 import { dialog } from "./dialogs.js";
 import { button, h } from "./dom.js";
 
-/** @param {Runs} runs @param {Editor} editor @param {Toasts} toasts @param {HTMLElement} _layer @param {(files: any[], index: number) => void} _view */
-export function reportRuns(runs, editor, toasts, _layer, _view) {
-  const listen = (/** @type {string} */ type, /** @type {(detail: any) => void} */ act) => runs.addEventListener(type, (event) => act(/** @type {CustomEvent} */ (event).detail));
-  listen("refused", ({ error, tab }) => {
-    const count = tab.results.errors.size;
-    const first = [...tab.results.errors.keys()][0];
-    toasts.show(count ? `${count === 1 ? "One node needs" : `${count} nodes need`} attention` : "The run was refused", { kind: "bad", key: "refused", text: count ? firstLine(tab.results.errors.get(first).message) : error.message, actions: count ? [{ label: "Show", act: () => explain(editor, first) }] : [] });
-  });
-  listen("ended", ({ how, data, seconds, tab }) => {
-    if (how === "success") toasts.live.textContent = `Done in ${seconds.toFixed(1)} seconds.`;
-    if (how === "interrupted") toasts.show("Cancelled", { key: "ended" });
-    if (how === "error") toasts.show(`${data?.node_type ?? "The run"} failed`, { kind: "bad", key: "ended", text: firstLine(data?.exception_message ?? ""), actions: data?.node_id ? [{ label: "Details", act: () => { if (tab === editor.tab) explain(editor, String(data.node_id)); } }] : [] });
-  });
-  editor.host.addEventListener("explain-error", (event) => explain(editor, /** @type {CustomEvent} */ (event).detail));
-  document.querySelector("[data-key=refused]")?.remove();
-  listen("submitted", () => document.querySelector("[data-key=refused]")?.remove());
-}
-
-/** @param {string} text */
-function firstLine(text) { return text.split("\n")[0].slice(0, 240); }
-
 /** @param {Editor} editor @param {string} runId */
-function explain(editor, runId) {
+export function explain(editor, runId) {
   const ids = runId.split(":").map((id) => (/^\d+$/.test(id) ? Number(id) : id));
   const path = ids.slice(0, -1);
   if (path.join(":") !== editor.tab.path.join(":")) editor.enter(path);
@@ -41,14 +20,15 @@ function explain(editor, runId) {
   if (editor.scene.scope.nodes.has(id)) editor.reveal(id);
   if (!error) return;
   const name = editor.scene.scope.nodes.has(id) ? titleOf(editor.scene.node(id), editor.scene.view(id)) : `Node ${runId}`;
+  const advice = adviceFor(error.kind, error.message);
   dialog(`${name}: what went wrong`, [
-    h("p", {}, error.message), error.advice && [h("h3", {}, "What to do"), h("p", {}, error.advice)],
+    h("p", {}, error.message), advice && [h("h3", {}, "What to do"), h("p", {}, advice)],
     error.trace && h("details", {}, h("summary", {}, "Trace"), h("pre", {}, error.trace)),
   ], [{ label: "Copy report", act: () => { navigator.clipboard.writeText(`${name} (${runId})\n${error.message}\n\n${error.trace ?? ""}`); return false; } }, { label: "Close", kind: "primary" }]);
 }
 
-/** Lists missing node types and files, with near matches. @param {Tab} tab @param {Toasts} toasts @param {Editor} editor @param {import("../interaction/palettes.js").Palettes} palettes */
-export function reportMissing(tab, toasts, editor, palettes) {
+/** Lists missing node types and files, with near matches. @param {Tab} tab @param {Toasts} toasts @param {Editor} editor */
+export function reportMissing(tab, toasts, editor) {
   const types = missingTypes(tab.workflow, tab.catalogue);
   const files = missingFiles(tab);
   if (!types.size && !files.length) return;
@@ -59,7 +39,6 @@ export function reportMissing(tab, toasts, editor, palettes) {
   ]);
   /** @type {HTMLDialogElement} */ let element;
   toasts.show(`This workflow needs ${words} that ${types.size + files.length === 1 ? "is" : "are"} not installed`, { key: "missing", kind: "bad", actions: [{ label: "Show", act: () => { element = show(); } }] });
-  void palettes;
 }
 
 /** @param {Editor} editor @param {string} type */

@@ -1,4 +1,6 @@
-/** Short notices. Errors stay until dismissed; the rest leave by themselves. */
+/** @import { Editor } from "../interaction/editor.js" */
+/** @import { Runs } from "../client/runs.js" */
+/** Short notices, among them how runs ended. Errors stay until dismissed; the rest leave by themselves. */
 import { button, h, iconButton } from "./dom.js";
 
 export class Toasts {
@@ -24,3 +26,25 @@ export class Toasts {
     if (!stay) setTimeout(close, 4200);
   }
 }
+
+/** @param {Runs} runs @param {Editor} editor @param {Toasts} toasts @param {() => Promise<typeof import("./reports.js")>} reports */
+export function reportRuns(runs, editor, toasts, reports) {
+  const explain = async (/** @type {Editor} */ where, /** @type {string} */ runId) => (await reports()).explain(where, runId);
+  const listen = (/** @type {string} */ type, /** @type {(detail: any) => void} */ act) => runs.addEventListener(type, (event) => act(/** @type {CustomEvent} */ (event).detail));
+  listen("refused", ({ error, tab }) => {
+    const count = tab.results.errors.size;
+    const first = [...tab.results.errors.keys()][0];
+    toasts.show(count ? `${count === 1 ? "One node needs" : `${count} nodes need`} attention` : "The run was refused", { kind: "bad", key: "refused", text: count ? firstLine(tab.results.errors.get(first).message) : error.message, actions: count ? [{ label: "Show", act: () => explain(editor, first) }] : [] });
+  });
+  listen("ended", ({ how, data, seconds, tab }) => {
+    if (how === "success") toasts.live.textContent = `Done in ${seconds.toFixed(1)} seconds.`;
+    if (how === "interrupted") toasts.show("Cancelled", { key: "ended" });
+    if (how === "error") toasts.show(`${data?.node_type ?? "The run"} failed`, { kind: "bad", key: "ended", text: firstLine(data?.exception_message ?? ""), actions: data?.node_id ? [{ label: "Details", act: () => { if (tab === editor.tab) explain(editor, String(data.node_id)); } }] : [] });
+  });
+  editor.host.addEventListener("explain-error", (event) => explain(editor, /** @type {CustomEvent} */ (event).detail));
+  document.querySelector("[data-key=refused]")?.remove();
+  listen("submitted", () => document.querySelector("[data-key=refused]")?.remove());
+}
+
+/** @param {string} text */
+function firstLine(text) { return text.split("\n")[0].slice(0, 240); }

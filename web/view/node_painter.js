@@ -5,7 +5,7 @@
 /** @import { WidgetDrawing } from "./widget_painter.js" */
 /** One node in full, and in the middle distance. */
 import { typeName } from "../core/types.js";
-import { socketPath } from "./shapes.js";
+import { socketPath } from "./theme.js";
 import { label, MARGIN, paintWidget } from "./widget_painter.js";
 
 /**

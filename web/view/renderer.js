@@ -13,6 +13,7 @@ import { Lettering } from "./lettering.js";
 import { paintWorld } from "./world.js";
 
 const SLOW = 11; // milliseconds; a full drawing that takes longer is put off while zooming
+const CHEAP = 3.5; // milliseconds; drawing anew costs less than shifting
 const SETTLE = 130; // milliseconds after the last zoom step
 
 export class Renderer {
@@ -165,7 +166,7 @@ export class Renderer {
     const dx = Math.round((this.#drawn.x - this.camera.x) * unit);
     const dy = Math.round((this.#drawn.y - this.camera.y) * unit);
     const { width, height } = this.world.canvas;
-    if (this.#snapshot || Math.abs(dx) >= width * 0.6 || Math.abs(dy) >= height * 0.6) {
+    if (this.#snapshot || this.#cost < CHEAP || Math.abs(dx) >= width * 0.6 || Math.abs(dy) >= height * 0.6) {
       this.#full = true;
       return this.#paintAll();
     }

@@ -4,9 +4,9 @@ import test from "node:test";
 import { Library } from "../../../web/core/specs.js";
 import { Catalogue } from "../../../web/core/catalogue.js";
 import { missingTypes, toPrompt } from "../../../web/core/prompt.js";
-import { isPrompt, readPrompt } from "../../../web/core/prompt_import.js";
+import { readPrompt } from "../../../web/core/prompt_import.js";
 import { starterWorkflow } from "../../../web/core/starter.js";
-import { isWorkflow, readWorkflow, writeWorkflow } from "../../../web/core/workflow.js";
+import { isPrompt, isWorkflow, readWorkflow, writeWorkflow } from "../../../web/core/workflow.js";
 import { library, measure, open } from "./fixtures.mjs";
 
 const promptOf = (json) => toPrompt(open(readWorkflow(json)).catalogue, { random: () => 0, now: new Date(2024, 4, 6, 7, 8, 9) });

@@ -6,7 +6,7 @@ import { bestInput } from "../../core/edits.js";
 import { point } from "../../core/layout.js";
 import { connectable, INPUT_PORTS, OUTPUT_PORTS } from "../../core/types.js";
 import { outlineNodes, pulledLink } from "../../view/live.js";
-import { socketPath } from "../../view/shapes.js";
+import { socketPath } from "../../view/theme.js";
 import { outputType } from "../editor.js";
 import { hit } from "../hit.js";
 

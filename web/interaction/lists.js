@@ -1,0 +1,58 @@
+/** @import { Id, WidgetView } from "../types.js" */
+/** @import { Editor } from "./editor.js" */
+/** @import { Commands } from "./commands.js" */
+/** @import { Fields } from "./fields.js" */
+/** Everything one types into to choose: loaded when first asked for. */
+import { ranked } from "../core/fuzzy.js";
+import { CONTROLS } from "../core/values.js";
+import { Picker } from "../panels/picker.js";
+import { Palettes } from "./palettes.js";
+
+/** @typedef {{ picker: Picker, palettes: Palettes, choices: Choices }} Lists */
+
+/** @param {HTMLElement} layer @param {Editor} editor @param {Commands} commands @param {Fields} fields @returns {Lists} */
+export function createLists(layer, editor, commands, fields) {
+  const picker = new Picker(layer);
+  return { picker, palettes: new Palettes(editor, commands, picker), choices: new Choices(picker, fields) };
+}
+
+const WORDS = /** @type {Record<string, string>} */ ({ fixed: "stays", increment: "one step up", decrement: "one step down", randomize: "a new random one", "increment-wrap": "one step up, then from the start" });
+
+/** The values of one widget. */
+class Choices {
+  /** @param {Picker} picker @param {Fields} fields */
+  constructor(picker, fields) {
+    this.picker = picker;
+    this.fields = fields;
+  }
+
+  /** @param {Id} id @param {WidgetView} widget */
+  edit(id, widget) {
+    const choices = widget.choices ?? [];
+    const missing = widget.value !== undefined && widget.value !== null && !choices.includes(widget.value);
+    const chosen = new Set(Array.isArray(widget.value) ? widget.value : []);
+    this.picker.open({
+      title: widget.label, placeholder: `Filter ${choices.length} choices`, current: widget.value, at: this.fields.pagePlace(id, widget.name), width: 320,
+      empty: choices.length ? "No choice fits." : "There is nothing to choose from. Put a file into the folder of this kind and reload the node list (R).",
+      items: (query) => [
+        ...(missing && !query && widget.value !== "" ? [{ label: String(widget.value), detail: "not installed", value: widget.value }] : []),
+        ...ranked(query, choices, (choice) => [[String(choice), 1]]).map((choice) => ({ label: String(choice), value: choice, detail: chosen.has(choice) ? "chosen" : undefined })),
+      ],
+      pick: (value) => {
+        if (!widget.options.multiselect) return this.fields.set(id, widget.name, value);
+        if (!chosen.delete(value)) chosen.add(value);
+        return this.fields.set(id, widget.name, [...chosen]);
+      },
+    });
+  }
+
+  /** @param {Id} id @param {WidgetView} widget */
+  editControl(id, widget) {
+    const rules = widget.kind === "combo" ? [...CONTROLS, "increment-wrap"] : CONTROLS;
+    this.picker.open({
+      title: "What the next run does with this value", current: widget.control, at: this.fields.pagePlace(id, widget.name), width: 280,
+      items: (query) => ranked(query, rules, (rule) => [[rule, 1]]).map((rule) => ({ label: rule, detail: WORDS[rule], value: rule })),
+      pick: (rule) => this.fields.set(id, `${widget.name}/control`, rule),
+    });
+  }
+}

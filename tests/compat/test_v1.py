@@ -9,6 +9,8 @@ import time
 
 import pytest
 
+from execution.cache import Budgeted, LastUsed, NoCache
+from execution.engine import Engine
 from execution.events import Blocked, Interrupted, PreviewReady, Progress
 from execution.node import Run
 from execution.registry import Registry
@@ -354,6 +356,36 @@ def test_for_loops_count_down_and_accumulate_a_list(behaviours: Bench) -> None:
     outputs = behaviours.run(prompt, "total")
     assert outputs["items"] == ([4, 3, 2, 1],)
     assert outputs["total"] == ([10],)
+
+
+def test_a_cycle_that_an_expansion_makes_is_blamed_on_the_node_that_expands(behaviours: Bench) -> None:
+    prompt = graph(
+        a=("Add", {"a": 1, "b": 1}),
+        x=("ExpandCycle", {"a": ("a", 0), "b": 3}),
+        s=("Show", {"value": ("x", 0)}),
+    )
+    failed = behaviours.fail(prompt, "s")
+    assert "cycle" in failed.exception_message
+    assert failed.place.display_node == "x"
+    assert behaviours.run(graph(a=("Add", {"a": 1, "b": 1})), "a")["a"] == ([2],)
+
+
+POLICIES = {
+    "none": NoCache(),
+    "the last node": LastUsed(1),
+    "the last hundred": LastUsed(100),
+    "hardly any memory": Budgeted(1000, lambda value: {id(value): 400}),
+}
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_loops_and_expansions_need_no_cache(behaviours: Bench, policy: str) -> None:
+    with Engine(behaviours.registry, POLICIES[policy], emit=behaviours.events.append) as engine:
+        for _ in range(2):
+            loop = engine.run_sync(behaviours.start(counting(0, 6), "shown", "close"))
+            assert loop.outputs["close"] == ([6], [21])
+            mixed = engine.run_sync(behaviours.start(graph(x=("ExpandMixed", {"a": 2, "b": 3})), "x"))
+            assert mixed.outputs["x"] == ([2], [10])
 
 
 def test_a_cycle_is_an_error_and_the_next_job_works(behaviours: Bench) -> None:

@@ -56,6 +56,24 @@ class Factorial:
         }
 
 
+class ExpandCycle:
+    """Expands into two lazy nodes that turn out to need each other."""
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"a": ("INT", {}), "b": ("INT", {})}}
+
+    RETURN_TYPES = ("FLOAT",)
+    FUNCTION = "expand"
+
+    def expand(self, a, b):
+        graph = GraphBuilder()
+        one = graph.node("Mix", a=a, weight=0.5)
+        two = graph.node("Mix", a=one.out(0), b=b, weight=0.5)
+        one.set_input("b", two.out(0))
+        return {"result": (two.out(0),), "expand": graph.finalize()}
+
+
 class WhileOpen:
     """Where a loop begins; what it gives in each round is what the end gave in the round before."""
 
@@ -208,6 +226,7 @@ class AccumulationToList:
 
 KINDS = (
     ExpandMixed,
+    ExpandCycle,
     ExpandRaw,
     Factorial,
     WhileOpen,

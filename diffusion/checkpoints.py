@@ -90,9 +90,9 @@ def load_checkpoint(
         raise unknown(weights, "No part of an image model was found in it")
     kind = architecture(unet) if unet is not None else None
     return Checkpoint(
-        _model(unet, kind, residency) if unet is not None and kind is not None else None,
-        _text_encoder(text, residency, find) if text else None,
-        _vae(vae, residency) if vae is not None else None,
+        model_from(unet, residency, kind) if unet is not None and kind is not None else None,
+        text_encoder_from(text, residency, find) if text else None,
+        vae_from(vae, residency) if vae is not None else None,
         kind,
     )
 
@@ -103,7 +103,7 @@ def load_unet(path: Path | str, residency: Residency | None = None) -> Model:
     unet = unet_part(weights)
     if unet is None:
         raise unknown(weights, "No UNet was found in it")
-    return _model(unet, architecture(unet), residency or Residency())
+    return model_from(unet, residency or Residency())
 
 
 def load_vae(path: Path | str, residency: Residency | None = None) -> VAE:
@@ -112,7 +112,7 @@ def load_vae(path: Path | str, residency: Residency | None = None) -> VAE:
     vae = vae_part(weights)
     if vae is None:
         raise unknown(weights, "No VAE was found in it")
-    return _vae(vae, residency or Residency())
+    return vae_from(vae, residency or Residency())
 
 
 def load_text_encoder(
@@ -126,7 +126,7 @@ def load_text_encoder(
         if not found:
             raise unknown(weights, "No CLIP text encoder was found in it")
         towers |= found
-    return _text_encoder(towers, residency or Residency(), find)
+    return text_encoder_from(towers, residency or Residency(), find)
 
 
 def load_taesd(
@@ -196,13 +196,17 @@ def vae_part(weights: Weights) -> Weights | None:
     return None
 
 
-def _model(unet: Weights, kind: Architecture, residency: Residency) -> Model:
-    resident = _resident(residency, "backbone", unet, lambda: UNet(kind.unet), channels_last=True)
+def model_from(unet: Weights, residency: Residency, kind: Architecture | None = None) -> Model:
+    """The model of a UNet's tensors under its own names."""
+    kind = kind or architecture(unet)
+    sizes = kind.unet
+    resident = _resident(residency, "backbone", unet, lambda: UNet(sizes), channels_last=True)
     prediction = stable_diffusion(V if kind.prediction == "v" else EPS, zero_snr=kind.zero_snr)
     return Model(resident, prediction, kind.latent, kind.vector, kind.concat)
 
 
-def _vae(weights: Weights, residency: Residency) -> VAE:
+def vae_from(weights: Weights, residency: Residency) -> VAE:
+    """The VAE of an autoencoder's tensors under its own names."""
     try:
         sizes = vae_sizes(weights)
     except Unlike as error:
@@ -211,7 +215,10 @@ def _vae(weights: Weights, residency: Residency) -> VAE:
     return VAE(resident, sizes.latent_channels, sizes.downscale)
 
 
-def _text_encoder(towers: Mapping[str, Weights], residency: Residency, find: Find) -> TextEncoder:
+def text_encoder_from(
+    towers: Mapping[str, Weights], residency: Residency, find: Find = no_embeddings
+) -> TextEncoder:
+    """The text encoder of towers by key, each under our names."""
     keys = tuple(sorted(towers, key="lhg".index))
     uses = USES.get(keys)
     if uses is None:

@@ -25,7 +25,8 @@ from execution.messages import Answer, Ask, Hello, Loaded, Message, Shutdown
 logger = logging.getLogger(__name__)
 WORKER_OUTPUT = logging.getLogger("worker")
 LAST_LINES = 20
-SHUTDOWN_SECONDS = 3.0
+IDLE_SECONDS, BUSY_SECONDS = 0.5, 3.0
+"""How long a worker is given to end by itself."""
 LAST_WORDS_SECONDS = 1.0
 BACKOFF_SECONDS = (0.2, 1.0, 3.0, 10.0, 30.0)
 LINE_BYTES = 2**16
@@ -147,7 +148,7 @@ class Crew:
         self._commands = [tuple(command) for command in commands]
         self._employer = employer
         self._tasks: list[asyncio.Task[None]] = []
-        self._closing = False
+        self._closing = asyncio.Event()
         self.workers: list[Worker] = []
         self.problems: dict[int, str] = {}
         """Why a worker could not be started, by its index; emptied when it can."""
@@ -180,28 +181,29 @@ class Crew:
 
     async def close(self) -> None:
         """Ask all to end; kill those that do not."""
-        self._closing = True
+        self._closing.set()
+        patience = (
+            BUSY_SECONDS if any(worker.state is State.BUSY for worker in self.workers) else IDLE_SECONDS
+        )
         for worker in list(self.workers):
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(worker.send(Shutdown()), 1)
+                await asyncio.wait_for(worker.send(Shutdown()), IDLE_SECONDS)
         if self._tasks:
-            await asyncio.wait(self._tasks, timeout=SHUTDOWN_SECONDS)
+            await asyncio.wait(self._tasks, timeout=patience)
         for worker in list(self.workers):
             worker.kill()
-        for task in self._tasks:
-            task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _keep(self, index: int) -> None:
-        """Start the worker of a command again and again, slower after each one that died before it was
-        ready.
-        """
+        """Start the worker of a command again and again, slower after each that died before it was ready."""
         failures = 0
-        while not self._closing:
+        while not self._closing.is_set():
             ready = await self._live(index)
             failures = 0 if ready else failures + 1
-            if not self._closing and failures:
-                await asyncio.sleep(BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS)) - 1])
+            if failures:
+                pause = BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS)) - 1]
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._closing.wait(), pause)
 
     async def _live(self, index: int) -> bool:
         """The life of one process; whether it ever was ready."""
@@ -212,6 +214,8 @@ class Crew:
             logger.error("Worker %d could not be started: %s", index, error)
             return False
         self.workers.append(worker)
+        if self._closing.is_set():
+            worker.kill()
         reading = asyncio.create_task(read_output(worker))
         try:
             await self._listen(worker)
@@ -219,7 +223,7 @@ class Crew:
             ready = worker.state is not State.STARTING
             worker.abandon()
             self.workers.remove(worker)
-            await asyncio.shield(self._bury(worker, reading, ready))
+            await self._bury(worker, reading, ready)
         return ready
 
     async def _listen(self, worker: Worker) -> None:
@@ -239,7 +243,7 @@ class Crew:
         await worker.channel.close()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(asyncio.gather(worker.process.wait(), reading), 5)
-        if self._closing:
+        if self._closing.is_set():
             return
         why = cause_of_death(worker.process.returncode, list(worker.last_lines))
         if not ready:

@@ -7,7 +7,7 @@ say() { printf '\033[1m%s\033[0m\n' "$*" >&2; }
 find_python() {
     local candidate
     for candidate in ${PYTHON:-} python3.13 python3.12 python3.11 python3 python; do
-        if command -v "$candidate" >/dev/null && "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
+        if command -v "$candidate" >/dev/null && "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
             command -v "$candidate"
             return
         fi

@@ -109,8 +109,11 @@ def _joined(tensors: Sequence[Tensor]) -> Tensor | None:
 class Denoising:
     """The model of one run. `step` counts what the sampler has done; hooks read it."""
 
-    def __init__(self, setting: Setting, unet: UNet, hooks: Hooks, schedule: Tensor) -> None:
+    def __init__(
+        self, setting: Setting, unet: UNet, hooks: Hooks, schedule: Tensor, seed: int = 0
+    ) -> None:
         self.setting, self.unet, self.hooks, self.schedule = setting, unet, hooks, schedule
+        self.seed = seed
         self.prediction = setting.model.prediction
         self.step = 0
         self._batches: dict[tuple[tuple[str, int], ...], list[Batch]] = {}
@@ -190,8 +193,9 @@ class Denoising:
         """What hooks inside the backbone are told of a call."""
         others = {name: 2 + i for i, name in enumerate(n for n in dict.fromkeys(names) if n not in NUMBERS)}
         numbers = tuple({**NUMBERS, **others}[name] for name in names)
-        where = {"step": self.step, "schedule": self.schedule}
-        return {"sigmas": sigmas, "parts": numbers, "names": tuple(names), **where}
+        where = {"step": self.step, "schedule": self.schedule, "seed": self.seed}
+        shape = tuple(self.setting.latent.shape)
+        return {"sigmas": sigmas, "parts": numbers, "names": tuple(names), "run_shape": shape, **where}
 
     def _control(self, batch: Batch, x: Tensor, sigmas: Tensor, timesteps: Tensor) -> Control | None:
         control = batch.lead.control

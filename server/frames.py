@@ -189,12 +189,16 @@ class Translator:
         place = event.place
         state = self._running.pop(place.node, None)
         if state is not None:
-            self._finished[place.node] = {**state, "value": state["max"], "state": "finished"}
-            while len(self._finished) > FINISHED_SHOWN:
-                del self._finished[next(iter(self._finished))]
+            self._put_by({**state, "value": state["max"], "state": "finished"})
             yield from self._state_if_due(event.time)
         if event.ui:
             yield self._executed(place, event.ui)
+
+    def _put_by(self, state: dict[str, Any]) -> None:
+        """Keep a node that came to its end among those still shown."""
+        self._finished[state["node_id"]] = state
+        while len(self._finished) > FINISHED_SHOWN:
+            del self._finished[next(iter(self._finished))]
 
     def _executed(self, place: Place, ui: Mapping[str, Any]) -> Frame:
         self.outputs[place.node] = ui
@@ -223,6 +227,9 @@ class Translator:
 
     @_frames.register
     def _failed(self, event: Failed) -> Iterator[Frame | Picture]:
+        state = self._running.pop(event.place.node, None)
+        if state is not None:
+            self._put_by({**state, "state": "error"})
         self.error = {
             "node_id": event.place.real_node,
             "node_type": event.place.class_type,
@@ -248,7 +255,8 @@ class Translator:
     @_frames.register
     def _over(self, event: Finished) -> Iterator[Frame | Picture]:
         self.status = Status(event.status)
-        if self._finished or self._running:
+        self._running.clear()
+        if self._finished:
             yield self._state()
         if self.status is Status.SUCCESS:
             yield self._noted("execution_success", {}, event.time)

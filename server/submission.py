@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from execution.errors import WorkflowError
+from execution.errors import FolderError, WorkflowError
 from execution.validation import Validation, validate
 from execution.workflow import is_workflow, to_prompt
-from server.answers import refusal
+from server.answers import problem, refusal
 from server.jobs import Job, without_secrets
 from server.parts import Parts
 from server.workers import NoAnswer
@@ -22,6 +22,8 @@ SPECS_SECONDS = 300.0
 """How long a prompt waits for the first worker, when no specs are cached."""
 ASK_SECONDS = 20.0
 FRESH_SECONDS = 5.0
+PREFIX = "filename_prefix"
+"""The input by which nodes, also those of packs, are told where to save."""
 
 
 class Rejected(Exception):
@@ -44,8 +46,7 @@ class Checked:
 
 def rejected(kind: str, message: str, details: str = "") -> Rejected:
     """A rejection in ComfyUI's shape."""
-    error = {"type": kind, "message": message, "details": details, "extra_info": {}}
-    return Rejected({"error": error, "node_errors": {}})
+    return Rejected(problem(kind, message, details))
 
 
 def count_nodes(document: Mapping[str, Any], most: int) -> int:
@@ -158,11 +159,39 @@ async def validated(
         if answer is not None:
             if answer["error"]:
                 raise Rejected({"error": answer["error"], "node_errors": answer["node_errors"]})
+            await asyncio.to_thread(check_prefixes, parts, prompt)
             return Checked(prompt, tuple(answer["outputs"]), answer["node_errors"], pnginfo)
     status, response = result.response()
     if status != 200:
         raise Rejected(response, status)
+    await asyncio.to_thread(check_prefixes, parts, prompt)
     return Checked(prompt, tuple(result.outputs), result.node_errors, pnginfo)
+
+
+def check_prefixes(parts: Parts, prompt: Mapping[str, Any]) -> None:
+    """Refuse names of saved files that lead out of the output folder, before anything is computed for them."""
+    for node_id, node in prompt.items():
+        prefix = node.get("inputs", {}).get(PREFIX)
+        if not isinstance(prefix, str):
+            continue
+        try:
+            parts.folders.inside("output", prefix)
+        except (FolderError, OSError, ValueError):
+            raise Rejected(bad_prefix(node_id, node["class_type"], prefix)) from None
+
+
+def bad_prefix(node_id: str, class_type: str, prefix: str) -> dict[str, Any]:
+    """The answer to such a name, in the shape of a failed validation."""
+    details = f"{prefix!r} leads out of the output folder; use a name relative to it"
+    error = {
+        "type": "custom_validation_failed",
+        "message": "Custom validation failed for node",
+        "details": f"{PREFIX} - {details}",
+        "extra_info": {"input_name": PREFIX},
+    }
+    node = {"errors": [error], "dependent_outputs": [node_id], "class_type": class_type}
+    whole = problem("prompt_outputs_failed_validation", "Prompt outputs failed validation", details)
+    return {**whole, "node_errors": {node_id: node}}
 
 
 async def local(parts: Parts, prompt: dict[str, Any], targets: tuple[str, ...] | None) -> Validation:

@@ -24,4 +24,4 @@ def sleep(seconds: float, seed: int = 0) -> Prompt:
 
 
 def saved(prefix: str, value: int = 1) -> Prompt:
-    return {"1": node("ToyNumber", value=value), "2": node("ToySave", prefix=prefix, value=["1", 0])}
+    return {"1": node("ToyNumber", value=value), "2": node("ToySave", filename_prefix=prefix, value=["1", 0])}

@@ -243,6 +243,23 @@ async def test_s8_a_path_as_a_model_name_is_refused_before_the_run(client: Clien
         assert body["node_errors"]["1"]["errors"][0]["type"] == "value_not_in_list", value
 
 
+async def test_s8_a_path_as_a_file_prefix_is_refused_before_the_run(client: Client) -> None:
+    for prefix in (
+        "../../x",
+        "/tmp/x",
+        "link/x",
+        "a/../../b",
+        "..\\x",
+        "C:\\x",
+        "a\x00b",
+        "x/../../../y/%date%",
+    ):
+        save = {"class_type": "ToySave", "inputs": {"filename_prefix": prefix, "value": ["1", 0]}}
+        status, body = await client.post("/prompt", {"prompt": {"1": NUMBER, "2": save}})
+        assert status == 400, (prefix, body)
+        assert body["node_errors"]["2"]["errors"][0]["type"] == "custom_validation_failed", prefix
+
+
 MODEL_PATHS = [
     "/experiment/models/preview/checkpoints/0/..%2f..%2f..%2fcanary",
     "/experiment/models/preview/checkpoints/0/../../canary", "/experiment/models/preview/checkpoints/-1/canary",

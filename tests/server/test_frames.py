@@ -109,6 +109,17 @@ def test_a_node_that_raises() -> None:
     assert translator.outcome().error is not None
 
 
+def test_a_node_that_raised_is_not_shown_as_running() -> None:
+    failed = Failed(
+        place=PLACE, exception_type="E", exception_message="no", traceback=(), current_inputs={},
+        current_outputs=(), executed=(), **AT,
+    )  # fmt: skip
+    frames, translator = told(Running(place=PLACE, **AT), failed, Finished(status="error", seconds=0, **AT))
+    states = [data["nodes"] for kind, data in frames if kind == "progress_state"]
+    assert states[-1]["4.0.0.1"]["state"] == "error"
+    assert list(translator.snapshot()) == []
+
+
 def test_a_blocked_output_is_an_error_and_the_run_goes_on() -> None:
     frames, translator = told(
         Started(nodes=(), targets=(), **AT),

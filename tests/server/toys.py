@@ -51,9 +51,9 @@ def show(value: Annotated[Any, Socket("*")]) -> Ui:
 
 
 @node("ToySave", category="toys", output_node=True)
-def save(prefix: str, value: Annotated[Any, Socket("*")], folders: Folders, run: Run) -> Ui:
+def save(filename_prefix: str, value: Annotated[Any, Socket("*")], folders: Folders, run: Run) -> Ui:
     """Toy Save."""
-    place = folders.save_place(prefix)
+    place = folders.save_place(filename_prefix)
     place.path(".png").write_bytes(ONE_PIXEL)
     return Ui(images=[{"filename": place.name(".png"), "subfolder": place.subfolder, "type": "output"}])
 

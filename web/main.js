@@ -8,7 +8,7 @@ import { Socket } from "./client/socket.js";
 import { createApp } from "./compat/app.js";
 import { Library } from "./core/specs.js";
 import { addEditing } from "./interaction/builtin_commands.js";
-import { addFiles, addRunning, addPicture, openFiles } from "./interaction/app_commands.js";
+import { addFiles, addPicture, addRunning, chooseFiles, openFiles, uploadTo } from "./interaction/app_commands.js";
 import { Commands, listenToKeys } from "./interaction/commands.js";
 import { Editor } from "./interaction/editor.js";
 import { Fields } from "./interaction/fields.js";
@@ -72,7 +72,7 @@ async function start() {
   /** @type {() => Promise<import("./interaction/lists.js").Lists>} */
   const lists = once(async () => (await import("./interaction/lists.js")).createLists(layer, editor, commands, fields));
   const palettes = async () => (await lists()).palettes;
-  const fields = new Fields(editor, lists);
+  const fields = new Fields(editor, lists, (id, name) => chooseFiles(([file]) => commands.guarded(() => uploadTo(file, editor, server, id, name)), "image/*,video/*,audio/*"));
   const menu = once(async () => new (await import("./panels/menu.js")).Menu(layer));
   const showMenu = async (/** @type {any} */ entries, /** @type {number} */ x, /** @type {number} */ y) => (await menu()).open(entries, x, y);
   const shell = new Shell(editor, commands, runs, documents, showMenu);

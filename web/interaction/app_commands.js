@@ -5,8 +5,10 @@
 /** @import { Server } from "../client/server.js" */
 /** Commands about files and runs. What they show is handed in, so this floor knows no panels. */
 import { FOLDER } from "../client/documents.js";
+import { addNode, setValue } from "../core/edits.js";
 import { toPrompt } from "../core/prompt.js";
 import { isPrompt, isWorkflow, writeWorkflow } from "../core/workflow.js";
+import { hit } from "./hit.js";
 
 /**
  * @typedef {object} Dialogues
@@ -52,9 +54,9 @@ export function addFiles(commands, editor, documents, server, dialogues) {
   });
 }
 
-/** @param {(files: File[]) => void} use */
-function chooseFiles(use) {
-  const field = Object.assign(document.createElement("input"), { type: "file", multiple: true, accept: ".json,image/png,image/webp,image/jpeg" });
+/** @param {(files: File[]) => void} use @param {string} [accept] */
+export function chooseFiles(use, accept = ".json,image/png,image/webp,image/jpeg") {
+  const field = Object.assign(document.createElement("input"), { type: "file", multiple: true, accept });
   field.addEventListener("change", () => use([...(field.files ?? [])]));
   field.click();
 }
@@ -82,13 +84,20 @@ export async function openFiles(files, documents, dialogues, editor, server, at 
   }
 }
 
-/** @param {File} file @param {Editor} editor @param {Server} server @param {import("../types.js").Point} at */
+/** @param {File} file @param {Editor} editor @param {Server} server @param {import("../types.js").Id} id @param {string} name of the widget */
+export async function uploadTo(file, editor, server, id, name) {
+  const stored = await server.upload(file, file.name || "pasted.png");
+  editor.do(setValue(editor.where, id, name, stored.subfolder ? `${stored.subfolder}/${stored.name}` : stored.name));
+}
+
+/** A picture goes to the loader under the pointer, to the selected one, or to a new one. @param {File} file @param {Editor} editor @param {Server} server @param {import("../types.js").Point} at */
 export async function addPicture(file, editor, server, at) {
+  const below = hit(editor, at);
+  const node = ("id" in below && editor.scene.scope.nodes.get(below.id)) || editor.selectedNodes.find((one) => one.type === "LoadImage");
+  const widget = node && editor.scene.view(node.id).widgets.find((one) => one.options.image_upload);
+  if (node && widget) return uploadTo(file, editor, server, node.id, widget.name);
   const { name, subfolder } = await server.upload(file, file.name || "pasted.png");
   const value = subfolder ? `${subfolder}/${name}` : name;
-  const target = editor.selectedNodes.find((node) => node.type === "LoadImage");
-  const { addNode, setValue } = await import("../core/edits.js");
-  if (target) return editor.do(setValue(editor.where, target.id, "image", value));
   const made = addNode(editor.where, "LoadImage", editor.snapped(at));
   editor.do(made);
   editor.do(setValue(editor.where, made.id, "image", value));

@@ -92,7 +92,7 @@ function addViewing(commands, editor) {
     editor.renderer.redraw();
   });
   add("link-shape", "Change the shape of links", [], () => {
-    const shapes = ["spline", "linear", "straight"];
+    const shapes = ["spline", "linear", "straight", "hidden"];
     editor.scene.linkShape = shapes[(shapes.indexOf(editor.scene.linkShape) + 1) % shapes.length];
     editor.refreshAll();
   });

@@ -37,6 +37,15 @@ export class Commands {
     }
   }
 
+  /** What goes wrong is told as for a command. @param {() => Promise<any>} act */
+  async guarded(act) {
+    try {
+      await act();
+    } catch (error) {
+      this.failed(error, { id: "", title: "", run: act });
+    }
+  }
+
   /** @param {KeyboardEvent} event @returns {boolean} whether a command took it */
   press(event) {
     const id = this.#keys.get(keyOf(event));

@@ -18,6 +18,9 @@ export function createLists(layer, editor, commands, fields) {
 
 const WORDS = /** @type {Record<string, string>} */ ({ fixed: "stays", increment: "one step up", decrement: "one step down", randomize: "a new random one", "increment-wrap": "one step up, then from the start" });
 
+const UPLOADS = ["image_upload", "video_upload", "audio_upload", "file_upload"];
+const UPLOAD = Symbol("upload");
+
 /** The values of one widget. */
 class Choices {
   /** @param {Picker} picker @param {Fields} fields */
@@ -35,10 +38,12 @@ class Choices {
       title: widget.label, placeholder: `Filter ${choices.length} choices`, current: widget.value, at: this.fields.pagePlace(id, widget.name), width: 320,
       empty: choices.length ? "No choice fits." : "There is nothing to choose from. Put a file into the folder of this kind and reload the node list (R).",
       items: (query) => [
+        ...(!query && UPLOADS.some((upload) => widget.options[upload]) ? [{ label: "Upload from this computer …", value: UPLOAD }] : []),
         ...(missing && !query && widget.value !== "" ? [{ label: String(widget.value), detail: "not installed", value: widget.value }] : []),
         ...ranked(query, choices, (choice) => [[String(choice), 1]]).map((choice) => ({ label: String(choice), value: choice, detail: chosen.has(choice) ? "chosen" : undefined })),
       ],
       pick: (value) => {
+        if (value === UPLOAD) return this.fields.upload(id, widget.name);
         if (!widget.options.multiselect) return this.fields.set(id, widget.name, value);
         if (!chosen.delete(value)) chosen.add(value);
         return this.fields.set(id, widget.name, [...chosen]);

@@ -9,7 +9,7 @@ import { button, h, refill } from "./dom.js";
 const CHOICES = /** @type {{ key: string, title: string, text: string, values: [any, string][] }[]} */ ([
   { key: "theme", title: "Appearance", text: "", values: [["system", "As the system"], ["dark", "Dark"], ["light", "Light"]] },
   { key: "navigation", title: "Dragging on bare canvas", text: "The other one is on Ctrl; the wheel zooms or pans accordingly.", values: [["drag pans", "Pans"], ["drag selects", "Selects"]] },
-  { key: "linkShape", title: "Links", text: "", values: [["spline", "Curved"], ["linear", "Slanted"], ["straight", "Straight"]] },
+  { key: "linkShape", title: "Links", text: "", values: [["spline", "Curved"], ["linear", "Slanted"], ["straight", "Straight"], ["hidden", "Hidden"]] },
   { key: "snap", title: "Snap to grid", text: "Moved nodes land on a grid of 12.", values: [[false, "Off"], [true, "On"]] },
 ]);
 

@@ -172,12 +172,12 @@ export class Shell {
     this.side.hidden = !panel;
     for (const open of this.rail.querySelectorAll("[data-panel]")) open.setAttribute("aria-expanded", String(open.getAttribute("data-panel") === this.current));
     if (!panel) return;
-    const head = h("div", { class: "side-head" }, h("h2", {}, panel.title));
+    const tools = h("span", { class: "side-head-tools" });
+    const head = h("div", { class: "side-head" }, h("h2", {}, panel.title), tools, iconButton("Close panel", "close", () => this.toggle(panel.id)));
     const body = h("div", { class: "side-body" });
     this.side.setAttribute("aria-label", panel.title);
     refill(this.side, head, body);
-    this.#closePanel = panel.open(body, head);
-    head.append(iconButton("Close panel", "close", () => this.toggle(panel.id)));
+    this.#closePanel = panel.open(body, tools);
   }
 }
 

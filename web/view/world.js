@@ -87,6 +87,7 @@ function farColor(node, theme, scene) {
 
 /** One stroke a colour. @param {Brush} brush @param {Scene} scene @param {Box} area @param {number} scale @param {Set<number>} hidden */
 function paintLinks({ ctx, theme }, scene, area, scale, hidden) {
+  if (scene.linkShape === "hidden") return;
   /** @type {Map<string, import("./curves.js").Course[]>} */ const batches = new Map();
   for (const id of scene.lines.query(area)) {
     if (hidden.has(id)) continue;

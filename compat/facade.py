@@ -15,7 +15,7 @@ from typing import Any
 
 from compat.current import current_run
 from compat.later import run_now
-from compat.values import own, shown
+from compat.values.passing import own, shown
 from execution.node import NodeType, Outcome, Run
 from execution.spec import GROUPS, InputSpec, NodeSpec
 

@@ -27,7 +27,7 @@ from compat.later import run_now
 from compat.reports import PackProblem, PackReport, problem_of
 from compat.v1 import V1Node
 from compat.v1_spec import Origin
-from compat.v3 import V3Node, is_v3
+from compat.v3.adapter import V3Node, is_v3
 from execution.node import NodeType
 
 PARENT = "custom_nodes"

@@ -16,7 +16,7 @@ from compat.current import calling
 from compat.host import Host
 from compat.modules.comfy_execution.graph_utils import is_link
 from compat.v1_spec import Origin, claims_all_names, plain, spec_of
-from compat.values import own, shown
+from compat.values.passing import own, shown
 from execution.node import ExecutionBlocker, Outcome
 from execution.run import Run
 from execution.spec import NodeSpec

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from dataclasses import fields
 from pathlib import Path
@@ -47,11 +48,13 @@ def test_every_part_of_a_report_is_documented() -> None:
 
 
 def test_every_documented_name_of_a_value_is_there() -> None:
-    from compat.values import Clip, DiffusionModel, Vae
+    from compat.values.clip import Clip
+    from compat.values.model import DiffusionModel
+    from compat.values.vae import Vae
 
     rows = dict(re.findall(r"^\| `(CLIP|VAE|MODEL)` \| (.*?) \|$", DOCUMENT, re.MULTILINE))
     for name, kind in {"CLIP": Clip, "VAE": Vae, "MODEL": DiffusionModel}.items():
-        source = Path(__file__).parents[2].joinpath("compat", "values.py").read_text("utf-8")
+        source = Path(inspect.getfile(kind)).read_text("utf-8")
         for attribute in re.findall(r"`(\w+)`", re.sub(r"\(.*?\)", "", rows[name])):
             assert hasattr(kind, attribute) or f"self.{attribute}" in source, (name, attribute)
 

@@ -398,33 +398,37 @@ def test_a_cycle_is_an_error_and_the_next_job_works(behaviours: Bench) -> None:
 # Async nodes
 
 
+def overlap(spans: list[tuple[float, float]]) -> bool:
+    """Whether all of them had begun before the first one ended."""
+    return max(began for began, _ in spans) < min(ended for _, ended in spans)
+
+
 def test_async_nodes_overlap(behaviours: Bench) -> None:
     prompt = graph(
-        **{f"s{n}": ("Sleep", {"value": n, "seconds": 0.2}) for n in range(5)},
+        **{f"s{n}": ("Sleep", {"value": n, "seconds": 0.4}) for n in range(5)},
         a=("Add", {"a": ("s0", 0), "b": ("s1", 0)}),
         b=("Add", {"a": ("s2", 0), "b": ("s3", 0)}),
         c=("Add", {"a": ("a", 0), "b": ("b", 0)}),
         d=("Add", {"a": ("c", 0), "b": ("s4", 0)}),
     )
-    started = time.monotonic()
     outputs = behaviours.run(prompt, "d")
-    assert time.monotonic() - started < 0.9, "five sleeps of 0.2 s came one after another"
     assert outputs["d"] == ([10],)
-    spans = [outputs[f"s{n}"][1][0] for n in range(5)]
-    assert max(began for began, _ in spans) < min(ended for _, ended in spans)
+    assert overlap([outputs[f"s{n}"][1][0] for n in range(5)])
 
 
 def test_an_expansion_made_by_an_async_node_overlaps_too(behaviours: Bench) -> None:
-    started = time.monotonic()
-    assert behaviours.run(graph(x=("AsyncExpands", {"count": 4, "seconds": 0.2})), "x")["x"] == ([10],)
-    assert time.monotonic() - started < 0.75
+    outputs = behaviours.run(graph(x=("AsyncExpands", {"count": 4, "seconds": 0.4})), "x")
+    assert outputs["x"] == ([10],)
+    slept = [node for node in behaviours.ran if len(outputs[node]) == 2 and outputs[node][0] != [0]]
+    assert len(slept) == 4
+    assert overlap([outputs[node][1][0] for node in slept])
 
 
 def test_items_of_a_list_overlap_in_async_nodes(behaviours: Bench) -> None:
-    prompt = graph(c=("Count", {"length": 4}), s=("Sleep", {"value": ("c", 0), "seconds": 0.15}))
-    started = time.monotonic()
-    assert behaviours.run(prompt, "s")["s"][0] == [1, 2, 3, 4]
-    assert time.monotonic() - started < 0.55
+    prompt = graph(c=("Count", {"length": 4}), s=("Sleep", {"value": ("c", 0), "seconds": 0.4}))
+    values, spans = behaviours.run(prompt, "s")["s"]
+    assert values == [1, 2, 3, 4]
+    assert overlap(spans)
 
 
 def test_an_error_in_an_async_node_ends_the_job_and_names_it(behaviours: Bench) -> None:
@@ -436,7 +440,7 @@ def test_an_error_in_an_async_node_ends_the_job_and_names_it(behaviours: Bench) 
     started = time.monotonic()
     failed = behaviours.fail(prompt, "a")
     assert (failed.place.node, failed.exception_message.strip()) == ("f", "no 3 today")
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 4.5, "the job waited for the other node"
 
 
 @pytest.mark.parametrize("kind", ["AsyncProgress", "SyncProgress", "BarProgress"])
@@ -466,7 +470,7 @@ def test_a_cancelled_job_ends_soon(behaviours: Bench) -> None:
     threading.Timer(0.1, job.cancel.cancel).start()
     started = time.monotonic()
     assert behaviours.engine.run_sync(job).status == "interrupted"
-    assert time.monotonic() - started < 1.5
+    assert time.monotonic() - started < 5, "the node alone takes ten seconds"
     assert behaviours.of(Interrupted)[0].place.node == "e"
 
 

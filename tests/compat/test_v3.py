@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from compat.modules.comfy_api.io import NodeOutput, Schema, io_names
-from compat.v3 import gathered, is_v3, outcome_of_output
+from compat.v3.adapter import gathered, is_v3, outcome_of_output
+from compat.v3.schema import NodeOutput, Schema, io_names
 from execution.node import ExecutionBlocker
 
 from .conftest import PACKS
@@ -123,7 +123,7 @@ async def test_bases_ask_to_be_written() -> None:
     for missing in (node.GET_SCHEMA, node.execute):
         with pytest.raises(NotImplementedError, match="ComfyNode has no"):
             missing()
-    from compat.modules.comfy_api.io import ComfyExtension
+    from compat.v3.schema import ComfyExtension
 
     with pytest.raises(NotImplementedError, match="get_node_list"):
         await ComfyExtension().get_node_list()

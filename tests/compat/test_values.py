@@ -11,7 +11,8 @@ import torch
 
 from compat.host import Host
 from compat.packs import load_packs
-from compat.values import Facade, own, shown
+from compat.values.facade import Facade
+from compat.values.passing import own, shown
 from diffusion.precision import Precision
 from diffusion.residency import Residency
 from execution.folders import Folders

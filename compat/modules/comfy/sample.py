@@ -11,7 +11,7 @@ from torch import Tensor
 
 from compat.current import current_run
 from compat.host import Host
-from compat.values import own
+from compat.values.passing import own
 from diffusion import sampling
 from diffusion.guidance import CFGGuider
 from diffusion.noise import starting_noise

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from compat.host import Host
-from compat.values import own
+from compat.values.passing import own
 
 
 def choices(host: Host, name: str) -> list[str]:

@@ -7,7 +7,7 @@ from enum import Enum
 from typing import Any
 
 from compat.host import Host
-from compat.values import shown
+from compat.values.passing import shown
 
 
 class CLIPType(Enum):

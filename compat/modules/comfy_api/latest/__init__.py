@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from compat.host import Host
-from compat.modules.comfy_api.io import ComfyExtension, io_names
-from compat.modules.comfy_api.progress import ComfyAPI, ComfyAPISync
-from compat.modules.comfy_api.ui import ui_names
+from compat.v3.progress import ComfyAPI, ComfyAPISync
+from compat.v3.schema import ComfyExtension, io_names
+from compat.v3.ui import ui_names
 
 
 def module_of(name: str, members: Mapping[str, Any]) -> types.ModuleType:

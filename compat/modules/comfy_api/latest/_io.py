@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from compat.host import Host
-from compat.modules.comfy_api.io import io_names
+from compat.v3.schema import io_names
 
 
 def names(host: Host) -> Mapping[str, Any]:

@@ -12,9 +12,10 @@ from types import SimpleNamespace
 from typing import Any
 
 from compat.host import Host
-from compat.modules.comfy_api import io
 from compat.v1 import V1Node, outcome_of
 from compat.v1_spec import Origin, plain, validated_names
+from compat.v3 import inputs as kinds
+from compat.v3.schema import ComfyNode, NodeOutput, Schema
 from execution.node import ExecutionBlocker, Outcome
 from execution.run import Run
 from execution.spec import Group, InputSpec, NodeSpec, OutputSpec
@@ -22,7 +23,7 @@ from execution.spec import Group, InputSpec, NodeSpec, OutputSpec
 
 def is_v3(cls: Any) -> bool:
     """Whether a class is a V3 node."""
-    return isinstance(cls, type) and issubclass(cls, io.ComfyNode)
+    return isinstance(cls, type) and issubclass(cls, ComfyNode)
 
 
 class V3Node(V1Node):
@@ -33,20 +34,20 @@ class V3Node(V1Node):
 
     def __init__(self, cls: type, origin: Origin, host: Host) -> None:
         """Keep the class. Its define_schema is first called by `describe`."""
-        self._dynamic: dict[str, io.DynamicInput] = {}
+        self._dynamic: dict[str, kinds.DynamicInput] = {}
         super().__init__(cls, origin, host)
 
     def describe(self) -> NodeSpec:
         """Ask define_schema again, and remember what it says."""
-        schema: io.Schema = self.cls.GET_SCHEMA()  # type: ignore[attr-defined]  # a V3 class has it
-        self._dynamic = {each.id: each for each in schema.inputs if isinstance(each, io.DynamicInput)}
+        schema: Schema = self.cls.GET_SCHEMA()  # type: ignore[attr-defined]  # a V3 class has it
+        self._dynamic = {each.id: each for each in schema.inputs if isinstance(each, kinds.DynamicInput)}
         self._claims_all_names = bool(self._dynamic) or schema.accept_all_inputs
         self.spec = spec_of_schema(self.cls, schema, self.origin)
         return self.spec
 
     def _class(self, run: Run) -> Any:
         """A class of its own for each call, so that nothing written to it is seen by another."""
-        values = {kind.name: run.hidden(kind.value) for kind in io.Hidden}
+        values = {kind.name: run.hidden(kind.value) for kind in kinds.Hidden}
         return type(
             self.cls.__name__,
             (self.cls,),
@@ -65,7 +66,7 @@ class V3Node(V1Node):
         return outcome_of_output(result)
 
 
-def spec_of_schema(cls: type, schema: io.Schema, origin: Origin) -> NodeSpec:
+def spec_of_schema(cls: type, schema: Schema, origin: Origin) -> NodeSpec:
     """A V3 schema as our spec."""
     checks = _own(cls, "validate_inputs")
     return NodeSpec(
@@ -87,29 +88,29 @@ def spec_of_schema(cls: type, schema: io.Schema, origin: Origin) -> NodeSpec:
         search_aliases=tuple(schema.search_aliases),
         not_idempotent=schema.not_idempotent,
         accepts_extra_inputs=schema.accept_all_inputs
-        or any(isinstance(each, io.DynamicInput) for each in schema.inputs),
+        or any(isinstance(each, kinds.DynamicInput) for each in schema.inputs),
         custom_validation=validated_names(checks),
         code=origin.code,
     )
 
 
-def _input(each: io.Input) -> InputSpec:
-    optional = each.optional or isinstance(each, io.AutogrowInput)
+def _input(each: kinds.Input) -> InputSpec:
+    optional = each.optional or isinstance(each, kinds.AutogrowInput)
     group: Group = "optional" if optional else "required"
     options = plain(each.options())
     kind = "*" if each.get_io_type() == "COMFY_MATCHTYPE_V3" else each.get_io_type()
     return InputSpec(each.id, kind, options or None, group)
 
 
-def _output(each: io.Output) -> OutputSpec:
+def _output(each: kinds.Output) -> OutputSpec:
     kind = each.get_io_type()
     return OutputSpec(each.display_name or kind, kind, each.is_output_list, each.tooltip)
 
 
-def _hidden(schema: io.Schema) -> list[io.Hidden]:
+def _hidden(schema: Schema) -> list[kinds.Hidden]:
     """The hidden facts asked for; an output node always gets the graph, to write it into files."""
-    always = [io.Hidden.prompt, io.Hidden.extra_pnginfo] if schema.is_output_node else []
-    return list(dict.fromkeys([*(io.Hidden(each) for each in schema.hidden), *always]))
+    always = [kinds.Hidden.prompt, kinds.Hidden.extra_pnginfo] if schema.is_output_node else []
+    return list(dict.fromkeys([*(kinds.Hidden(each) for each in schema.hidden), *always]))
 
 
 def _own(cls: type, name: str) -> Callable[..., Any] | None:
@@ -134,7 +135,7 @@ def gathered(inputs: Mapping[str, Any], dynamic: Mapping[str, Any]) -> dict[str,
 
 def outcome_of_output(result: Any) -> Outcome[Any]:
     """What a V3 function returned: a NodeOutput, or what a V1 function might return."""
-    if not isinstance(result, io.NodeOutput):
+    if not isinstance(result, NodeOutput):
         return outcome_of(result)
     shown = result.ui.as_dict() if hasattr(result.ui, "as_dict") else result.ui
     blocked = None if result.block_execution is None else ExecutionBlocker(result.block_execution or None)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from compat.host import Host
-from compat.modules.comfy_api.io import FolderType
+from compat.v3.inputs import FolderType
 
 
 class SavedResult(dict[str, Any]):

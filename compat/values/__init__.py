@@ -1,0 +1,1 @@
+"""Our MODEL, CLIP and VAE values as packs call them."""

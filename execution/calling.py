@@ -74,7 +74,7 @@ class Calls:
             for index, inputs, blocked in self._items(task, lists)
         ]
         try:
-            return list(await asyncio.gather(*calls))
+            return [_unless_exit(each) for each in await asyncio.gather(*calls)]
         finally:
             task.seconds += time.perf_counter() - started
             for call in calls:
@@ -82,14 +82,24 @@ class Calls:
 
     async def _later(
         self, task: Task, inputs: Inputs, run: Run, blocked: Outcome[Any] | None
-    ) -> Outcome[Any]:
+    ) -> Outcome[Any] | SystemExit:
         if blocked is not None:
             return blocked
         try:
-            result = task.node_type(inputs, run)
-            return _outcome(await result if inspect.isawaitable(result) else result)
+            return await self._attempt_later(task, inputs, run)
         except BlockedInput as error:
             return self._blocked(task, error.blocker)
+        except SystemExit as error:  # let out of an asyncio task it would end the program
+            return error
+
+    async def _attempt_later(self, task: Task, inputs: Inputs, run: Run) -> Outcome[Any]:
+        """Like `_attempt`, on the loop."""
+        try:
+            return _outcome(await awaited(task.node_type(inputs, run)))
+        except Exception as error:
+            if isinstance(error, BlockedInput) or not self._rescue(error):
+                raise
+        return _outcome(await awaited(task.node_type(inputs, run)))
 
     def _items(self, task: Task, lists: Lists) -> Iterator[tuple[int, Inputs, Outcome[Any] | None]]:
         """For each call its number, its inputs, and its outcome if it is blocked."""
@@ -140,6 +150,12 @@ class Calls:
 def _outcome(result: Any) -> Outcome[Any]:
     if not isinstance(result, Outcome):
         raise TypeError(f"a node type must give an Outcome, not {type(result).__name__}")
+    return result
+
+
+def _unless_exit(result: Outcome[Any] | SystemExit) -> Outcome[Any]:
+    if isinstance(result, SystemExit):
+        raise result
     return result
 
 

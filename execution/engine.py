@@ -10,7 +10,7 @@ Jobs queue for the lane; two engines can live in one process.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -25,7 +25,7 @@ from execution.events import Emit, Status
 from execution.explain import Memory, explanation
 from execution.failure import Failure
 from execution.folders import Folders
-from execution.graph import Graph
+from execution.graph import MOST_NODES, Graph
 from execution.keys import ValueKey, no_name
 from execution.registry import Registry
 from execution.run import AloneSeat, Run
@@ -90,6 +90,7 @@ class Engine:
         value_key: ValueKey = no_name,
         rescue: Rescue = lambda error: False,
         previews: Callable[[], bool] = lambda: True,
+        most_nodes: int = MOST_NODES,
     ) -> None:
         """Build an engine; nothing runs yet.
 
@@ -97,7 +98,7 @@ class Engine:
         engine does not know, for keys. rescue: asked when a node raised whether it is worth one more try.
         previews: whether anybody looks at them.
         """
-        self.registry = registry
+        self.registry, self.most_nodes = registry, most_nodes
         self.cache = Budgeted() if cache is None else cache
         self._emit, self._memory = emit, memory
         self._lane = ThreadPoolExecutor(1, "lane")
@@ -111,7 +112,7 @@ class Engine:
         """Run a job; never raises for what happens in a node."""
         loop = asyncio.get_running_loop()
         emit = Emitter(job.id, self._emit, self._memory)
-        graph = Graph(job.prompt)
+        graph = Graph(job.prompt, self.most_nodes)
         run = Run(job.id, "", "", graph.get_original_prompt(), job.extra_data, graph, job.cancel)
         targets, keeps = self._wanted(job)
         running = Running(self._around, graph, run, emit, keeps, loop)
@@ -125,7 +126,7 @@ class Engine:
             raise
         finally:
             await running.close()
-        result = _result(running, targets, keeps)
+        result = _result(running, keeps)
         self._say_end(result, running, emit, loop.time() - started)
         return result
 
@@ -196,16 +197,15 @@ class Engine:
         self.close()
 
 
-def _result(running: Running, targets: list[str], keeps: Callable[[str], bool]) -> Result:
+def _result(running: Running, keeps: Callable[[str], bool]) -> Result:
     status: Status = "success"
     if running.failure is not None:
         status = "error"
     elif running.interrupted:
         status = "interrupted"
-    tasks = running.schedule.tasks.values()
     return Result(
         status=status,
-        outputs={each.id: each.entry.outputs for each in tasks if each.entry is not None and keeps(each.id)},
+        outputs=dict(_kept(running, keeps)),
         ui=dict(running.ui),
         meta={
             node_id: {
@@ -220,3 +220,12 @@ def _result(running: Running, targets: list[str], keeps: Callable[[str], bool]) 
         cached=tuple(running.cached),
         failure=running.failure,
     )
+
+
+def _kept(running: Running, keeps: Callable[[str], bool]) -> Iterator[tuple[str, tuple[list[Any], ...]]]:
+    """The outputs that shall be in the result, from the cache where nothing needed them."""
+    for task in running.schedule.tasks.values():
+        if keeps(task.id):
+            entry = task.entry or (None if task.volatile else running.schedule.cache.get(task.key))
+            if entry is not None:
+                yield task.id, entry.outputs

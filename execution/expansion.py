@@ -6,14 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from execution.errors import GraphError
-from execution.graph import Graph, PromptNode
+from execution.graph import PLAIN, Graph, PromptNode
 from execution.keys import ValueKey
 from execution.node import NodeType
 from execution.outcome import Outcome
 from execution.schedule import Schedule, links_out
 from execution.task import Task
-
-PLAIN = (str, int, float, bool, bytes, type(None))
 
 
 def add_nodes(graph: Graph, parent: str, outcomes: Iterable[Outcome[Any]]) -> list[str]:
@@ -46,11 +44,11 @@ def starts_of(
 
 
 def value_key_within(task: Task, schedule: Schedule, value_key: ValueKey) -> ValueKey:
-    """How to name constants of an expansion: values that came in by the task's own links are named by those.
+    """How to name constants of an expansion: values that the task was given itself are named by where from.
 
     So a loop that hands a tensor on to its next round needs no hash of the tensor.
     """
-    origins: dict[int, str] = {}
+    origins = dict(task.names)
     for node_id, slot in task.links.values():
         source = schedule.tasks[node_id]
         if source.entry is not None and slot < len(source.entry.outputs):

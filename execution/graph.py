@@ -11,6 +11,10 @@ from typing import Any
 
 from execution.errors import DependencyCycle, DuplicateNode, GraphError
 
+PLAIN = (str, int, float, bool, bytes, type(None))
+"""Constants that need nobody to name them and weigh nothing."""
+MOST_NODES = 500_000
+"""How many nodes expansions may add to a graph; more is a loop without end."""
 PromptNode = dict[str, Any]
 Prompt = Mapping[str, PromptNode]
 
@@ -33,8 +37,9 @@ def unwrapped(value: Any) -> Any:
 class Graph:
     """Nodes by id, with parents and display nodes of those that expansions brought; a node's `GraphView`."""
 
-    def __init__(self, prompt: Prompt) -> None:
-        """Start with the nodes of a prompt, which is not changed."""
+    def __init__(self, prompt: Prompt, most_nodes: int = MOST_NODES) -> None:
+        """Start with the nodes of a prompt, which is not changed; expansions may add up to `most_nodes`."""
+        self._most_nodes = most_nodes
         self._prompt = dict(prompt)
         self._nodes = dict(prompt)
         self._parents: dict[str, str] = {}
@@ -58,7 +63,13 @@ class Graph:
 
         Raises:
             DuplicateNode: an id exists already.
+            GraphError: there are too many nodes.
         """
+        if len(self._parents) + len(nodes) > self._most_nodes:
+            message = (
+                f"node {parent} brings the graph to more than {self._most_nodes} nodes; does its loop end?"
+            )
+            raise GraphError(message)
         display, real = self.get_display_node_id(parent), self.get_real_node_id(parent)
         for node_id, node in nodes.items():
             if node_id in self._nodes:
@@ -68,6 +79,16 @@ class Graph:
             override = node.get("override_display_id")
             self._display[node_id] = self.get_display_node_id(str(override)) if override else display
             self._real[node_id] = real
+
+    def strip(self, node_id: str) -> None:
+        """Let go of the constants of a node that are no plain values, once nobody can ask for it."""
+        node = self._nodes[node_id]
+        inputs = {
+            name: value
+            for name, value in node["inputs"].items()
+            if isinstance(value, PLAIN) or is_link(value)
+        }
+        self._nodes[node_id] = {**node, "inputs": inputs}
 
     def get_node(self, node_id: str) -> PromptNode:
         """The node's object.

@@ -280,8 +280,8 @@ class Running:
         seat = self._seats.get(task.id)
         if seat is None:
             report()
-        else:
-            seat.when_idle(report)
+        elif not seat.when_idle(report):
+            self._around.cache.discard(task.key)
 
     def _show(self, place: Place, ui: Mapping[str, Any] | None, known: bool, seconds: float) -> None:
         if ui is not None:

@@ -11,11 +11,12 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from execution.cache import Cache, Entry
 from execution.errors import DependencyCycle, GraphError
-from execution.graph import Graph, is_link, ordered, ordered_with_cycles
+from execution.graph import PLAIN, Graph, is_link, ordered, ordered_with_cycles
 from execution.keys import ValueKey
 from execution.mapping import joined, joined_ui
 from execution.node import NodeType
@@ -24,6 +25,9 @@ from execution.task import State, Task, make_task
 
 OnDone = Callable[[Task, bool], None]
 """Told of each task that is done, and whether its result was there already."""
+
+
+NO_NAMES: frozenset[str] = frozenset()
 
 
 class Schedule:
@@ -80,7 +84,7 @@ class Schedule:
     def enter(self, fresh: Sequence[Task], value_key: ValueKey) -> None:
         """Key new tasks, whose fingerprints are known, and count who needs whom."""
         for index, task in enumerate(fresh):
-            task.set_key(self.tasks, value_key)
+            task.set_key(self.tasks, noted(value_key, task.names) if self._generation else value_key)
             task.order = (-self._generation, index)
             task.needed += self._keeps(task.id)
             self._hold(task)
@@ -174,7 +178,7 @@ class Schedule:
         """Get back a value that was let go, from the cache or by running again."""
         task.entry = self._known(task)
         if task.entry is None:
-            task.asked, task.seconds = False, 0.0
+            task.asked, task.revealed, task.seconds = False, frozenset(), 0.0
             self._move(task, State.NEW)
 
     def _ready(self, task: Task) -> None:
@@ -186,15 +190,9 @@ class Schedule:
 
     # --- inputs ---
 
-    def has_value(self, node_id: str) -> bool:
-        """Whether the outputs of a node are at hand."""
-        return self.tasks[node_id].entry is not None
-
     def missing(self, task: Task) -> frozenset[str]:
-        """Names of the linked lazy inputs whose values are not at hand."""
-        return frozenset(
-            name for name, (node_id, _) in task.lazy_links.items() if not self.has_value(node_id)
-        )
+        """Names of the linked lazy inputs that the task has not asked for."""
+        return frozenset(task.lazy_links) - task.revealed if task.spec.lazy_inputs else NO_NAMES
 
     def values(self, task: Task) -> dict[str, list[Any]]:
         """For each input the list of its values: links followed, raw ones as they are, lazy ones or `[None]`.
@@ -207,7 +205,7 @@ class Schedule:
         for name, (node_id, slot) in task.links.items():
             if name in raw:
                 lists[name] = [[node_id, slot]]
-            elif name in lazy and not self.has_value(node_id):
+            elif name in lazy and name not in task.revealed:
                 lists[name] = [None]
             else:
                 lists[name] = self.value(node_id, slot)
@@ -227,15 +225,16 @@ class Schedule:
     # --- what happened ---
 
     def answer(self, task: Task, names: Iterable[str]) -> bool:
-        """A task said which lazy inputs it wants; whether all are at hand and it can be called."""
-        missing = self.missing(task)
-        wanted = [task.lazy_links[name][0] for name in dict.fromkeys(names) if name in missing]
-        if not wanted:
+        """A task said which lazy inputs it wants; True when it wants no more and can be called."""
+        fresh = self.missing(task).intersection(names)
+        if not fresh:
             task.asked = True
             return True
+        task.revealed |= fresh
         task.state = State.WAITING
         pending: list[str] = []
-        if not self._wait_for(task, dict.fromkeys(wanted), pending):
+        sources = dict.fromkeys(task.lazy_links[name][0] for name in sorted(fresh))
+        if not self._wait_for(task, sources, pending):
             self._ready(task)
         self._start(pending)
         return False
@@ -258,7 +257,7 @@ class Schedule:
 
     def expand(self, task: Task, outcomes: list[Outcome[Any]], fresh: Sequence[Task]) -> None:
         """A task gave graphs to go on with, whose new tasks have been entered."""
-        task.outcomes, task.shown = tuple(outcomes), []
+        task.outcomes, task.shown = tuple(_without_graph(each) for each in outcomes), []
         task.outputs_from = links_out(outcomes)
         for node_id in task.outputs_from:
             self.tasks[node_id].needed += 1
@@ -266,6 +265,7 @@ class Schedule:
         pending: list[str] = []
         waits = self._wait_for(task, task.outputs_from, pending)
         self._let_go_of_sources(task)
+        self._strip(task)
         self.want(each.id for each in fresh if each.spec.output_node)
         self._start(pending)
         if not waits:
@@ -352,6 +352,17 @@ class Schedule:
     def _drop(self, task: Task) -> None:
         if task.needed == 0 and task.watched == 0 and task.state is State.DONE:
             task.entry = None
+            self._strip(task)
+
+    def _strip(self, task: Task) -> None:
+        """Let go of what an expansion handed to a task as constants; nobody can name the task any more."""
+        came_by_expansion = task.order[0] < 0
+        if came_by_expansion and task.watched == 0:
+            task.names = {}
+            task.constants = {
+                name: value for name, value in task.constants.items() if isinstance(value, PLAIN)
+            }
+            self.graph.strip(task.id)
 
     # --- what expansions may still name ---
 
@@ -384,6 +395,23 @@ class Schedule:
                 self._drop(source)
                 if not source.is_live:
                     pending.append(source)
+
+
+def noted(value_key: ValueKey, names: dict[int, str]) -> ValueKey:
+    """The same value key, which writes down the names it gives."""
+
+    def named(value: Any) -> str | None:
+        name = value_key(value)
+        if name is not None:
+            names[id(value)] = name
+        return name
+
+    return named
+
+
+def _without_graph(outcome: Outcome[Any]) -> Outcome[Any]:
+    """An outcome whose graph has been joined, so that it need not hold what was in it."""
+    return outcome if outcome.expand is None else replace(outcome, expand={})
 
 
 def links_out(outcomes: Iterable[Outcome[Any]]) -> tuple[str, ...]:

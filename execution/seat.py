@@ -44,13 +44,14 @@ class House(Protocol):
 class NodeSeat:
     """The seat of one task, for all of its calls."""
 
-    __slots__ = ("_house", "_lock", "_pending", "_report", "task")
+    __slots__ = ("_failed", "_house", "_lock", "_pending", "_report", "task")
 
     def __init__(self, house: House, task: Task) -> None:
         """Take a seat."""
         self._house, self.task = house, task
         self._lock: threading.Lock | None = None
         self._pending = 0
+        self._failed = False
         self._report: Callable[[], None] | None = None
 
     def progress(self, value: float, maximum: float, preview: LazyPreview | None) -> None:
@@ -72,24 +73,28 @@ class NodeSeat:
         future.add_done_callback(self._finished)
         return future
 
-    def when_idle(self, report: Callable[[], None]) -> None:
-        """Call `report` once the background work so far is over."""
+    def when_idle(self, report: Callable[[], None]) -> bool:
+        """Call `report` once the background work so far is over; False when some of it has failed already."""
         assert self._lock is not None
         with self._lock:
+            if self._failed:
+                return False
             if self._pending:
                 self._report = report
-                return
+                return True
         report()
+        return True
 
     def _finished(self, future: Future[Any]) -> None:
         assert self._lock is not None
         error = future.exception()
-        if error is not None:
-            self._house.went_wrong_behind(self.task, error)
         with self._lock:
             self._pending -= 1
-            report = self._report if self._pending == 0 else None
-        if report is not None and error is None:
+            self._failed = self._failed or error is not None
+            report = None if self._pending or self._failed else self._report
+        if error is not None:
+            self._house.went_wrong_behind(self.task, error)
+        if report is not None:
             report()
 
     def in_lane(self, work: Callable[[], T]) -> Awaitable[T]:

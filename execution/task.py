@@ -44,12 +44,16 @@ class Task:
     sources: tuple[str, ...] = ()
     """The nodes whose values it may be given, lazy ones too, raw links not."""
     fingerprint: Any = None
+    names: dict[int, str] = field(default_factory=dict)
+    """What its constants that are no plain values are called in keys, by their `id`."""
     key: Key = b""
     volatile: bool = False
     order: tuple[int, int] = (0, 0)
     """Smaller runs first: newest expansion, then depth first from the targets."""
 
     state: State = State.NEW
+    revealed: frozenset[str] = frozenset()
+    """The lazy inputs it has asked for. It is not given others, whether or not their values are at hand."""
     asked: bool = False
     """Whether it has said that it wants no more lazy inputs."""
     waits: int = 0

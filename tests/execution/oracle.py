@@ -119,4 +119,6 @@ class Oracle:
 
 def plain(outputs: Any) -> Lists:
     """The engine's outputs as the oracle writes them."""
-    return [["blocked" if isinstance(item, ExecutionBlocker) else item for item in column] for column in outputs]
+    return [
+        ["blocked" if isinstance(item, ExecutionBlocker) else item for item in column] for column in outputs
+    ]

@@ -64,7 +64,9 @@ def runs_after_what_it_used(lab: Lab, oracle: Oracle) -> None:
 
 @settings(max_examples=300, deadline=None)
 @given(histories())
-def test_results_and_what_ran_are_those_of_plain_recursion(history: list[tuple[Prompt, tuple[str, ...]]]) -> None:
+def test_results_and_what_ran_are_those_of_plain_recursion(
+    history: list[tuple[Prompt, tuple[str, ...]]],
+) -> None:
     oracle = Oracle(toys(), shares=True)
     with Lab(cache=Budgeted()) as lab:
         for prompt, targets in history:

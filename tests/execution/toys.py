@@ -53,7 +53,9 @@ def toy(name: str, call: Call, inputs: str = "", outputs: str = "INT", **more: A
     own = {key: more.pop(key) for key in ("asks", "changed", "says", "asynchronous") if key in more}
     given = tuple(_input(each.split()) for each in inputs.split(",") if each.strip())
     shown = tuple(
-        OutputSpec(each.strip().removesuffix("[]"), each.strip().removesuffix("[]"), each.strip().endswith("[]"))
+        OutputSpec(
+            each.strip().removesuffix("[]"), each.strip().removesuffix("[]"), each.strip().endswith("[]")
+        )
         for each in outputs.split(",")
         if each.strip()
     )

@@ -39,7 +39,6 @@ class Host:
     folders: Folders
     types: Mapping[str, NodeType]
     send: Send = nowhere
-    base: Path = field(default_factory=lambda: Path(__file__).resolve().parent.parent)
     providers: Mapping[type, object] = field(default_factory=dict)
     classes: dict[str, Any] = field(default_factory=dict)
     display_names: dict[str, str] = field(default_factory=dict)
@@ -48,6 +47,11 @@ class Host:
     server: Any = None
     loop: asyncio.AbstractEventLoop | None = None
     placeholders: dict[str, PlaceholderType] = field(default_factory=dict)
+
+    @property
+    def base(self) -> Path:
+        """The installation as packs know it: the folder of `models`, `input`, `custom_nodes` and the rest."""
+        return self.folders.base.resolve()
 
     def placeholder(self, name: str) -> PlaceholderType:
         """The one placeholder class for a dotted name of ComfyUI's."""

@@ -121,6 +121,17 @@ class ComfyNode:
         """The schema as of now."""
         return cls.define_schema()
 
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, dict[str, Any]]:
+        """The inputs in V1's shape, for nodes that look at one another."""
+        groups: dict[str, dict[str, Any]] = {"required": {}, "optional": {}}
+        for each in cls.GET_SCHEMA().inputs:
+            groups["optional" if each.optional else "required"][each.id] = (
+                each.get_io_type(),
+                each.options(),
+            )
+        return groups
+
 
 class ComfyExtension:
     """What `comfy_entrypoint` returns: the nodes of a pack."""

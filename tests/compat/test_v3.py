@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from compat.host import Host
 from compat.v3.adapter import gathered, is_v3, outcome_of_output
 from compat.v3.schema import NodeOutput, Schema, io_names
+from compat.v3.ui import ui_names
+from execution.events import Blocked
+from execution.folders import Folders
 from execution.node import ExecutionBlocker
 
-from .conftest import PACKS
+from .conftest import PACKS, Bench, graph
 
 
 @pytest.fixture
@@ -66,6 +70,13 @@ def test_object_info_shows_a_schema_as_comfyui_does(modern) -> None:
     assert info["Half"]["display_name"] is None
     assert info["Preview"]["input"]["hidden"] == {"prompt": ["PROMPT"], "extra_pnginfo": ["EXTRA_PNGINFO"]}
     assert info["Choose"]["input"]["required"]["a"][0] == "*"
+
+
+def test_v1_nodes_find_inputs_of_v3_nodes_in_their_shape(modern, host) -> None:
+    assert host.classes["Half"].INPUT_TYPES() == {
+        "required": {"value": ("INT", {"default": 2})},
+        "optional": {},
+    }
 
 
 def test_validation_and_any_name_are_in_the_spec(modern) -> None:
@@ -145,3 +156,101 @@ def test_every_type_has_inputs_outputs_and_a_name() -> None:
     )
     widened = io_names()["MultiType"].Input(io_names()["Float"].Input("f", default=1.0), [io_names()["Int"]])
     assert (widened.id, widened.get_io_type(), widened.options()) == ("f", "FLOAT,INT", {"default": 1.0})
+
+
+# Through the engine
+
+
+def test_hidden_facts_and_lists_come_through(behaviours: Bench) -> None:
+    inputs = {
+        "count": 4,
+        "amount": 0.5,
+        "words": "",
+        "on": True,
+        "mode": "Hard",
+        "file": "a.png",
+        "several": ["y"],
+    }
+    assert behaviours.run(graph(e=("Everything", inputs)), "e")["e"] == ([4], ["e"], ["Hard", "y"])
+
+
+async def test_validation_names_the_input(behaviours: Bench) -> None:
+    prompt = graph(h=("Half", {"value": 13}), s=("Show", {"value": ("h", 0)}))
+    validation = await behaviours.validated(prompt)
+    assert validation.node_errors["h"]["errors"][0]["details"] == "value - 13 brings bad luck"
+
+
+def test_fingerprints_decide_whether_a_node_runs_again(behaviours: Bench) -> None:
+    ran = []
+    for value in (98, 98, 100, 99, 99):
+        behaviours.engine.run_sync(behaviours.start(graph(h=("Half", {"value": value})), "h"))
+        ran.append(bool(behaviours.ran))
+    assert ran == [True, False, True, True, True]
+
+
+def test_a_blocked_execution_stops_what_follows(behaviours: Bench) -> None:
+    prompt = graph(h=("Half", {"value": 3}), s=("Show", {"value": ("h", 0)}))
+    result = behaviours.engine.run_sync(behaviours.start(prompt))
+    assert (result.status, behaviours.ran) == ("success", ["h"])
+    assert [event.message for event in behaviours.of(Blocked)] == ["odd"]
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_lazy_inputs_of_one_type_are_computed_when_chosen(behaviours: Bench, first: bool) -> None:
+    prompt = graph(
+        a=("Add", {"a": 1, "b": 0}),
+        b=("Add", {"a": 2, "b": 0}),
+        c=("Choose", {"first": first, "a": ("a", 0), "b": ("b", 0)}),
+    )
+    assert behaviours.run(prompt, "c")["c"] == ([1 if first else 2],)
+    assert ("a" in behaviours.ran, "b" in behaviours.ran) == (first, not first)
+
+
+def test_growing_and_branching_inputs_arrive_as_dicts(behaviours: Bench) -> None:
+    numbers = {"numbers.number0": ("a", 0), "numbers.number1": ("b", 0)}
+    prompt = graph(
+        a=("Add", {"a": 1, "b": 0}),
+        b=("Add", {"a": 5, "b": 0}),
+        sum=("Grow", {**numbers, "how": "sum"}),
+        scaled=("Grow", {**numbers, "how": "scaled", "how.scale": 10}),
+    )
+    outputs = behaviours.run(prompt, "sum", "scaled")
+    assert (outputs["sum"], outputs["scaled"]) == (([6],), ([60],))
+
+
+def test_texts_are_shown_and_expansions_run(behaviours: Bench) -> None:
+    prompt = graph(p=("Preview", {"words": "hello"}), u=("Unfold", {"value": 12}))
+    result = behaviours.engine.run_sync(behaviours.start(prompt, "p", "u"))
+    assert list(result.ui["p"]["text"]) == ["hello"]
+    assert result.outputs["u"] == ([6],)
+
+
+def test_what_a_call_writes_to_its_class_is_gone_in_the_next(behaviours: Bench) -> None:
+    prompt = graph(a=("State", {"value": 1}), b=("State", {"value": 2}))
+    outputs = behaviours.run(prompt, "a", "b")
+    assert (outputs["a"], outputs["b"]) == (([1],), ([1],))
+
+
+def test_pictures_sounds_and_masks_are_shown_from_temporary_files(host: Host, folders: Folders) -> None:
+    import wave
+    from types import SimpleNamespace
+
+    import torch
+    from PIL import Image
+
+    ui = ui_names(host)
+    cls = SimpleNamespace(hidden=SimpleNamespace(prompt={"1": {}}, extra_pnginfo={"workflow": {}}))
+    shown = ui["PreviewImage"](torch.rand(2, 4, 6, 3), cls=cls, animated=True).as_dict()
+    assert shown["animated"] == (True,)
+    assert [each["type"] for each in shown["images"]] == ["temp", "temp"]
+    with Image.open(folders.temp / shown["images"][1]["filename"]) as picture:
+        assert (picture.size, picture.text["prompt"]) == ((6, 4), '{"1": {}}')
+    grey = ui["PreviewMask"](torch.ones(1, 4, 6)).values[0]
+    with Image.open(folders.temp / grey.filename) as picture:
+        assert picture.getpixel((0, 0)) == (255, 255, 255)
+    sound = ui["PreviewAudio"]({"waveform": torch.zeros(1, 2, 100), "sample_rate": 8000}).values[0]
+    with wave.open(str(folders.temp / sound.filename)) as file:
+        assert (file.getnchannels(), file.getnframes(), file.getframerate()) == (2, 100, 8000)
+    saved = ui["ImageSaveHelper"].get_save_images_ui(torch.rand(1, 4, 4, 3), "kept/x", cls=cls).as_dict()
+    assert saved == {"images": [{"filename": "x_00001_.png", "subfolder": "kept", "type": "output"}]}
+    assert ui["PreviewText"]("a").as_dict() == {"text": ["a"]}

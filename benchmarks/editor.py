@@ -6,14 +6,10 @@ Without --url it serves the page itself, with recorded node specs. Prints each f
 """
 
 import argparse
-import asyncio
 import contextlib
 import json
-import socket
 import statistics
 import sys
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -79,35 +75,6 @@ def workflow(count: int) -> dict[str, Any]:
         by_id[origin]["outputs"][slot]["links"].append(number)
         by_id[target]["inputs"][place] |= {"link": number, "type": kind}
     return {"last_node_id": len(nodes), "last_link_id": len(links), "nodes": nodes, "links": links, "groups": groups, "config": {}, "extra": {}, "version": 0.4}
-
-
-@contextlib.contextmanager
-def served() -> Iterator[str]:
-    """The page on a free port, with recorded specs."""
-    from aiohttp import web
-
-    sys.path.insert(0, str(ROOT / "tests" / "web"))
-    from dev_server import application
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    loop = asyncio.new_event_loop()
-    runner = web.AppRunner(application())
-
-    async def begin() -> None:
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", port).start()
-
-    loop.run_until_complete(begin())
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{port}/"
-    finally:
-        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(10)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(5)
 
 
 class Bench:
@@ -233,6 +200,9 @@ def main() -> None:
     options.add_argument("--json", action="store_true", help="also print the figures as JSON")
     chosen = options.parse_args()
     from playwright.sync_api import sync_playwright
+
+    sys.path.insert(0, str(ROOT))
+    from tests.web.dev_server import served
 
     everything: dict[str, Any] = {}
     with contextlib.ExitStack() as stack:

@@ -1,8 +1,13 @@
 """A small stand-in for the server while the page is developed: static files, recorded specs, user files in memory."""
 
 import argparse
+import asyncio
+import contextlib
 import hashlib
 import json
+import mimetypes
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 from aiohttp import web
@@ -93,7 +98,12 @@ def application() -> web.Application:
         path = ROOT / (request.match_info.get("path") or "index.html")
         if not path.is_file():
             raise web.HTTPNotFound
-        response = web.FileResponse(path, headers={"Content-Security-Policy": POLICY, "Cache-Control": "no-cache"})
+        kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+        body = path.read_bytes()
+        headers = {"Content-Security-Policy": POLICY, "Cache-Control": "no-cache", "ETag": etag(body)}
+        if request.headers.get("If-None-Match") == etag(body):
+            return web.Response(status=304, headers=headers)
+        response = web.Response(body=body, content_type=kind, headers=headers)
         response.enable_compression()
         return response
 
@@ -115,6 +125,33 @@ def application() -> web.Application:
         ]
     )
     return app
+
+
+@contextlib.contextmanager
+def served() -> Iterator[str]:
+    """The page on a free port, from a thread with a loop of its own; gives the address."""
+    ready, stop, addresses = threading.Event(), asyncio.Event(), []
+    loops: list[asyncio.AbstractEventLoop] = []
+
+    async def serve() -> None:
+        loops.append(asyncio.get_running_loop())
+        runner = web.AppRunner(application(), shutdown_timeout=1)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        addresses.append(f"http://127.0.0.1:{runner.addresses[0][1]}/")
+        ready.set()
+        await stop.wait()
+        await runner.cleanup()
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
+    thread.start()
+    assert ready.wait(20)
+    try:
+        yield addresses[0]
+    finally:
+        loops[0].call_soon_threadsafe(stop.set)
+        thread.join(20)
 
 
 if __name__ == "__main__":

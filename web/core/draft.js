@@ -23,7 +23,6 @@ export class Draft {
   /** @param {Kind} kind @param {Id} id @param {any} value @param {string} [scope] */
   put(kind, id, value, scope = this.scope) {
     const key = `${scope}/${kind}/${typeof id}:${id}`;
-    this.#puts.delete(key);
     this.#puts.set(key, { scope, kind, id, value });
   }
 

@@ -76,7 +76,7 @@ export function listenToKeys(commands, blocked) {
     const global = event.ctrlKey || event.metaKey;
     if (event.defaultPrevented || event.isComposing || blocked()) return;
     if (typing && !(global && (event.key === "Enter" || event.code === "KeyS" || event.code === "KeyK"))) return;
-    if (target.closest?.("[role=menu], [role=tree], [role=tablist], button, a") && !global && ["Enter", " ", "Tab", "ArrowUp", "ArrowDown", "ArrowLeft", "ArrowRight"].includes(event.key)) return;
+    if (target.closest?.("[role=menu], [role=tree], button, a") && !global && ["Enter", " ", "Tab", "ArrowUp", "ArrowDown", "ArrowLeft", "ArrowRight"].includes(event.key)) return;
     commands.press(event);
   });
 }

@@ -29,16 +29,16 @@ export class Shell {
 
   #buildBar() {
     const { commands } = this;
-    /** @type {HTMLElement} */ this.tabs = h("div", { class: "tabs", role: "tablist", "aria-label": "Open workflows" });
+    /** @type {HTMLElement} */ this.tabs = h("nav", { class: "tabs", "aria-label": "Open workflows" });
     this.state = h("div", { class: "state", "aria-hidden": "true" });
     this.times = h("input", { class: "run-times", type: "number", min: "1", max: "999", value: "1", "aria-label": "How many runs" });
-    this.runButton = button("Run", () => commands.run("run"), { class: "button primary", title: `Run (${commands.hint("run")})` });
+    this.runButton = button("Run", () => commands.run("run"), { class: "button primary", title: "Run (Ctrl+Enter)" });
     this.runButton.prepend(icon("run"));
     /** @type {HTMLButtonElement} */ this.more = button("", () => this.#runMenu(), { class: "button primary", "aria-label": "More ways to run", "aria-haspopup": "menu" });
     this.more.append(icon("down"));
     /** @type {HTMLButtonElement} */ this.cancel = iconButton("Cancel the running job", "stop", () => commands.run("cancel"), { disabled: true });
     const brand = h("button", { type: "button", class: "brand", "aria-label": "Menu", "aria-haspopup": "menu", title: "Menu", on: { click: () => this.#mainMenu(brand) } }, h("img", { src: "icon.svg", alt: "", width: "24", height: "24" }));
-    this.bar.append(brand, this.tabs, iconButton("New workflow", "plus", () => commands.run("new")), h("div", { class: "runbar" }, this.state, this.times, h("div", { class: "run" }, this.runButton, this.more), this.cancel));
+    this.bar.append(h("h1", { class: "visually-hidden" }, "Nodeloom"), brand, this.tabs, iconButton("New workflow", "plus", () => commands.run("new")), h("div", { class: "runbar" }, this.state, this.times, h("div", { class: "run" }, this.runButton, this.more), this.cancel));
     this.meter = h("div", { class: "meter", role: "progressbar", "aria-label": "Progress of the run", hidden: true }, h("i", {}));
     this.bar.append(this.meter);
     this.drawTabs();
@@ -77,8 +77,8 @@ export class Shell {
     const { documents, editor } = this;
     refill(this.tabs, documents.tabs.map((tab) => {
       const current = tab === editor.tab;
-      const open = h("button", { type: "button", role: "tab", "aria-selected": String(current), tabindex: current ? "0" : "-1", title: tab.name, on: { click: () => documents.show(tab), dblclick: () => this.commands.run("rename-workflow"), keydown: (/** @type {KeyboardEvent} */ event) => this.#tabKey(event) } }, tab.name);
-      return h("div", { class: `tab ${current ? "current" : ""} ${tab.dirty ? "dirty" : ""}`, role: "presentation" }, open, iconButton(`Close ${tab.name}`, "close", () => documents.close(tab)));
+      const open = h("button", { type: "button", class: "tab-name", "aria-current": current ? "page" : undefined, tabindex: current ? "0" : "-1", title: tab.name, on: { click: () => documents.show(tab), dblclick: () => this.commands.run("rename-workflow"), keydown: (/** @type {KeyboardEvent} */ event) => this.#tabKey(event) } }, tab.name);
+      return h("div", { class: `tab ${current ? "current" : ""} ${tab.dirty ? "dirty" : ""}` }, open, iconButton(`Close ${tab.name}`, "close", () => documents.close(tab)));
     }));
     this.tabs.querySelector(".current")?.scrollIntoView({ block: "nearest", inline: "nearest" });
   }
@@ -90,7 +90,7 @@ export class Shell {
     event.preventDefault();
     const { tabs } = this.documents;
     this.documents.show(/** @type {any} */ (tabs.at((tabs.indexOf(this.editor.tab) + step) % tabs.length)));
-    /** @type {HTMLElement} */ (this.tabs.querySelector("[aria-selected=true]"))?.focus();
+    /** @type {HTMLElement} */ (this.tabs.querySelector("[aria-current]"))?.focus();
   }
 
   drawCrumbs() {

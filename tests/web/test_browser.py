@@ -1,0 +1,419 @@
+"""The page in a real Chromium: building a graph by mouse, by keys and by touch, files, drafts, conflicts, accessibility.
+
+The server is `dev_server.py`: recorded specs, user files in memory, prompts kept for inspection.
+"""
+
+import json
+import os
+import shutil
+import struct
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.web.dev_server import served
+
+sync_api = pytest.importorskip("playwright.sync_api")
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on the path; install it, or set CHROMIUM")
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
+AXE = Path(__file__).parent / "vendor" / "axe.min.js"
+HOSTILE = '<img src=x onerror="window.hacked=1">'
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    with served() as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with sync_api.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser: Any, address: str) -> Iterator[Any]:
+    context = browser.new_context(viewport={"width": 1280, "height": 800}, color_scheme="dark", reduced_motion="reduce")
+    opened = ready(context, address)
+    errors: list[str] = []
+    opened.on("pageerror", lambda error: errors.append(str(error)))
+    yield opened
+    context.close()
+    assert errors == []
+
+
+def ready(context: Any, address: str) -> Any:
+    opened = context.new_page()
+    opened.goto(address)
+    opened.wait_for_selector("html[data-ready]", timeout=20000)
+    return opened
+
+
+def until(page: Any, expression: str) -> None:
+    """Waits for an expression (or what an async function gives) to hold; the page's policy forbids Playwright's own way."""
+    for _ in range(200):
+        if page.evaluate(expression):
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(f"never true: {expression}")
+
+
+def place(page: Any, script: str) -> tuple[float, float]:
+    """Where a point of the graph, given by an expression over `e`, lies on the page."""
+    found = page.evaluate(f"() => {{ const e = nodeloom.editor; const p = e.camera.toScreen({script}); const b = e.host.getBoundingClientRect(); return [p[0] + b.left, p[1] + b.top]; }}")
+    return found[0], found[1]
+
+
+def output_at(page: Any, node: int, slot: int) -> tuple[float, float]:
+    return place(page, f"e.scene.outputPoint({node}, {slot})")
+
+
+def input_at(page: Any, node: int, name: str) -> tuple[float, float]:
+    return place(page, f"(() => {{ const i = e.scene.view({node}).inputs.findIndex((x) => x.name === '{name}'); const a = e.scene.layout({node}).inputs[i]; const q = e.scene.node({node}).pos; return [q[0] + a[0], q[1] + a[1]]; }})()")
+
+
+def widget_at(page: Any, node: int, name: str) -> tuple[float, float]:
+    return place(page, f"(() => {{ const i = e.scene.view({node}).widgets.findIndex((x) => x.name === '{name}'); const l = e.scene.layout({node}); const q = e.scene.node({node}).pos; return [q[0] + l.width / 2, q[1] + l.widgets[i].y + 8]; }})()")
+
+
+def drag(page: Any, start: tuple[float, float], end: tuple[float, float]) -> None:
+    page.mouse.move(*start)
+    page.mouse.down()
+    page.mouse.move((start[0] + end[0]) / 2, (start[1] + end[1]) / 2, steps=3)
+    page.mouse.move(*end, steps=3)
+    page.mouse.up()
+
+
+def prompt(page: Any) -> dict[str, Any]:
+    return page.evaluate("async () => (await app.graphToPrompt()).output")
+
+
+def add_by_palette(page: Any, text: str) -> int:
+    """Types into the open palette, takes the first hit, and returns the new node's id."""
+    page.wait_for_selector(".picker:not([hidden])")
+    page.keyboard.type(text)
+    page.keyboard.press("Enter")
+    until(page, "document.querySelector('.picker').hidden")
+    return page.evaluate("[...nodeloom.editor.selected][0]")
+
+
+def value(page: Any, node: int, name: str) -> Any:
+    return page.evaluate("([id, name]) => nodeloom.editor.scene.view(id).widgets.find((w) => w.name === name)?.value", [node, name])
+
+
+def test_the_starter_is_ready_to_run_and_the_prompt_arrives(page: Any, address: str) -> None:
+    page.keyboard.press("Control+Enter")
+    until(page, "nodeloom.runs.jobs.size === 1")
+    sent = page.evaluate("async () => (await (await fetch('test/prompts')).json()).at(-1)")
+    kinds = sorted(entry["class_type"] for entry in sent["prompt"].values())
+    assert kinds == sorted(["CheckpointLoaderSimple", "CLIPTextEncode", "CLIPTextEncode", "EmptyLatentImage", "KSampler", "VAEDecode", "SaveImage"])
+    assert sent["extra_data"]["extra_pnginfo"]["workflow"]["nodes"]
+    assert sent["prompt"]["4"]["inputs"] == {"width": 128, "height": 128, "batch_size": 1}
+
+
+def test_a_graph_is_built_by_mouse(page: Any) -> None:
+    page.evaluate("nodeloom.documents.openEmpty()")
+    made = []
+    for text, x, y in (("load checkpoint", 120, 160), ("clip text encode prompt", 480, 160), ("empty latent image", 480, 520)):
+        page.mouse.dblclick(x, y)
+        made.append(add_by_palette(page, text))
+    drag(page, output_at(page, made[0], 1), input_at(page, made[1], "clip"))
+    drag(page, output_at(page, made[2], 0), (980, 300))
+    sampler = add_by_palette(page, "ksampler")
+    x, y = place(page, f"[e.scene.node({sampler}).pos[0] + 150, e.scene.node({sampler}).pos[1] - 10]")
+    drag(page, output_at(page, made[1], 0), (x, y))
+    sent = prompt(page)
+    assert sent[str(made[1])]["inputs"]["clip"] == [str(made[0]), 1]
+    assert sent[str(sampler)]["inputs"]["latent_image"] == [str(made[2]), 0]
+    assert sent[str(sampler)]["inputs"]["positive"] == [str(made[1]), 0]
+    for _ in range(6):
+        page.keyboard.press("Control+z")
+    assert page.evaluate("nodeloom.editor.scene.scope.nodes.size") == 0
+    for _ in range(6):
+        page.keyboard.press("Control+y")
+    assert prompt(page) == sent
+
+
+def test_a_graph_is_built_and_run_by_keys_alone(page: Any) -> None:
+    page.keyboard.press("Alt+n")
+    page.keyboard.press("Tab")
+    add_by_palette(page, "load checkpoint")
+    ids = [add_by_palette(page, text) for text in ("clip text encode prompt", "ksampler", "vae decode", "save image") if page.keyboard.press("Tab") is None]
+    page.keyboard.press("Shift+Tab")
+    latent = add_by_palette(page, "empty latent image")
+    for word in ("LATENT", "ksampler latent_image"):
+        if word == "LATENT":
+            page.keyboard.press("c")
+        page.wait_for_selector(".picker:not([hidden])")
+        page.keyboard.type(word)
+        page.keyboard.press("Enter")
+    until(page, "document.querySelector('.picker').hidden")
+    page.evaluate("(id) => nodeloom.editor.reveal(id)", ids[0])
+    page.keyboard.press("Enter")
+    page.wait_for_selector("textarea.field")
+    page.keyboard.type("a green pear")
+    page.keyboard.press("Control+Enter")
+    until(page, "nodeloom.runs.jobs.size === 1")
+    sent = page.evaluate("async () => (await (await fetch('test/prompts')).json()).at(-1).prompt")
+    assert sent[str(ids[0])]["inputs"] == {"text": "a green pear", "clip": ["1", 1]}
+    assert sent[str(ids[1])]["inputs"]["latent_image"] == [str(latent), 0]
+    assert sent[str(ids[1])]["inputs"]["positive"] == [str(ids[0]), 0]
+    assert sent[str(ids[3])]["inputs"]["images"] == [str(ids[2]), 0]
+
+
+def test_a_graph_is_made_by_touch(browser: Any, address: str) -> None:
+    context = browser.new_context(viewport={"width": 414, "height": 800}, has_touch=True)
+    page = ready(context, address)
+    session = context.new_cdp_session(page)
+
+    def touch(kind: str, *points: tuple[float, float]) -> None:
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y, "id": index} for index, (x, y) in enumerate(points)]})
+
+    before = page.evaluate("nodeloom.editor.camera.scale")
+    touch("touchStart", (150, 300), (250, 300))
+    touch("touchMove", (100, 300), (300, 300))
+    touch("touchMove", (50, 300), (350, 300))
+    touch("touchEnd")
+    until(page, f"nodeloom.editor.camera.scale > {before} * 1.5")
+    page.evaluate("() => { const e = nodeloom.editor; e.fit([4, 5]); }")
+    page.wait_for_timeout(100)
+    start = input_at(page, 5, "latent_image")
+    touch("touchStart", start)
+    touch("touchMove", (start[0] - 30, start[1] + 10))
+    bare = place(page, "[820, 90]")
+    touch("touchMove", bare)
+    touch("touchEnd")
+    until(page, "async () => !('latent_image' in (await app.graphToPrompt()).output[5].inputs)")
+    source = output_at(page, 4, 0)
+    touch("touchStart", source)
+    touch("touchMove", (source[0] + 20, source[1]))
+    touch("touchMove", input_at(page, 5, "latent_image"))
+    touch("touchEnd")
+    until(page, "async () => (await app.graphToPrompt()).output[5].inputs.latent_image?.[0] === '4'")
+    title = place(page, "[e.scene.node(5).pos[0] + 80, e.scene.node(5).pos[1] - 14]")
+    touch("touchStart", title)
+    page.wait_for_selector(".menu:not([hidden])", timeout=3000)
+    touch("touchEnd")
+    context.close()
+
+
+def test_widgets_are_edited_in_place(page: Any) -> None:
+    x, y = widget_at(page, 5, "steps")
+    page.mouse.click(x, y)
+    page.keyboard.type("2*(10+5)")
+    page.keyboard.press("Enter")
+    assert value(page, 5, "steps") == 30
+    drag(page, (x, y), (x + 40, y))
+    assert value(page, 5, "steps") == 35
+    page.mouse.click(*widget_at(page, 5, "sampler_name"))
+    page.wait_for_selector(".picker:not([hidden])")
+    page.keyboard.type("heun")
+    page.keyboard.press("Enter")
+    assert value(page, 5, "sampler_name") == "heun"
+    page.mouse.click(*widget_at(page, 2, "text"))
+    field = page.wait_for_selector("textarea.field")
+    field.fill("red apple")
+    page.keyboard.press("Control+ArrowUp")
+    assert value(page, 2, "text") == "red (apple:1.05)"
+    page.keyboard.press("Escape")
+    assert value(page, 2, "text") == "a red apple"
+    page.evaluate("nodeloom.editor.clearSelection()")
+
+
+def test_dragging_moves_splices_and_undoes(page: Any) -> None:
+    before = page.evaluate("nodeloom.editor.scene.node(6).pos")
+    x, y = place(page, "[e.scene.node(6).pos[0] + 60, e.scene.node(6).pos[1] - 14]")
+    drag(page, (x, y), (x + 30, y + 60))
+    assert page.evaluate("nodeloom.editor.scene.node(6).pos") != before
+    page.keyboard.press("Control+z")
+    assert page.evaluate("nodeloom.editor.scene.node(6).pos") == before
+    added = page.evaluate("async () => { const { addNode } = await import('./core/edits.js'); const m = addNode(nodeloom.editor.where, 'LatentUpscale', [800, 560]); nodeloom.editor.do(m); return m.id; }")
+    middle = place(page, "(() => { const l = [...e.scene.scope.links.values()].find((k) => k.target_id === 6 && k.type === 'LATENT'); const c = e.scene.line(l.id).course.curves; return [(c[0] + c[6]) / 2, (c[1] + c[7]) / 2]; })()")
+    x, y = place(page, f"[e.scene.node({added}).pos[0] + 100, e.scene.node({added}).pos[1] - 14]")
+    drag(page, (x, y), (middle[0], middle[1]))
+    sent = prompt(page)
+    assert sent["6"]["inputs"]["samples"] == [str(added), 0]
+    assert sent[str(added)]["inputs"]["samples"] == ["5", 0]
+
+
+def test_clipboard_groups_subgraphs_and_modes(page: Any) -> None:
+    page.evaluate("nodeloom.editor.select([5, 6])")
+    page.keyboard.press("Control+d")
+    assert page.evaluate("nodeloom.editor.scene.scope.nodes.size") == 9
+    page.keyboard.press("Control+z")
+    page.evaluate("nodeloom.editor.select([5, 6])")
+    page.keyboard.press("Control+g")
+    assert page.evaluate("nodeloom.editor.scene.scope.groups.size") == 1
+    page.evaluate("nodeloom.editor.select([5])")
+    page.keyboard.press("Control+b")
+    assert "5" not in prompt(page)
+    page.keyboard.press("Control+b")
+    page.evaluate("nodeloom.editor.select([5, 6])")
+    page.keyboard.press("Control+Shift+e")
+    until(page, "nodeloom.editor.workflow.definitions.size === 1")
+    assert any(":" in key for key in prompt(page))
+    page.evaluate("nodeloom.commands.run('enter')")
+    assert page.evaluate("nodeloom.editor.scene.scope.nodes.size") == 2
+    page.wait_for_selector(".crumbs:not([hidden])")
+    page.keyboard.press("Escape")
+    assert page.evaluate("nodeloom.editor.tab.path.length") == 0
+
+
+def test_work_survives_a_reload_with_its_undo(page: Any) -> None:
+    x, y = widget_at(page, 5, "steps")
+    page.mouse.click(x, y)
+    page.keyboard.type("33")
+    page.keyboard.press("Enter")
+    page.wait_for_timeout(700)
+    page.reload()
+    page.wait_for_selector("html[data-ready]")
+    assert value(page, 5, "steps") == 33
+    page.keyboard.press("Control+z")
+    assert value(page, 5, "steps") == 20
+    page.keyboard.press("Control+y")
+    assert value(page, 5, "steps") == 33
+
+
+def test_two_windows_never_overwrite_each_other(page: Any, address: str) -> None:
+    save = "async () => { const { documents, editor } = nodeloom; return documents.save(editor.tab, 'workflows/shared.json'); }"
+    assert page.evaluate(save) == "saved"
+    other = ready(page.context, address)
+    other.evaluate("nodeloom.documents.openSaved('workflows/shared.json')")
+    until(other, "nodeloom.editor.tab.file === 'workflows/shared.json'")
+    other.evaluate("nodeloom.editor.select([6])")
+    other.keyboard.press("Control+b")
+    assert other.evaluate(save) == "saved"
+    page.wait_for_selector("text=was saved in another window")
+    assert page.evaluate(save) == "conflict"
+    page.keyboard.press("Control+s")
+    page.wait_for_selector("dialog:has-text('The file has changed meanwhile')")
+    other.close()
+
+
+def picture(workflow: str) -> bytes:
+    """A one-pixel PNG that holds a workflow."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    parts = [chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 2, 0, 0, 0)), chunk(b"tEXt", b"workflow\0" + workflow.encode()), chunk(b"IDAT", zlib.compress(b"\0\0\0\0")), chunk(b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+def drop(page: Any, name: str, kind: str, content: bytes) -> None:
+    page.evaluate(
+        """([name, kind, bytes]) => { const data = new DataTransfer(); data.items.add(new File([new Uint8Array(bytes)], name, { type: kind }));
+           const stage = document.getElementById('stage'); stage.dispatchEvent(new DragEvent('drop', { dataTransfer: data, bubbles: true, clientX: 600, clientY: 400 })); }""",
+        [name, kind, list(content)],
+    )
+
+
+def test_a_dropped_picture_brings_its_workflow(page: Any) -> None:
+    made = page.evaluate("async () => JSON.stringify((await app.graphToPrompt()).workflow)")
+    drop(page, "result.png", "image/png", picture(made))
+    until(page, "nodeloom.documents.tabs.length === 2")
+    assert page.evaluate("async () => (await app.graphToPrompt()).workflow") == json.loads(made)
+
+
+def test_a_dropped_prompt_and_a_broken_file(page: Any) -> None:
+    sent = prompt(page)
+    drop(page, "api.json", "application/json", json.dumps(sent).encode())
+    until(page, "nodeloom.documents.tabs.length === 2")
+    assert prompt(page) == sent
+    drop(page, "broken.json", "application/json", b"{")
+    page.wait_for_selector("text=The file is not valid JSON")
+
+
+def test_names_stay_text_and_missing_nodes_are_kept(page: Any) -> None:
+    hostile = {
+        "nodes": [{"id": 1, "type": HOSTILE, "pos": [100, 100], "size": [200, 100], "title": HOSTILE, "inputs": [{"name": HOSTILE, "type": "IMAGE", "link": None}], "outputs": [], "widgets_values": [HOSTILE]}],
+        "links": [], "groups": [{"title": HOSTILE, "bounding": [0, 0, 400, 400]}], "extra": {}, "version": 0.4,
+    }
+    page.evaluate("(json) => app.loadGraphData(json, true, true, json.nodes[0].title)", hostile)
+    page.wait_for_selector("text=that is not installed")
+    page.click("text=Show")
+    page.wait_for_selector("dialog[open]")
+    page.keyboard.press("Escape")
+    page.keyboard.press("Control+f")
+    page.wait_for_selector(".picker:not([hidden])")
+    page.keyboard.press("Escape")
+    page.evaluate("(text) => nodeloom.editor.tab.results.errors.set('1', { inputs: new Set(), message: text })", HOSTILE)
+    page.evaluate("nodeloom.editor.host.dispatchEvent(new CustomEvent('explain-error', { detail: '1' }))")
+    page.wait_for_selector("dialog:has-text('what went wrong')")
+    assert page.evaluate("window.hacked") is None
+    assert page.evaluate("async () => (await app.graphToPrompt()).workflow") == hostile
+
+
+def test_errors_are_shown_on_the_node_and_its_input(page: Any, address: str) -> None:
+    answer = {"error": {"type": "prompt_outputs_failed_validation", "message": "Prompt outputs failed validation", "details": "", "extra_info": {}}, "node_errors": {"5": {"errors": [{"type": "value_bigger_than_max", "message": "Value 99999 bigger than max of 10000", "details": "steps", "extra_info": {"input_name": "steps"}}], "dependent_outputs": ["7"], "class_type": "KSampler"}}}
+    page.route("**/api/prompt", lambda route: route.fulfill(status=400, json=answer))
+    page.keyboard.press("Control+Enter")
+    page.wait_for_selector("text=One node needs attention")
+    assert page.evaluate("[...nodeloom.editor.tab.results.errors.get('5').inputs]") == ["steps"]
+    page.click("text=Show")
+    page.wait_for_selector("dialog:has-text('Enter a smaller value')")
+
+
+def test_an_extension_that_throws_is_left_out_alone(page: Any) -> None:
+    page.evaluate("""async () => {
+      await app.registerExtension({ name: 'Bad', drawLive() { throw new Error('boom'); } });
+      await app.registerExtension({ name: 'Good', commands: [{ id: 'good.mark', title: 'Mark it', run: () => { window.marked = true; } }] });
+      nodeloom.editor.renderer.stir();
+    }""")
+    page.wait_for_selector("text=The extension “Bad” failed")
+    page.keyboard.press("Control+k")
+    page.wait_for_selector(".picker:not([hidden])")
+    page.keyboard.type("Mark it")
+    page.keyboard.press("Enter")
+    until(page, "window.marked === true")
+
+
+def test_a_cold_visit_is_small_and_asks_nobody_else(browser: Any, address: str) -> None:
+    context = browser.new_context()
+    asked: list[str] = []
+    context.on("request", lambda request: asked.append(request.url))
+    page = ready(context, address)
+    page.wait_for_timeout(500)
+    assert len(asked) <= 60
+    assert [url for url in asked if not url.startswith((address, "data:", "blob:"))] == []
+    context.close()
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_accessibility_rules_hold(page: Any, theme: str) -> None:
+    page.evaluate("(theme) => nodeloom.settings.set('theme', theme)", theme)
+    page.evaluate("() => { nodeloom.editor.select([5]); nodeloom.commands.run('panel-workflows'); }")
+    page.wait_for_timeout(400)
+    session = page.context.new_cdp_session(page)
+    session.send("Page.setBypassCSP", {"enabled": True})
+    session.send("Runtime.evaluate", {"expression": AXE.read_text(), "returnByValue": False})
+
+    def rules() -> list[str]:
+        found = page.evaluate("async () => (await axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] })).violations")
+        return [f"{one['id']}: {one['nodes'][0]['html'][:160]} {one['nodes'][0]['failureSummary'][:200]}" for one in found]
+
+    assert rules() == []
+    page.evaluate("nodeloom.commands.run('settings')")
+    page.wait_for_selector("dialog[open]")
+    assert rules() == []
+    page.keyboard.press("Escape")
+    page.evaluate("nodeloom.commands.run('commands')")
+    page.wait_for_selector(".picker:not([hidden])")
+    assert rules() == []
+
+
+def test_the_tree_mirrors_the_graph(page: Any) -> None:
+    page.evaluate("nodeloom.editor.select([5])")
+    page.wait_for_timeout(300)
+    names = page.eval_on_selector_all("#tree > [role=treeitem]", "items => items.map((item) => item.firstChild.textContent)")
+    assert names[:5] == ["Load Checkpoint", "Positive prompt", "Negative prompt", "Empty Latent Image", "KSampler"]
+    parts = page.eval_on_selector_all("#tree [role=group] > [role=treeitem]", "items => items.map((item) => item.textContent)")
+    assert "Input model, MODEL, from Load Checkpoint" in parts
+    assert "steps: 20" in parts

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from diffusion.errors import Mismatch
 from diffusion.hooks import Hooks
 from diffusion.images import like, resize, to_batch
 from diffusion.model import Model
@@ -109,6 +110,7 @@ def prepare(conditionings: Mapping[str, Conditioning], setting: Setting) -> dict
     """All conditionings of a run by name ("positive", "negative", …), each as its parts."""
     placed = {name: [entry(line, setting) for line in lines] for name, lines in conditionings.items()}
     answer_areas(placed)
+    lend_controls(placed)
     return {name: tuple(part(e, name, setting) for e in entries) for name, entries in placed.items()}
 
 
@@ -182,6 +184,23 @@ def _at_the_place_of(mine: Entry, answer: Entry) -> Entry:
     return Entry(answer.embedding, options, mine.area, mine.mask)
 
 
+def lend_controls(placed: Mapping[str, list[Entry]]) -> None:
+    """Gives the positive's controls to the negative where they say so and the negative has none of its own."""
+    negative = placed.get("negative", [])
+    idle = [i for i, e in enumerate(negative) if e.area is None]
+    if not idle or any(negative[i].options.get("control") for i in idle):
+        return
+    lenders = [e.options for e in placed.get("positive", []) if e.area is None]
+    controls = [o["control"] for o in lenders if o.get("control") and o.get("control_apply_to_uncond")]
+    for n, control in enumerate(controls):
+        borrower = negative[idle[n % len(idle)]]
+        borrower = replace(borrower, options={**borrower.options, "control": control})
+        if n < len(idle):
+            negative[idle[n]] = borrower
+        else:
+            negative.append(borrower)
+
+
 # Parts
 
 
@@ -200,7 +219,7 @@ def part(entry: Entry, name: str, setting: Setting) -> Part:
         begins=clock.sigma_at(options["start_percent"]) if "start_percent" in options else math.inf,
         ends=clock.sigma_at(options["end_percent"]) if "end_percent" in options else 0.0,
         control=options.get("control"),
-        hooks=options.get("hooks"),
+        hooks=hooks if isinstance(hooks := options.get("hooks"), Hooks) else None,
     )
 
 
@@ -265,7 +284,8 @@ def _with_numbers(entry: Entry, numbers: Sequence[float], setting: Setting) -> T
     embedded = timestep_embedding(torch.tensor(numbers, dtype=torch.float32), SIZE_WIDTH).flatten()
     pooled = entry.options.get("pooled_output")
     if pooled is None:
-        raise ValueError("This model needs conditioning with pooled text; its text encoder gives it.")
+        advice = "Encode the text with the text encoder of the same checkpoint."
+        raise Mismatch("This model needs conditioning with pooled text, and there is none.", advice)
     pooled = pooled.float()
     return torch.cat([pooled, embedded.to(pooled).expand(len(pooled), -1)], dim=1)
 

@@ -4,6 +4,7 @@ DiffusionError
 ├── FileProblem        a weight file that cannot be read, or must not be trusted
 ├── UnknownModel       a readable file whose tensors fit no family in the catalogue
 ├── MissingPart        a known file without the part that was asked for
+├── Mismatch           parts that are fine but do not belong together
 └── OutOfMemory        every way that was tried needed more memory than there is
 """
 
@@ -46,6 +47,15 @@ class MissingPart(DiffusionError):
         super().__init__(f"{path.name} has no {part}. {advice}")
         self.path = path
         self.part = part
+        self.advice = advice
+
+
+class Mismatch(DiffusionError):
+    """A conditioning, latent or control that another family of models made."""
+
+    def __init__(self, found: str, advice: str) -> None:
+        super().__init__(f"{found} {advice}")
+        self.found = found
         self.advice = advice
 
 

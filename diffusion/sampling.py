@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from diffusion.conditioning import Setting, prepare
-from diffusion.denoising import Denoising, checking
+from diffusion.denoising import Denoising, Parts, checking
+from diffusion.errors import Mismatch
 from diffusion.guidance import Call, Guided, Guider
 from diffusion.images import resize, to_batch
 from diffusion.latent_format import LatentFormat
@@ -60,7 +61,7 @@ def sample(
     with model.backbone.use(patches=model.weight_patches, check=check) as unet:
         hooks = model.hooks.for_run()
         hooks = hooks + checking(check) if check is not never else hooks
-        denoising = Denoising(setting, unet, hooks, sigmas)
+        denoising = Denoising(setting, unet, hooks, sigmas, seed)
         run = Run(guider, denoising, sampler, sigmas, seed)
         x, denoised = run.finish(noise.to(setting.latent), on_step)
     format = model.latent_format
@@ -81,10 +82,21 @@ def set_out(model: Model, latent: Tensor, noise_mask: Tensor | None = None) -> S
 
 
 def channels_fitted(latent: Tensor, format: LatentFormat) -> Tensor:
-    """An empty latent with the channels of this format; any other as it is."""
-    if latent.shape[1] == format.channels or latent.any():
+    """The latent, given this format's number of channels if it is empty. Mismatch if it is not."""
+    if latent.shape[1] == format.channels:
         return latent
+    if latent.any():
+        problem = f"This model works on latents of {format.channels} channels, not {latent.shape[1]}."
+        raise Mismatch(problem, "Encode the picture with the VAE of the same checkpoint.")
     return latent.new_zeros(len(latent), format.channels, *latent.shape[2:])
+
+
+def require_width(parts: Mapping[str, Parts], width: int) -> None:
+    """Mismatch if a conditioning was made by the text encoder of another family."""
+    for name, several in parts.items():
+        for found in {part.context.shape[-1] for part in several} - {width}:
+            problem = f"This model reads text of width {width}, but the {name} conditioning has {found}."
+            raise Mismatch(problem, "Encode the text with the text encoder of the same checkpoint.")
 
 
 class Run:
@@ -95,6 +107,7 @@ class Run:
     ) -> None:
         self.denoising, self.sampler, self.sigmas, self.seed = denoising, sampler, sigmas.cpu(), seed
         parts = prepare(guider.conditionings, denoising.setting)
+        require_width(parts, denoising.unet.sizes.context)
         self.guided = Guided(guider, denoising, parts)
 
     def finish(self, noise: Tensor, on_step: OnStep) -> tuple[Tensor, Tensor]:
@@ -114,7 +127,7 @@ class Run:
 
     def _masked(self, noise: Tensor) -> Masked:
         if self.sampler.own_mask_noise:
-            noise = starting_noise(noise.shape, self.seed + 1).to(noise)
+            noise = starting_noise(noise.shape, (self.seed + 1) % 2**64).to(noise)
         return Masked(self.guided, noise)
 
 

@@ -1,4 +1,4 @@
-"""What a run should give, worked out the plain way: by recursion, from the targets upwards, one node at a time."""
+"""What a run should give, worked out the plain way: by recursion, from the targets upwards."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Lists = list[list[Any]]
 
 
 class Oracle:
-    """Runs prompts with toys. With `shares`, results are kept by what they were made of, also between runs."""
+    """Runs prompts with toys. With `shares`, results are kept by what they were made of, in all runs."""
 
     def __init__(self, types: list[Toy], shares: bool) -> None:
         self.types = {each.spec.name: each for each in types}

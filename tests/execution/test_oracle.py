@@ -80,7 +80,7 @@ def test_results_and_what_ran_are_those_of_plain_recursion(
 
 
 def keys_of(oracle: Oracle, ids: list[str]) -> list[str]:
-    """Which of two equal nodes ran does not matter; nodes of expansions are named by that, so they are left out."""
+    """Which of two equal nodes ran does not matter; nodes of expansions are named by that, so left out."""
     return [repr(oracle.key(each)) for each in ids if "." not in each]
 
 

@@ -29,6 +29,7 @@ def routes() -> list[web.RouteDef]:
         web.post("/nodeloom/explain", post_explain),
         web.post("/nodeloom/lint", post_lint),
         web.get("/nodeloom/cache", get_cache, allow_head=False),
+        web.get("/nodeloom/packs", get_packs, allow_head=False),
         web.get("/nodeloom/workers", get_workers, allow_head=False),
         web.post("/nodeloom/login", post_login),
         web.get("/nodeloom/login.js", get_login_script),
@@ -144,6 +145,11 @@ async def post_lint(request: web.Request) -> web.Response:
 async def get_cache(request: web.Request) -> web.Response:
     """What the worker's cache holds and how it decides."""
     return await asked(parts(request), "cache", {})
+
+
+async def get_packs(request: web.Request) -> web.Response:
+    """What became of each pack of custom nodes; see docs/custom-nodes.md."""
+    return answer(parts(request).catalogue.packs)
 
 
 async def get_workers(request: web.Request) -> web.Response:

@@ -16,6 +16,7 @@ from compat.values.passing import own, shown
 from diffusion.precision import Precision
 from diffusion.residency import Residency
 from execution.folders import Folders
+from execution.registry import Registry
 from nodes.program import build_registry
 from tests.nodes.conftest import models
 
@@ -27,17 +28,23 @@ PACKS = Path(__file__).with_name("packs_models")
 LOADER = {"l": ("CheckpointLoaderSimple", {"ckpt_name": "small.safetensors"})}
 
 
-@pytest.fixture
-def bench(models: Path, tmp_path: Path) -> Iterator[Bench]:
-    folders = Folders(tmp_path, models=models)
+@pytest.fixture(scope="module")
+def program(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    """All native nodes and the pack's."""
+    folders = Folders(tmp_path_factory.mktemp("base"), models=models)
     registry = build_registry(folders, Residency(Precision("fp32"), "cpu"))
     with load_packs([PACKS], Host(folders, registry.types, providers=registry.provide)) as packs:
         assert packs.reports[0].problems == ()
         for node_type in packs.node_types:
             registry.add(node_type)
-        made = Bench(registry)
-        yield made
-        made.engine.close()
+        yield registry
+
+
+@pytest.fixture
+def bench(program: Registry) -> Iterator[Bench]:
+    made = Bench(program)
+    yield made
+    made.engine.close()
 
 
 def one(bench: Bench, name: str, slot: int = 0, **nodes: Any) -> Any:

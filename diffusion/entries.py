@@ -10,6 +10,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from diffusion.errors import FileProblem
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -74,6 +76,15 @@ def mapped(path: Path) -> mmap.mmap:
     """A file as memory: private, so that nothing written there could reach the disk."""
     with path.open("rb") as file:
         return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+
+
+def require_whole(memory: mmap.mmap, path: Path) -> None:
+    """FileProblem if a mapped file has been cut since: reading beyond its end would kill the process."""
+    if memory.size() < len(memory):
+        problem = "It was changed while it was in use."
+        raise FileProblem(
+            path, problem, "Load it again, and replace files by renaming rather than overwriting."
+        )
 
 
 def view(memory: mmap.mmap, start: int, count: int, dtype: torch.dtype) -> Tensor:

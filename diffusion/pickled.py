@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from diffusion.entries import Entry, Weights, let_go, mapped, view
+from diffusion.entries import Entry, Weights, let_go, mapped, require_whole, view
 from diffusion.errors import FileProblem
 from diffusion.unpickling import BadPickle, Call, Name, Reference, Unpickling
 
@@ -52,7 +52,7 @@ def open_pickled(path: Path) -> Weights:
     try:
         memory = mapped(path)
         tree, stored, names = _zipped(path, memory) if memory[:2] == b"PK" else _legacy(memory)
-        entries = dict(_entries(memory, stored, tree))
+        entries = dict(_entries(path, memory, stored, tree))
     except (BadPickle, zipfile.BadZipFile, OverflowError) as error:
         raise FileProblem(path, f"This is not a sound PyTorch file: {error}") from None
     except (ValueError, TypeError, IndexError, KeyError, AttributeError):
@@ -183,14 +183,18 @@ def _rebuilding(value: Any) -> Call | None:
     return None
 
 
-def _entries(memory: mmap.mmap, stored: Callable[[str], Stored], tree: Any) -> Iterator[tuple[str, Entry]]:
+def _entries(
+    path: Path, memory: mmap.mmap, stored: Callable[[str], Stored], tree: Any
+) -> Iterator[tuple[str, Entry]]:
     for name, value in _walk(tree):
         call = _rebuilding(value)
         if call is not None:
-            yield name, _entry(memory, stored, call.arguments)
+            yield name, _entry(path, memory, stored, call.arguments)
 
 
-def _entry(memory: mmap.mmap, stored: Callable[[str], Stored], arguments: tuple[Any, ...]) -> Entry:
+def _entry(
+    path: Path, memory: mmap.mmap, stored: Callable[[str], Stored], arguments: tuple[Any, ...]
+) -> Entry:
     """A tensor as the arguments of its rebuilding describe it: storage, offset, shape and strides."""
     reference, offset, shape, stride = arguments[:4]
     if (
@@ -208,6 +212,7 @@ def _entry(memory: mmap.mmap, stored: Callable[[str], Stored], arguments: tuple[
     def read() -> Tensor:
         if 0 in shape:
             return torch.empty(shape, dtype=dtype)
+        require_whole(memory, path)
         return view(memory, place.start, count, dtype).as_strided(shape, stride, offset)
 
     return Entry(tuple(shape), dtype, read, lambda: let_go(memory, place.start, place.start + place.bytes))

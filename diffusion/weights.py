@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
-from diffusion.entries import Entry, Weights, let_go, mapped, view
+from diffusion.entries import Entry, Weights, let_go, mapped, require_whole, view
 from diffusion.errors import FileProblem
 from diffusion.pickled import open_pickled
 from diffusion.safetensors_header import Span, read_header
@@ -75,16 +76,16 @@ def open_weights(path: Path | str) -> Weights:
 def _open_safetensors(path: Path) -> Weights:
     header = read_header(path)
     memory = mapped(path)
-    entries = {name: _entry(memory, span) for name, span in header.tensors.items()}
+    entries = {name: _entry(path, memory, span) for name, span in header.tensors.items()}
     return Weights(path, entries, header.metadata)
 
 
-def _entry(memory: mmap.mmap, span: Span) -> Entry:
+def _entry(path: Path, memory: mmap.mmap, span: Span) -> Entry:
     dtype = DTYPES[span.dtype]
     count = (span.end - span.start) // dtype.itemsize
-    return Entry(
-        span.shape,
-        dtype,
-        lambda: view(memory, span.start, count, dtype).view(span.shape),
-        lambda: let_go(memory, span.start, span.end),
-    )
+
+    def read() -> Tensor:
+        require_whole(memory, path)
+        return view(memory, span.start, count, dtype).view(span.shape)
+
+    return Entry(span.shape, dtype, read, lambda: let_go(memory, span.start, span.end))

@@ -102,3 +102,23 @@ def test_a_safetensors_file_whose_length_looks_like_a_pickle_is_still_one(tmp_pa
             break
     assert (tmp_path / "x").read_bytes()[0] == 0x80
     assert list(open_weights(tmp_path / "x")) == ["a"]
+
+
+@pytest.mark.parametrize("pickled", [False, True], ids=["safetensors", "pickled"])
+def test_a_file_that_is_cut_while_in_use_is_an_error_and_not_the_end(pickled: bool, tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    tensors = {"a": torch.zeros(100_000), "b": torch.ones(100_000)}
+    torch.save(tensors, path) if pickled else save_file(tensors, path)
+    weights = open_weights(path)
+    with path.open("r+b") as file:
+        file.truncate(1000)
+    with pytest.raises(FileProblem, match="changed while it was in use"):
+        weights.tensor("b")
+
+
+def test_a_file_that_is_replaced_by_renaming_stays_what_it_was(tmp_path: Path) -> None:
+    save_file({"a": torch.zeros(3)}, tmp_path / "x")
+    weights = open_weights(tmp_path / "x")
+    save_file({"c": torch.ones(1)}, tmp_path / "y")
+    (tmp_path / "y").rename(tmp_path / "x")
+    assert torch.equal(weights.tensor("a"), torch.zeros(3))

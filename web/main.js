@@ -95,7 +95,7 @@ async function start() {
     openPicture: (id) => view(editor.tab.results.files(editor.runId(id), editor.scene.node(id)), 0),
     menu: async (found, at, screen) => {
       const { contextMenu } = await import("./interaction/context_menu.js");
-      await showMenu(contextMenu(found, at, { editor, commands, palettes: await palettes(), fields, extensions, view, paint }), ...onPage(screen));
+      await showMenu(contextMenu(found, at, { editor, commands, palettes: await palettes(), fields, extensions, ask, view, paint }), ...onPage(screen));
     },
   });
   const edit = (/** @type {any} */ id, /** @type {string | undefined} */ name) => (name ? fields.edit(id, name) : fields.rename(id));

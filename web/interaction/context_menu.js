@@ -2,13 +2,17 @@
 /** @import { Hit } from "./hit.js" */
 /** What a right-click or a long press offers. */
 import { addReroute, disconnect, remove } from "../core/edits.js";
+import { movePort, removePort, renamePort } from "../core/ports.js";
+import { INPUT_PORTS, OUTPUT_PORTS } from "../core/types.js";
 import { COLORS } from "./builtin_commands.js";
 
-/** @param {Hit} found @param {Point} at @param {{ editor: import("./editor.js").Editor, commands: import("./commands.js").Commands, palettes: import("./palettes.js").Palettes, fields: import("./fields.js").Fields, extensions: import("../extensions.js").Extensions | undefined, view: (files: any[], index: number) => void, paint: (file: any) => void }} parts @returns {import("../panels/menu.js").Entry[]} */
+/** @param {Hit} found @param {Point} at @param {{ editor: import("./editor.js").Editor, commands: import("./commands.js").Commands, palettes: import("./palettes.js").Palettes, fields: import("./fields.js").Fields, extensions: import("../extensions.js").Extensions | undefined, ask: import("./app_commands.js").Dialogues["ask"], view: (files: any[], index: number) => void, paint: (file: any) => void }} parts @returns {import("../panels/menu.js").Entry[]} */
 export function contextMenu(found, at, parts) {
   if (found.kind === "link") return linkMenu(found, at, parts);
   if (found.kind === "group") return groupMenu(found.id, parts);
   if (found.kind === "reroute") return [{ label: "Delete this bend", danger: true, act: () => parts.editor.do(remove(parts.editor.where, [], [], [found.id])) }];
+  const side = "id" in found && found.id === INPUT_PORTS ? "inputs" : "id" in found && found.id === OUTPUT_PORTS ? "outputs" : undefined;
+  if (side && (found.kind === "input" || found.kind === "output")) return portMenu(side, found.index, parts);
   if (found.kind === "bare" || found.kind === "ports" || !parts.editor.scene.scope.nodes.has(found.id)) return canvasMenu(at, parts);
   return nodeMenu(found, parts);
 }
@@ -27,6 +31,18 @@ function canvasMenu(at, parts) {
 /** @param {import("./hit.js").LinkHit} found @param {Point} at @param {any} parts @returns {import("../panels/menu.js").Entry[]} */
 function linkMenu({ link }, at, { editor }) {
   return [{ label: "Add a bend here", hint: "Alt+click", act: () => editor.do(addReroute(editor.where, link, editor.snapped(at))) }, { label: "Go to where it comes from", act: () => editor.reveal(link.origin_id), disabled: !editor.scene.scope.nodes.has(link.origin_id) }, { label: "Go to where it leads", act: () => editor.reveal(link.target_id), disabled: !editor.scene.scope.nodes.has(link.target_id) }, "line", { label: "Delete this link", danger: true, act: () => editor.do(disconnect(editor.where, [link])) }];
+}
+
+/** @param {"inputs" | "outputs"} side @param {number} index @param {any} parts @returns {import("../panels/menu.js").Entry[]} */
+function portMenu(side, index, { editor, ask }) {
+  const ports = editor.workflow.definitions.get(editor.scopeId)?.[side] ?? [];
+  const port = ports[index];
+  if (!port) return [{ label: "Drag a link here to add one", disabled: true }];
+  const rename = async () => {
+    const name = await ask("Rename", "Name", port.name, "Rename");
+    if (name) editor.do(renamePort(editor.where, side, index, name));
+  };
+  return [{ label: "Rename", act: rename }, { label: "Move up", disabled: index === 0, act: () => editor.do(movePort(editor.where, side, index, -1)) }, { label: "Move down", disabled: index === ports.length - 1, act: () => editor.do(movePort(editor.where, side, index, 1)) }, "line", { label: "Remove", danger: true, act: () => editor.do(removePort(editor.where, side, index)) }];
 }
 
 /** @param {any} parts @returns {import("../panels/menu.js").Entry} */

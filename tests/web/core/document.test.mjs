@@ -5,6 +5,7 @@ import { copy, parseClip, paste } from "../../../web/core/clipboard.js";
 import { addGroup, addLinked, addNode, addReroute, align, bestPair, connectNodes, disconnect, move, pullOut, remove, setFields, setGroup, setValue, splice, splicePair, toggleCollapsed, toggleMode } from "../../../web/core/edits.js";
 import { History } from "../../../web/core/history.js";
 import { toPrompt } from "../../../web/core/prompt.js";
+import { movePort, removePort, renamePort } from "../../../web/core/ports.js";
 import { starterWorkflow, TEMPLATES } from "../../../web/core/starter.js";
 import { makeSubgraph, unpackSubgraph } from "../../../web/core/subgraphs.js";
 import { readWorkflow, writeWorkflow } from "../../../web/core/workflow.js";
@@ -124,6 +125,32 @@ test("a subgraph made of nodes computes the same, and unpacked again too", () =>
     where.workflow.apply(unpackSubgraph(where, made.id).puts);
     assert.equal(values(toPrompt(where.catalogue)), before);
   }
+});
+
+test("ports of a subgraph are renamed, moved and removed; instances and their values follow", () => {
+  const where = open(starterWorkflow(library));
+  const made = makeSubgraph(where, [5]);
+  where.workflow.apply(made.puts);
+  const within = { ...where, scope: made.definition };
+  const start = JSON.stringify(writeWorkflow(where.workflow));
+  const links = () => toPrompt(where.catalogue)[`${made.id}:5`].inputs;
+  const before = links();
+  const history = new History(where.workflow);
+  history.do(renamePort(within, "inputs", 1, "good"));
+  assert.equal(renamePort(within, "inputs", 0, "good"), undefined);
+  assert.ok(where.workflow.root.nodes.get(made.id).inputs.some((input) => input.name === "good"));
+  assert.deepEqual(links(), before);
+  history.do(movePort(within, "inputs", 0, 1));
+  assert.equal(movePort(within, "inputs", 0, -1), undefined);
+  assert.deepEqual(links(), before);
+  history.do(removePort(within, "inputs", 0));
+  const { positive, ...others } = before;
+  assert.deepEqual(positive, ["2", 0]);
+  assert.deepEqual(links(), others);
+  history.do(removePort(within, "outputs", 0));
+  assert.equal("samples" in toPrompt(where.catalogue)[6].inputs, false);
+  while (history.undo());
+  assert.equal(JSON.stringify(writeWorkflow(where.workflow)), start);
 });
 
 test("what is copied can be pasted into another document", () => {

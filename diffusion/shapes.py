@@ -50,8 +50,11 @@ def stated(weights: Weights, part: str) -> Stated:
     return Stated(weights.path, weights.metadata, part)
 
 
-def unet_sizes(weights: Weights) -> UNetSizes:
-    """The sizes of a UNet given under its own names. Unlike says what does not fit."""
+def unet_sizes(weights: Weights, *, downward_only: bool = False) -> UNetSizes:
+    """The sizes of a UNet given under its own names, or of a ControlNet, which is one without its way up.
+
+    Unlike says what does not fit.
+    """
     first = _shape(weights, "input_blocks.0.0.weight", 4)
     channels = first[0]
     levels = list(_levels(weights))
@@ -68,7 +71,7 @@ def unet_sizes(weights: Weights) -> UNetSizes:
     classes = weights.shape("label_emb.weight")
     return UNetSizes(
         in_channels=first[1],
-        out_channels=_shape(weights, "out.2.weight", 4)[0],
+        out_channels=first[1] if downward_only else _shape(weights, "out.2.weight", 4)[0],
         channels=channels,
         multipliers=multipliers,
         blocks=tuple(len(blocks) for blocks in levels),

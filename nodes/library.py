@@ -5,7 +5,9 @@ from importlib import import_module
 from execution.node import NativeNode, node_types
 
 MODULES = (
+    "adapters",
     "conditioning",
+    "control",
     "custom_sampling",
     "files",
     "image",

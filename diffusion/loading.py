@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor, Future
 from itertools import pairwise
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from diffusion.errors import FileProblem
 from diffusion.weights import Weights
@@ -36,9 +37,20 @@ def never() -> None:
     """A check that never objects."""
 
 
+class Uninitialised(TorchFunctionMode):
+    """Skips the random initialisation of layers whose weights come from a file; on meta it costs seconds."""
+
+    def __torch_function__(
+        self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if getattr(function, "__module__", None) == "torch.nn.init":
+            return None
+        return function(*args, **(kwargs or {}))
+
+
 def build_empty(build: Callable[[], M], weights: Weights) -> M:
     """The module with all its tensors on the meta device. FileProblem if the file's tensors do not fit it."""
-    with torch.device("meta"):
+    with torch.device("meta"), Uninitialised():
         module = build()
     module.eval().requires_grad_(False)
     wanted = module.state_dict()

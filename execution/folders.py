@@ -167,6 +167,8 @@ class Folders:
             return name if self._is_in_root(root, name) else None
         names = self.list(kind)
         wanted = name.replace("\\", "/")
+        if not _is_relative(wanted):
+            return None
         if name in names or wanted in names:
             return name if name in names else wanted
         same = [each for each in names if each.rpartition("/")[2] == wanted.rpartition("/")[2]]
@@ -206,6 +208,14 @@ class Folders:
         if annotated:
             name, root = annotated["name"], annotated["root"]
         return self.inside(root, name) if self.inside(root, name).is_file() else None
+
+    def is_inside(self, root: str, name: str) -> bool:
+        """Whether a name stays in its root."""
+        try:
+            self.inside(root, name)
+        except OutsideRoot:
+            return False
+        return True
 
     def _is_in_root(self, root: str, name: str) -> bool:
         try:
@@ -249,7 +259,7 @@ class Folders:
         Raises:
             OutsideRoot: the prefix leads out of the root.
         """
-        filled = filled_in(prefix, width, height).replace("\\", "/")
+        filled = _relative(root, filled_in(prefix, width, height))
         subfolder, _, stem = filled.rpartition("/")
         folder = self.inside(root, subfolder) if subfolder else Path(os.path.realpath(self.roots[root]))
         folder.mkdir(parents=True, exist_ok=True)
@@ -259,10 +269,15 @@ class Folders:
 
 def _relative(kind: str, name: str) -> str:
     relative = name.replace("\\", "/")
-    parts = relative.split("/")
-    if "\0" in relative or ".." in parts or relative.startswith("/") or re.match(r"^[A-Za-z]:", relative):
+    if not _is_relative(relative):
         raise OutsideRoot(kind, name)
     return relative
+
+
+def _is_relative(name: str) -> bool:
+    """Whether a name with `/` between its parts goes down only."""
+    leads_up = ".." in name.split("/") or "\0" in name
+    return not leads_up and not name.startswith("/") and not re.match(r"^[A-Za-z]:", name)
 
 
 def _nearest(name: str, names: Sequence[str]) -> list[str]:

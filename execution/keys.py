@@ -18,7 +18,7 @@ Key = bytes
 ValueKey = Callable[[Any], str | None]
 """Names a value by its content, or gives None: how to name what the engine does not know (tensors)."""
 KEY_BYTES = 16
-MOST_PARTS = 1_000_000
+MOST_PARTS = 200_000
 """A constant of more parts is not named (or contains itself)."""
 
 

@@ -60,9 +60,11 @@ def outputs_failed(node_errors: Mapping[str, Any]) -> Problem:
 
 
 def dependency_cycle(nodes: Sequence[str]) -> Problem:
-    """Nodes wait for one another."""
-    details = " -> ".join((*nodes, nodes[0]))
-    return problem("dependency_cycle", "Dependency cycle detected", details, node_ids=list(nodes))
+    """Nodes wait for one another; of a long round only the first are named."""
+    named = list(nodes[:SHOWN_CHOICES])
+    rest = [f"… ({len(nodes)} nodes)"] if len(nodes) > len(named) else []
+    details = " -> ".join((*named, *rest, nodes[0]))
+    return problem("dependency_cycle", "Dependency cycle detected", details, node_ids=named)
 
 
 def required_input_missing(name: str) -> Problem:

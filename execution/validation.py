@@ -134,8 +134,9 @@ class _Check:
         """Check every node that the targets need."""
         self._order, rounds = ordered_with_cycles(self._targets, self._linked_from)
         for each in rounds:
+            problem = problems.dependency_cycle(each)
             for node_id in each:
-                self.add(node_id, [problems.dependency_cycle(each)])
+                self.add(node_id, [problem])
 
     def add(self, node_id: str, found: Iterable[Problem]) -> None:
         """Note problems of a node."""
@@ -219,6 +220,8 @@ class _Check:
         own = spec.custom_validation
         if own is not None and (each.name in own or "**" in own):
             return None
+        if each.name == "filename_prefix" and self.folders and not self.folders.is_inside("output", value):
+            return problems.custom_validation_failed(each.name, "it leads out of the output folder")
         try:
             return _out_of_range(each, value) or (self._chosen(spec, each, value) if each.is_combo else None)
         except Exception as error:  # a pack's options may compare with nothing

@@ -20,15 +20,21 @@ export function valuePlaces(node, spec) {
  */
 function places(spec, withForced) {
   /** @type {Places} */ const found = new Map();
+  const uploads = spec.inputs.some((input) => !input.optional && hasUpload(input));
   for (const input of spec.inputs) {
+    if (uploads && input.optional && !found.has("upload/button")) found.set("upload/button", found.size);
     if (!input.widget && !(withForced && input.options.forceInput)) continue;
     found.set(input.name, found.size);
     const controls = controlPlaces(input) || (withForced && !input.widget && input.options.control_after_generate ? 1 : 0);
     if (controls > 0) found.set(`${input.name}/control`, found.size);
     if (controls > 1) found.set(`${input.name}/filter`, found.size);
   }
+  if (uploads && !found.has("upload/button")) found.set("upload/button", found.size);
   return found;
 }
+
+/** @param {InputSpec} input @returns {boolean} the reference's editor adds a button after the required inputs, with a place in the list */
+function hasUpload(input) { return UPLOADS.some((upload) => input.options[upload]); }
 
 /**
  * @param {GraphNode} node @param {InputSpec} input @param {Places} places @param {any} [fallback] used instead of the spec's default
@@ -69,13 +75,12 @@ export function withValue(node, spec, name, value) {
 
 /** @param {Spec} spec @returns {any[]} what a fresh node holds */
 export function defaultValues(spec) {
-  const values = spec.inputs.filter((input) => input.widget).flatMap((input) => {
-    const controls = controlPlaces(input);
-    const rule = input.widget === "int" ? "randomize" : "fixed";
-    return [defaultValue(input) ?? null, ...(controls > 0 ? [rule] : []), ...(controls > 1 ? [""] : [])];
-  });
-  return spec.inputs.some((input) => UPLOADS.some((upload) => input.options[upload])) ? [...values, "image"] : values;
+  /** @type {any[]} */ const values = [];
+  for (const [name] of places(spec, false)) values.push(name === "upload/button" ? "image" : name.endsWith("/control") ? controlDefault(spec, name) : name.endsWith("/filter") ? "" : defaultValue(/** @type {InputSpec} */ (spec.inputs.find((input) => input.name === name))) ?? null);
+  return values;
 }
+/** @param {Spec} spec @param {string} name `widget/control` @returns {string} numbers are drawn anew, choices stay */
+function controlDefault(spec, name) { return spec.inputs.find((input) => `${input.name}/control` === name)?.widget === "int" ? "randomize" : "fixed"; }
 
 export const CONTROLS = ["fixed", "increment", "decrement", "randomize"];
 const LARGEST_EXACT = 1125899906842624; // 2^50: a random seed stays exact in JSON and in JavaScript

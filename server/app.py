@@ -69,29 +69,43 @@ def build_app(settings: Settings) -> web.Application:
 
 
 async def joined(app: web.Application, settings: Settings, log: LastLines) -> AsyncIterator[None]:
-    """Make the parts and hand them to the application; take them apart at its end."""
-    settings.state_dir.mkdir(parents=True, exist_ok=True)
-    settings.state_dir.chmod(0o700)
+    """Make the parts, hand them to the application and start them; take them apart at its end."""
     logging.getLogger().addHandler(log)
-    with journal_file(settings) as file:
-        store = Journal(file, settings.limits.history)
-        hub = Hub(settings.limits.sockets)
-        catalogue = Catalogue(settings.folders, settings.state_dir / "specs", settings.declared_by)
-        scheduler = Scheduler(store, hub, catalogue)
-        crew = Crew([settings.worker_command], scheduler)
-        token = settings.token or (kept_token(settings.state_dir / "token") if settings.needs_login else None)
-        here = Parts(
-            settings, Gate(settings), Logins(token), store, hub, catalogue, scheduler, crew,
-            Pictures(settings.limits.pixels), UserFiles(settings.folders), Statics(), log,
-        )  # fmt: skip
-        app[PARTS] = here
-        scheduler.loaded = lambda: here.background(ask_packs(here))
-        here.background(catalogue.load())
-        await scheduler.open(crew)
-        crew.start()
-        yield
-        await close(here)
-    logging.getLogger().removeHandler(log)
+    try:
+        with journal_file(settings) as file:
+            here = app[PARTS] = made_parts(settings, file, log)
+            here.background(here.catalogue.load())
+            await here.scheduler.open(here.crew)
+            here.crew.start()
+            yield
+            await close(here)
+    finally:
+        logging.getLogger().removeHandler(log)
+
+
+def made_parts(settings: Settings, file: Path, log: LastLines) -> Parts:
+    """The parts of one server, its journal in `file`."""
+    store = Journal(file, settings.limits.history)
+    hub = Hub(settings.limits.sockets)
+    catalogue = Catalogue(settings.folders, settings.state_dir / "specs", settings.declared_by)
+    scheduler = Scheduler(store, hub, catalogue)
+    token = settings.token or (kept_token(settings.state_dir / "token") if settings.needs_login else None)
+    here = Parts(
+        settings=settings,
+        gate=Gate(settings),
+        logins=Logins(token),
+        store=store,
+        hub=hub,
+        catalogue=catalogue,
+        scheduler=scheduler,
+        crew=Crew([settings.worker_command], scheduler),
+        pictures=Pictures(settings.limits.pixels),
+        user_files=UserFiles(settings.folders),
+        statics=Statics(),
+        log=log,
+    )
+    scheduler.loaded = lambda: here.background(ask_packs(here))
+    return here
 
 
 async def close(here: Parts) -> None:
@@ -109,6 +123,8 @@ def journal_file(settings: Settings) -> Iterator[Path]:
     """The journal's file, for this process alone: a second server of the same data gets one of its own, by
     its port.
     """
+    settings.state_dir.mkdir(parents=True, exist_ok=True)
+    settings.state_dir.chmod(0o700)
     for name in ("journal", f"journal-{settings.port}", None):
         if name is None:
             raise RuntimeError(f"Another server uses {settings.state_dir} and this port already.")

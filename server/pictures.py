@@ -45,7 +45,7 @@ def preview_form(preview: str, channel: str, size: str) -> Form:
     """
     kind, _, quality = preview.partition(";")
     kind = {"jpg": "jpeg"}.get(kind.lower(), kind.lower())
-    if not preview and not size or channel == "a":
+    if (not preview and not size) or channel == "a":
         kind = "png"
     elif kind not in ("webp", "jpeg"):
         kind = "webp"

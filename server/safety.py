@@ -120,7 +120,10 @@ class Gate:
         """
         if origin.rstrip("/").lower() in self._origins:
             return True
-        parts = urlsplit(origin)
+        try:
+            parts = urlsplit(origin)
+        except ValueError:
+            return False
         there, here = place(parts.netloc), place(host_header)
         if parts.scheme not in ("http", "https") or there is None or here is None:
             return False

@@ -169,7 +169,9 @@ async def validated(
 
 
 def check_prefixes(parts: Parts, prompt: Mapping[str, Any]) -> None:
-    """Refuse names of saved files that lead out of the output folder, before anything is computed for them."""
+    """Refuse names of saved files that lead out of the output folder, before anything is computed for
+    them.
+    """
     for node_id, node in prompt.items():
         prefix = node.get("inputs", {}).get(PREFIX)
         if not isinstance(prefix, str):

@@ -45,23 +45,23 @@ def stored(settings: Settings) -> Path:
 VIEW = "/view?filename=p.png&subfolder=sub&type=output"
 
 
-async def test_an_upload_is_stored_under_its_name(client: Client, settings: Settings) -> None:
-    answer = await upload(client, "/upload/image", "a b.png", b"one")
+async def test_an_upload_is_stored_under_its_name(calm: Client, settings: Settings) -> None:
+    answer = await upload(calm, "/upload/image", "a b.png", b"one")
     assert json.loads(answer.body) == {"name": "a b.png", "subfolder": "", "type": "input"}
-    answer = await upload(client, "/api/upload/image", "ü.png", b"two", subfolder="pasted/x", type="temp")
+    answer = await upload(calm, "/api/upload/image", "ü.png", b"two", subfolder="pasted/x", type="temp")
     assert json.loads(answer.body) == {"name": "ü.png", "subfolder": "pasted/x", "type": "temp"}
     assert (settings.folders.input / "a b.png").read_bytes() == b"one"
     assert (settings.folders.temp / "pasted" / "x" / "ü.png").read_bytes() == b"two"
     assert (settings.folders.input / "a b.png").stat().st_mode & 0o777 == 0o644
 
 
-async def test_equal_uploads_are_one_file_and_others_are_numbered(client: Client, settings: Settings) -> None:
+async def test_equal_uploads_are_one_file_and_others_are_numbered(calm: Client, settings: Settings) -> None:
     cases = [
         (b"one", "false", "a.png"), (b"one", "false", "a.png"), (b"two", "false", "a (1).png"),
         (b"two", "false", "a (1).png"), (b"three", "false", "a (2).png"), (b"four", "true", "a.png"),
     ]  # fmt: skip
     for content, overwrite, name in cases:
-        answer = await upload(client, "/upload/image", "a.png", content, overwrite=overwrite)
+        answer = await upload(calm, "/upload/image", "a.png", content, overwrite=overwrite)
         assert json.loads(answer.body)["name"] == name, (content, overwrite)
     assert sorted(path.name for path in settings.folders.input.iterdir()) == [
         "a (1).png",
@@ -72,80 +72,83 @@ async def test_equal_uploads_are_one_file_and_others_are_numbered(client: Client
 
 
 async def test_a_mask_becomes_the_alpha_of_its_picture(
-    client: Client, settings: Settings, stored: Path
+    calm: Client, settings: Settings, stored: Path
 ) -> None:
     mask = Image.new("RGBA", (64, 32), (0, 0, 0, 10))
     reference = json.dumps({"filename": "p.png", "subfolder": "sub", "type": "output"})
     answer = await upload(
-        client, "/upload/mask", "m.png", png(mask), original_ref=reference, subfolder="clipspace"
+        calm, "/upload/mask", "m.png", png(mask), original_ref=reference, subfolder="clipspace"
     )
     assert json.loads(answer.body) == {"name": "m.png", "subfolder": "clipspace", "type": "input"}
     merged = opened((settings.folders.input / "clipspace" / "m.png").read_bytes())
     assert merged.getpixel((3, 3)) == (200, 100, 50, 10)
     assert merged.info["prompt"] == '{"1": {}}'
-    wrong = await upload(client, "/upload/mask", "m.png", png(mask.resize((5, 5))), original_ref=reference)
+    wrong = await upload(calm, "/upload/mask", "m.png", png(mask.resize((5, 5))), original_ref=reference)
     assert wrong.status == 400
     assert "the mask is (5, 5)" in json.loads(wrong.body)["error"]["details"]
 
 
-async def test_channels_of_a_picture(client: Client, stored: Path) -> None:
+async def test_channels_of_a_picture(calm: Client, stored: Path) -> None:
     cases: dict[str, Any] = {
         "rgba": ("RGBA", (200, 100, 50, 128)), "rgb": ("RGB", (200, 100, 50)), "a": ("RGBA", (0, 0, 0, 128)),
     }  # fmt: skip
     for channel, (mode, pixel) in cases.items():
-        response, body = await client.response("GET", f"{VIEW}&channel={channel}")
+        response, body = await calm.response("GET", f"{VIEW}&channel={channel}")
         assert response.content_type == "image/png", channel
         picture = opened(body)
         assert (picture.mode, picture.getpixel((1, 1))) == (mode, pixel), channel
 
 
-async def test_previews_are_small_and_of_the_form_asked_for(client: Client, stored: Path) -> None:
+async def test_previews_are_small_and_of_the_form_asked_for(calm: Client, stored: Path) -> None:
     cases = {
-        "preview=webp;90": ("WEBP", (64, 32)), "preview=jpeg;40": ("JPEG", (64, 32)), "preview=webp": ("WEBP", (64, 32)),
-        "preview=webp;90&size=16": ("WEBP", (16, 8)), "size=32": ("WEBP", (32, 16)), "size=0": ("WEBP", (1, 1)),
+        "preview=webp;90": ("WEBP", (64, 32)), "preview=jpeg;40": ("JPEG", (64, 32)),
+        "preview=webp": ("WEBP", (64, 32)),
+        "preview=webp;90&size=16": ("WEBP", (16, 8)), "size=32": ("WEBP", (32, 16)), "size=0": ("WEBP", (1,
+        1)),
         "preview=jpeg;90&channel=rgb": ("JPEG", (64, 32)), "preview=webp;80&channel=a": ("PNG", (64, 32)),
     }  # fmt: skip
     for query, (form, size) in cases.items():
         for _ in range(2):  # the second comes from memory
-            response, body = await client.response("GET", f"{VIEW}&{query}")
+            response, body = await calm.response("GET", f"{VIEW}&{query}")
             picture = opened(body)
             assert (picture.format, picture.size) == (form, size), query
             assert response.content_type == f"image/{form.lower()}"
 
 
-async def test_a_changed_picture_is_not_shown_from_memory(client: Client, stored: Path) -> None:
+async def test_a_changed_picture_is_not_shown_from_memory(calm: Client, stored: Path) -> None:
     for colour in ("red", "blue"):
         stored.write_bytes(png(Image.new("RGB", (8, 8), colour)))
         os.utime(stored, ns=(0, hash(colour) % 10**15))
-        _, body = await client.response("GET", f"{VIEW}&preview=webp;100")
+        _, body = await calm.response("GET", f"{VIEW}&preview=webp;100")
         assert opened(body).convert("RGB").getpixel((0, 0)) == pytest.approx(
             opened(stored.read_bytes()).getpixel((0, 0)), abs=3
         )
 
 
-async def test_ranges_and_validators(client: Client, settings: Settings) -> None:
+async def test_ranges_and_validators(calm: Client, settings: Settings) -> None:
     (settings.folders.output / "v.mp4").write_bytes(bytes(range(200)))
     target = "/view?filename=v.mp4&type=output"
-    whole, body = await client.response("GET", target)
+    whole, body = await calm.response("GET", target)
     assert (whole.content_type, len(body), whole.headers["Accept-Ranges"]) == ("video/mp4", 200, "bytes")
     etag = whole.headers["ETag"]
-    part, body = await client.response("GET", target, headers={"Range": "bytes=10-19"})
+    part, body = await calm.response("GET", target, headers={"Range": "bytes=10-19"})
     assert (part.status, body, part.headers["Content-Range"]) == (
         206,
         bytes(range(10, 20)),
         "bytes 10-19/200",
     )
-    old, body = await client.response("GET", target, headers={"Range": "bytes=1-2", "If-Range": '"old"'})
+    old, body = await calm.response("GET", target, headers={"Range": "bytes=1-2", "If-Range": '"old"'})
     assert (old.status, len(body)) == (200, 200)
-    assert (await client.response("GET", target, headers={"Range": "bytes=500-"}))[0].status == 416
-    assert (await client.response("GET", target, headers={"If-None-Match": etag}))[0].status == 304
-    head, body = await client.response("HEAD", target)
+    assert (await calm.response("GET", target, headers={"Range": "bytes=500-"}))[0].status == 416
+    assert (await calm.response("GET", target, headers={"If-None-Match": etag}))[0].status == 304
+    head, body = await calm.response("HEAD", target)
     assert (head.status, head.headers["Content-Length"], body) == (200, "200", b"")
 
 
 def test_ranges_are_read_strictly() -> None:
     cases: dict[str | None, tuple[int, int] | None] = {
-        None: None, "": None, "bytes=0-": (0, 100), "bytes=0-9": (0, 10), "bytes=90-200": (90, 10), "bytes=-5": (95, 5),
+        None: None, "": None, "bytes=0-": (0, 100), "bytes=0-9": (0, 10), "bytes=90-200": (90, 10),
+        "bytes=-5": (95, 5),
         "bytes=-500": (0, 100), "bytes=5-2": None, "bytes=-": None, "bytes=0-1,3-4": None, "lines=0-1": None,
         "bytes=a-b": None, "bytes=" + "9" * 90 + "-": None,
     }  # fmt: skip
@@ -171,7 +174,7 @@ def test_plain_names_pass() -> None:
     assert refusal(400, "x", "y").status == 400
 
 
-async def test_model_lists_and_metadata(client: Client, settings: Settings) -> None:
+async def test_model_lists_and_metadata(calm: Client, settings: Settings) -> None:
     folder = settings.folders.base / "models"
     header = json.dumps(
         {
@@ -185,22 +188,20 @@ async def test_model_lists_and_metadata(client: Client, settings: Settings) -> N
     )
     (folder / "checkpoints" / "deep" / "m.preview.png").write_bytes(png(Image.new("RGB", (4, 4))))
     (folder / "embeddings" / "e.pt").write_bytes(b"x")
-    assert "checkpoints" in (await client.get("/models"))[1]
-    assert await client.get("/models/checkpoints") == (200, ["deep/m.safetensors"])
-    assert await client.get("/embeddings") == (200, ["e"])
-    metadata = await client.get("/view_metadata/checkpoints?filename=deep/m.safetensors")
+    assert "checkpoints" in (await calm.get("/models"))[1]
+    assert await calm.get("/models/checkpoints") == (200, ["deep/m.safetensors"])
+    assert await calm.get("/embeddings") == (200, ["e"])
+    metadata = await calm.get("/view_metadata/checkpoints?filename=deep/m.safetensors")
     assert metadata == (200, {"modelspec.title": "T"})
-    _, files = await client.get("/experiment/models/checkpoints")
+    _, files = await calm.get("/experiment/models/checkpoints")
     assert (files[0]["name"], files[0]["pathIndex"]) == ("deep/m.safetensors", 0)
-    response, _ = await client.response(
-        "GET", "/experiment/models/preview/checkpoints/0/deep%2fm.safetensors"
-    )
+    response, _ = await calm.response("GET", "/experiment/models/preview/checkpoints/0/deep%2fm.safetensors")
     assert (response.status, response.content_type) == (200, "image/png")
 
 
-async def test_internal_lists_are_newest_first(client: Client, settings: Settings) -> None:
+async def test_internal_lists_are_newest_first(calm: Client, settings: Settings) -> None:
     for index, name in enumerate(("old.png", "new.png")):
         (settings.folders.output / name).write_bytes(b"x")
         os.utime(settings.folders.output / name, (index, index))
-    assert await client.get("/internal/files/output") == (200, ["new.png", "old.png"])
-    assert "checkpoints" in (await client.get("/internal/folder_paths"))[1]
+    assert await calm.get("/internal/files/output") == (200, ["new.png", "old.png"])
+    assert "checkpoints" in (await calm.get("/internal/folder_paths"))[1]

@@ -26,7 +26,8 @@ PLACE = Place("4.0.0.1", "4", "4", "4", "KSampler")
 AT: dict[str, Any] = {"job": "j", "time": 12.5}
 UI = {"images": [{"filename": "a.png", "subfolder": "", "type": "output"}]}
 STATE = {
-    "node_id": "4.0.0.1", "display_node_id": "4", "parent_node_id": "4", "real_node_id": "4", "prompt_id": "j",
+    "node_id": "4.0.0.1", "display_node_id": "4", "parent_node_id": "4", "real_node_id": "4",
+    "prompt_id": "j",
 }  # fmt: skip
 
 
@@ -101,7 +102,8 @@ def test_a_node_that_raises() -> None:
     )
     assert kinds(frames) == ["execution_start", "execution_cached", "execution_error"]
     assert frames[2][1] == {
-        "prompt_id": "j", "node_id": "4", "node_type": "KSampler", "executed": ["1"], "exception_message": "no",
+        "prompt_id": "j", "node_id": "4", "node_type": "KSampler", "executed": ["1"],
+        "exception_message": "no",
         "exception_type": "ValueError", "traceback": ["a", "b"], "current_inputs": {"x": ["1"]},
         "current_outputs": ["1"], "timestamp": 12_500,
     }  # fmt: skip

@@ -122,12 +122,12 @@ async def test_a_thousand_types_and_files_are_known_at_once(tmp_path: Path) -> N
     loras = tmp_path / "models" / "loras"
     for place, suffix in ((folders.input, ".png"), (loras, ".safetensors")):
         place.mkdir(parents=True)
-        for index in range(2_000):
+        for index in range(300):
             (place / f"f{index}{suffix}").touch()
     catalogue = Catalogue(folders, tmp_path / "specs", ())
     await catalogue.replace(Loaded(many(1_000), {}, 0.0))
     body = await catalogue.body()
-    assert len(json.loads(body.raw)["Load"]["input"]["required"]["image"][0]) == 2_000
+    assert len(json.loads(body.raw)["Load"]["input"]["required"]["image"][0]) == 300
     start = time.monotonic()
     for _ in range(5):
         assert await catalogue.body() is body

@@ -32,7 +32,8 @@ async def test_a_prompt_runs_and_its_history_says_how(client: Client) -> None:
     job = body["prompt_id"]
     messages = await told(listener, job)
     assert [kind for kind, _ in messages] == [
-        "execution_start", "execution_cached", "executing", "executing", "executed", "execution_success", "executing",
+        "execution_start", "execution_cached", "executing", "executing", "executed", "execution_success",
+        "executing",
     ]  # fmt: skip
     assert messages[4][1]["output"] == {"text": ["7"]}
     _, history = await client.get("/history")

@@ -1,4 +1,6 @@
-"""The rest of the API: lists of jobs, history pages, events, timings, packs' files, the page, and every route under /api."""
+"""The rest of the API: lists of jobs, history pages, events, timings, packs' files, the page, and every
+route under /api.
+"""
 
 import asyncio
 import json
@@ -27,7 +29,8 @@ async def test_history_comes_in_pages(client: Client) -> None:
     for job in jobs:
         await client.finished(job)
     cases = {"": jobs, "?max_items=2": jobs[4:], "?max_items=2&offset=0": jobs[:2], "?offset=4": jobs[4:],
-             "?max_items=2&offset=-1": jobs[4:], "?max_items=0": [], "?max_items=99999999999999": jobs}  # fmt: skip
+             "?max_items=2&offset=-1": jobs[4:], "?max_items=0": [],
+             "?max_items=99999999999999": jobs}  # fmt: skip
     for query, expected in cases.items():
         assert list((await client.get(f"/history{query}"))[1]) == expected, query
     for query in ("?max_items=x", "?max_items=-2", "?offset=1e3", "?max_items=%D9%A1"):
@@ -66,7 +69,8 @@ async def test_jobs_are_listed_filtered_and_shown(client: Client) -> None:
     waiting = await client.submit(sleep(0, 2), extra_data={"extra_pnginfo": {"workflow": {"id": "w-1"}}})
     cases = {
         "": [waiting, running, bad, good], "?status=completed": [good], "?status=failed": [bad],
-        "?status=pending,in_progress": [waiting, running], "?workflow_id=w-1": [waiting], "?limit=1&offset=1": [running],
+        "?status=pending,in_progress": [waiting, running], "?workflow_id=w-1": [waiting],
+        "?limit=1&offset=1": [running],
         "?sort_order=asc&limit=2": [good, bad], "?status=cancelled": [],
     }  # fmt: skip
     for query, expected in cases.items():

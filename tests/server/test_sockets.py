@@ -37,9 +37,9 @@ async def page(client: Client, query: str) -> Page:
     return Page(await client.session.ws_connect(f"{client.origin}/ws?{query}"))
 
 
-async def test_the_first_message_is_the_status_with_the_id(client: Client) -> None:
+async def test_the_first_message_is_the_status_with_the_id(calm: Client) -> None:
     for path in ("/ws", "/api/ws"):
-        socket = await client.session.ws_connect(f"{client.origin}{path}?clientId=me")
+        socket = await calm.session.ws_connect(f"{calm.origin}{path}?clientId=me")
         first = json.loads((await socket.receive()).data)
         remaining = {"exec_info": {"queue_remaining": 0}}
         assert first == {"type": "status", "data": {"status": remaining, "sid": "me"}}
@@ -47,24 +47,24 @@ async def test_the_first_message_is_the_status_with_the_id(client: Client) -> No
 
 
 @pytest.mark.parametrize("query", ["", "clientId=", "clientId=" + "x" * 200, "clientId=a%0Ab"])
-async def test_without_a_fit_id_a_client_is_given_one(client: Client, query: str) -> None:
-    first = await (await page(client, query)).next()
+async def test_without_a_fit_id_a_client_is_given_one(calm: Client, query: str) -> None:
+    first = await (await page(calm, query)).next()
     assert len(first["data"]["sid"]) == 32
 
 
-async def test_messages_reach_their_client_and_broadcasts_everybody(client: Client) -> None:
-    one, two = await page(client, "clientId=one"), await page(client, "clientId=two")
+async def test_messages_reach_their_client_and_broadcasts_everybody(calm: Client) -> None:
+    one, two = await page(calm, "clientId=one"), await page(calm, "clientId=two")
     await one.next()
     await two.next()
-    client.parts.hub.send(Frame("mine", {"n": 1}), "", "one")
-    client.parts.hub.send(Frame("nobodys", {}), "", None)
-    client.parts.hub.send(Frame("all", {}, to_all=True))
+    calm.parts.hub.send(Frame("mine", {"n": 1}), "", "one")
+    calm.parts.hub.send(Frame("nobodys", {}), "", None)
+    calm.parts.hub.send(Frame("all", {}, to_all=True))
     assert [(await one.next())["type"] for _ in range(2)] == ["mine", "all"]
     assert (await two.next())["type"] == "all"
 
 
-async def test_features_are_negotiated_and_choose_the_form_of_previews(client: Client) -> None:
-    old, new = await page(client, "clientId=old"), await page(client, "clientId=new")
+async def test_features_are_negotiated_and_choose_the_form_of_previews(calm: Client) -> None:
+    old, new = await page(calm, "clientId=old"), await page(calm, "clientId=new")
     for each in (old, new):
         await each.next()
     await new.socket.send_str(
@@ -72,9 +72,9 @@ async def test_features_are_negotiated_and_choose_the_form_of_previews(client: C
     )
     answer = await new.next("feature_flags")
     assert answer["data"]["supports_preview_metadata"] is True
-    assert answer["data"]["max_upload_size"] == client.parts.limits.upload
+    assert answer["data"]["max_upload_size"] == calm.parts.limits.upload
     for name in ("old", "new"):
-        client.parts.hub.show(Picture("j", PLACE, Preview("png", b"bytes", (1, 1))), "", name)
+        calm.parts.hub.show(Picture("j", PLACE, Preview("png", b"bytes", (1, 1))), "", name)
     plain = (await old.socket.receive(timeout=5)).data
     assert plain == b"\0\0\0\1" + b"\0\0\0\2" + b"bytes"
     rich = (await new.socket.receive(timeout=5)).data
@@ -86,8 +86,8 @@ async def test_features_are_negotiated_and_choose_the_form_of_previews(client: C
     assert (metadata["node_id"], metadata["prompt_id"]) == ("5", "j")
 
 
-async def test_nonsense_from_a_client_is_ignored(client: Client) -> None:
-    one = await page(client, "clientId=one")
+async def test_nonsense_from_a_client_is_ignored(calm: Client) -> None:
+    one = await page(calm, "clientId=one")
     await one.next()
     for said in (
         "x",
@@ -99,21 +99,21 @@ async def test_nonsense_from_a_client_is_ignored(client: Client) -> None:
     ):
         await one.socket.send_str(said)
     await one.socket.send_bytes(b"\0" * 100)
-    client.parts.hub.send(Frame("still", {}), "", "one")
+    calm.parts.hub.send(Frame("still", {}), "", "one")
     assert (await one.next())["type"] == "still"
 
 
-async def test_who_comes_back_gets_what_it_missed(client: Client) -> None:
-    first = await page(client, "clientId=me&after=0")
+async def test_who_comes_back_gets_what_it_missed(calm: Client) -> None:
+    first = await page(calm, "clientId=me&after=0")
     assert "number" in await first.next()
-    hub = client.parts.hub
+    hub = calm.parts.hub
     hub.send(Frame("a", {}), "", "me")
     seen = await first.next("a")
     await first.socket.close()
     for kind in ("b", "c"):
         hub.send(Frame(kind, {}), "", "me")
     hub.send(Frame("progress", {}, replaces="p"), "", "me")
-    again = await page(client, f"clientId=me&after={seen['number']}")
+    again = await page(calm, f"clientId=me&after={seen['number']}")
     kinds = [(await again.next())["type"] for _ in range(3)]
     assert kinds == ["status", "b", "c"], "progress is not repeated: the state of now follows"
     hub.send(Frame("d", {}), "", "me")
@@ -122,38 +122,38 @@ async def test_who_comes_back_gets_what_it_missed(client: Client) -> None:
     assert last["number"] > seen["number"]
 
 
-async def test_who_was_away_too_long_is_told_so(client: Client) -> None:
-    hub = client.parts.hub
+async def test_who_was_away_too_long_is_told_so(calm: Client) -> None:
+    hub = calm.parts.hub
     old = hub.number
     for _ in range(BACKLOG_FRAMES + 5):
         hub.send(Frame("x", {}), "", "me")
-    again = await page(client, f"clientId=me&after={old}")
+    again = await page(calm, f"clientId=me&after={old}")
     assert [(await again.next())["type"] for _ in range(2)] == ["status", "nodeloom.state"]
-    stranger = await page(client, "clientId=unknown&after=5")
+    stranger = await page(calm, "clientId=unknown&after=5")
     assert [(await stranger.next())["type"] for _ in range(2)] == ["status", "nodeloom.state"]
 
 
-async def test_clients_that_do_not_ask_get_no_numbers(client: Client) -> None:
-    plain = await page(client, "clientId=me")
+async def test_clients_that_do_not_ask_get_no_numbers(calm: Client) -> None:
+    plain = await page(calm, "clientId=me")
     assert set(await plain.next()) == {"type", "data"}
-    client.parts.hub.send(Frame("a", {}), "", "me")
+    calm.parts.hub.send(Frame("a", {}), "", "me")
     assert set(await plain.next()) == {"type", "data"}
 
 
-async def test_a_reader_that_sleeps_delays_nobody_and_is_let_go(client: Client) -> None:
-    asleep = await page(client, "clientId=asleep")
-    awake = await page(client, "clientId=awake")
+async def test_a_reader_that_sleeps_delays_nobody_and_is_let_go(calm: Client) -> None:
+    asleep = await page(calm, "clientId=asleep")
+    awake = await page(calm, "clientId=awake")
     await asleep.next()
     await awake.next()
     start = time.monotonic()
     text = "x" * 10_000
     for index in range(3_000):
-        client.parts.hub.send(Frame("flood", {"text": text}), "", "asleep")
-        client.parts.hub.send(Frame("drop", {"index": index}), "", "awake")
+        calm.parts.hub.send(Frame("flood", {"text": text}), "", "asleep")
+        calm.parts.hub.send(Frame("drop", {"index": index}), "", "awake")
         if index % 100 == 0:
             await asyncio.sleep(0)
     assert [(await awake.next("drop"))["data"]["index"] for _ in range(3_000)] == list(range(3_000))
-    assert (await client.get("/queue"))[0] == 200
+    assert (await calm.get("/queue"))[0] == 200
     assert time.monotonic() - start < 20
     async with asyncio.timeout(10):
         while not (await asleep.socket.receive()).type.name.startswith("CLOS"):

@@ -1,4 +1,6 @@
-"""Workers die, hang and hold the interpreter's lock; jobs are told, retried once, given up; the server answers all along."""
+"""Workers die, hang and hold the interpreter's lock; jobs are told, retried once, given up; the server
+answers all along.
+"""
 
 import asyncio
 import os

@@ -10,7 +10,7 @@ from itertools import pairwise
 from torch import Tensor
 
 from diffusion.prediction import EXPLODING, Process
-from diffusion.samplers.contract import Noise, PairDenoiser, Step, Steps, descent, halfway, slope
+from diffusion.samplers.contract import Noise, PairDenoiser, Step, Steps, descent, halfway, no_noise, slope
 
 
 def euler_ancestral_cfg_pp(
@@ -40,7 +40,7 @@ def euler_ancestral_cfg_pp(
 
 def euler_cfg_pp(denoise: PairDenoiser, x: Tensor, sigmas: Tensor, *, process: Process = EXPLODING) -> Steps:
     """DDIM (CFG++, algorithm 1)."""
-    return euler_ancestral_cfg_pp(denoise, x, sigmas, _no_noise, eta=0.0, process=process)
+    return euler_ancestral_cfg_pp(denoise, x, sigmas, no_noise, eta=0.0, process=process)
 
 
 def euler_cfg_pp_alternative(denoise: PairDenoiser, x: Tensor, sigmas: Tensor) -> Steps:
@@ -83,7 +83,3 @@ def dpmpp_2m_cfg_pp(denoise: PairDenoiser, x: Tensor, sigmas: Tensor) -> Steps:
         x = denoised + change + ratio * x
         last, h_last = unguided, h
         yield Step(x, denoised, sigma)
-
-
-def _no_noise(sigma: Tensor, sigma_next: Tensor) -> Tensor:
-    raise AssertionError("a deterministic sampler drew noise")

@@ -75,3 +75,8 @@ def halfway(sigma: Tensor, sigma_next: Tensor, r: float = 0.5, process: Process 
     """The sigma at share r of the way in lambda, the variable of the exponential solvers."""
     start, end = process.half_log_snr(sigma), process.half_log_snr(sigma_next)
     return process.sigma(start + r * (end - start))
+
+
+def no_noise(sigma: Tensor, sigma_next: Tensor) -> Tensor:
+    """The noise of deterministic samplers, which never ask for it."""
+    raise AssertionError("a deterministic sampler drew noise")

@@ -11,7 +11,7 @@ from typing import Literal
 from torch import Tensor
 
 from diffusion.prediction import EXPLODING, Process
-from diffusion.samplers.contract import Denoiser, Noise, Step, Steps, descent
+from diffusion.samplers.contract import Denoiser, Noise, Step, Steps, descent, halfway
 
 
 def dpmpp_sde(
@@ -32,20 +32,30 @@ def dpmpp_sde(
             x = denoised
             yield Step(x, denoised, sigma)
             continue
-        start, end = process.half_log_snr(sigma), process.half_log_snr(sigma_next)
-        middle = process.sigma(start + r * (end - start))
-
-        def lowered(to: Tensor, estimate: Tensor, x: Tensor = x, sigma: Tensor = sigma) -> Tensor:
-            alpha, alpha_to = process.alpha(sigma), process.alpha(to)
-            down, _, up = descent(sigma / alpha, to / alpha_to, eta)
-            ratio = down * alpha / sigma
-            x = alpha_to / alpha * ratio * x + alpha_to * (1 - ratio) * estimate
-            return x + alpha_to * noise(sigma, to) * s_noise * up if eta and s_noise else x
-
-        denoised_2 = denoise(lowered(middle, denoised), middle)
-        share = 1 / (2 * r)
-        x = lowered(sigma_next, (1 - share) * denoised + share * denoised_2)
+        middle = halfway(sigma, sigma_next, r, process)
+        x_2 = _lowered(process, x, sigma, middle, denoised, noise, eta, s_noise)
+        denoised_2 = denoise(x_2, middle)
+        ahead = denoised + (denoised_2 - denoised) / (2 * r)
+        x = _lowered(process, x, sigma, sigma_next, ahead, noise, eta, s_noise)
         yield Step(x, denoised, sigma)
+
+
+def _lowered(
+    process: Process,
+    x: Tensor,
+    sigma: Tensor,
+    to: Tensor,
+    denoised: Tensor,
+    noise: Noise,
+    eta: float,
+    s_noise: float,
+) -> Tensor:
+    """x taken down to the level `to`, too far at first and up again by noise."""
+    alpha, alpha_to = process.alpha(sigma), process.alpha(to)
+    down, _, up = descent(sigma / alpha, to / alpha_to, eta)
+    ratio = down * alpha / sigma
+    x = alpha_to / alpha * ratio * x + alpha_to * (1 - ratio) * denoised
+    return x + alpha_to * noise(sigma, to) * s_noise * up if eta and s_noise else x
 
 
 def dpmpp_2m_sde(

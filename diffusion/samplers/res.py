@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from diffusion.samplers.contract import Denoiser, Noise, PairDenoiser, Step, Steps, descent
+from diffusion.samplers.contract import Denoiser, Noise, PairDenoiser, Step, Steps, descent, no_noise
 
 
 class _Past(NamedTuple):
@@ -51,12 +51,12 @@ def res_multistep_ancestral_cfg_pp(
 
 def res_multistep(denoise: Denoiser, x: Tensor, sigmas: Tensor) -> Steps:
     """Without noise."""
-    return res_multistep_ancestral(denoise, x, sigmas, _no_noise, eta=0.0)
+    return res_multistep_ancestral(denoise, x, sigmas, no_noise, eta=0.0)
 
 
 def res_multistep_cfg_pp(denoise: PairDenoiser, x: Tensor, sigmas: Tensor) -> Steps:
     """CFG++ without noise."""
-    return res_multistep_ancestral_cfg_pp(denoise, x, sigmas, _no_noise, eta=0.0)
+    return res_multistep_ancestral_cfg_pp(denoise, x, sigmas, no_noise, eta=0.0)
 
 
 def _moved(x: Tensor, estimate: Tensor, sigma: Tensor, down: Tensor, past: _Past | None) -> Tensor:
@@ -68,7 +68,3 @@ def _moved(x: Tensor, estimate: Tensor, sigma: Tensor, down: Tensor, past: _Past
     phi_2 = (phi_1 - 1) / -h
     b2 = torch.nan_to_num(phi_2 / c2, nan=0.0)
     return down / sigma * x + h * ((phi_1 - b2) * estimate + b2 * past.estimate)
-
-
-def _no_noise(sigma: Tensor, sigma_next: Tensor) -> Tensor:
-    raise AssertionError("a deterministic sampler drew noise")

@@ -5,7 +5,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from diffusion.prediction import BEYOND_MAX, stable_diffusion
+from diffusion.clocks import BEYOND_MAX
+from diffusion.prediction import stable_diffusion
 from diffusion.schedules import karras
 from diffusion.sigmas import extended, flipped, percent_to_sigma, split, split_by_denoise, with_first
 

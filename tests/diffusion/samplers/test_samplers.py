@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from diffusion.prediction import FLOW, RECTIFIED_FLOW, FlowClock, Prediction
+from diffusion.clocks import FlowClock
+from diffusion.prediction import FLOW, RECTIFIED_FLOW, Prediction
 from diffusion.samplers import SAMPLERS, er_sde_sampler, lcm_upscale_sampler
 from diffusion.samplers.cfg_pp import euler_cfg_pp_alternative
 from diffusion.sampling import schedule_for

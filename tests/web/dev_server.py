@@ -33,6 +33,7 @@ def application() -> web.Application:
     files: dict[str, bytes] = {}
     settings: dict[str, object] = {}
     prompts: list[dict] = []
+    pictures: dict[str, bytes] = {}
 
     def etag(body: bytes) -> str:
         return f'"{hashlib.sha256(body).hexdigest()[:16]}"'
@@ -82,6 +83,18 @@ def application() -> web.Application:
             {"prompt_id": f"job-{len(prompts)}", "number": len(prompts), "node_errors": {}}
         )
 
+    async def upload(request: web.Request) -> web.Response:
+        form = await request.post()
+        picture = form["image"]
+        pictures[picture.filename] = picture.file.read()
+        return web.json_response({"name": picture.filename, "subfolder": "", "type": "input"})
+
+    async def view(request: web.Request) -> web.Response:
+        name = request.query["filename"]
+        if name not in pictures:
+            raise web.HTTPNotFound
+        return web.Response(body=pictures[name], content_type="image/png")
+
     async def sent(_: web.Request) -> web.Response:
         return web.json_response(prompts)
 
@@ -128,6 +141,8 @@ def application() -> web.Application:
             web.get("/api/userdata", userdata),
             web.route("*", "/api/userdata/{name}", file),
             web.post("/api/prompt", prompt),
+            web.post("/api/upload/image", upload),
+            web.get("/api/view", view),
             web.get("/test/prompts", sent),
             web.get("/api/queue", queue),
             web.post("/api/queue", empty),

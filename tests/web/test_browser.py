@@ -393,6 +393,96 @@ def test_a_dropped_prompt_and_a_broken_file(page: Any) -> None:
     page.wait_for_selector("text=The file is not valid JSON")
 
 
+def test_a_dropped_picture_without_a_workflow_becomes_a_loader_and_takes_a_mask(page: Any) -> None:
+    drop(page, "plain.png", "image/png", plain(page))
+    until(page, "[...nodeloom.editor.scene.scope.nodes.values()].some((node) => node.type === 'LoadImage')")
+    made = page.evaluate("[...nodeloom.editor.selected][0]")
+    until(page, f"nodeloom.editor.scene.view({made}).widgets[0].value === 'plain.png'")
+    until(
+        page,
+        f"nodeloom.editor.tab.results.pictures('{made}', nodeloom.editor.scene.node({made}), 200).length === 1",
+    )
+    page.evaluate("() => { const e = nodeloom.editor; e.fit(e.selected); }")
+    page.wait_for_timeout(100)
+    page.mouse.click(
+        *place(page, f"[e.scene.node({made}).pos[0] + 100, e.scene.node({made}).pos[1] + 8]"), button="right"
+    )
+    page.click("text=Paint a mask")
+    canvas = page.wait_for_selector("dialog.viewer canvas")
+    box = canvas.bounding_box()
+    drag(page, (box["x"] + 20, box["y"] + 20), (box["x"] + box["width"] - 20, box["y"] + box["height"] - 20))
+    page.click("text=Use this mask")
+    until(page, f"nodeloom.editor.scene.view({made}).widgets[0].value.startsWith('mask-')")
+
+
+def plain(page: Any) -> bytes:
+    """A red PNG of 32 pixels, without texts."""
+    return bytes(
+        page.evaluate(
+            "async () => { const c = new OffscreenCanvas(32, 32); const x = c.getContext('2d'); x.fillStyle = 'red'; x.fillRect(0, 0, 32, 32); return [...new Uint8Array(await (await c.convertToBlob()).arrayBuffer())]; }"
+        )
+    )
+
+
+def test_copies_cross_windows_by_the_clipboard(browser: Any, address: str) -> None:
+    context = browser.new_context(
+        viewport={"width": 1280, "height": 800}, permissions=["clipboard-read", "clipboard-write"]
+    )
+    page = ready(context, address)
+    page.evaluate("nodeloom.editor.select([5, 6])")
+    page.keyboard.press("Control+c")
+    page.keyboard.press("Alt+n")
+    until(page, "nodeloom.editor.scene.scope.nodes.size === 0")
+    page.keyboard.press("Control+v")
+    until(page, "nodeloom.editor.scene.scope.nodes.size === 2")
+    assert page.evaluate("nodeloom.editor.scene.scope.links.size") == 1
+    context.close()
+
+
+def test_links_bend_and_bends_are_moved_and_deleted(page: Any) -> None:
+    middle = place(
+        page,
+        "(() => { const l = [...e.scene.scope.links.values()].find((k) => k.target_id === 6 && k.type === 'LATENT'); const c = e.scene.line(l.id).course.curves; return [(c[0] + c[6]) / 2, (c[1] + c[7]) / 2]; })()",
+    )
+    page.keyboard.down("Alt")
+    page.mouse.click(*middle)
+    page.keyboard.up("Alt")
+    until(page, "nodeloom.editor.scene.scope.reroutes.size === 1")
+    sent = prompt(page)
+    drag(page, middle, (middle[0], middle[1] + 60))
+    assert page.evaluate("async () => (await app.graphToPrompt()).workflow.extra.reroutes.length") == 1
+    page.keyboard.press("Delete")
+    assert page.evaluate("nodeloom.editor.scene.scope.reroutes.size") == 0
+    assert prompt(page) == sent
+
+
+def test_the_seed_shown_is_the_seed_that_was_run(page: Any) -> None:
+    def run() -> int:
+        before = page.evaluate("nodeloom.runs.jobs.size")
+        page.keyboard.press("Control+Enter")
+        until(page, f"nodeloom.runs.jobs.size === {before + 1}")
+        seed = page.evaluate(
+            "async () => (await (await fetch('test/prompts')).json()).at(-1).prompt[5].inputs.seed"
+        )
+        assert value(page, 5, "seed") == seed
+        return int(seed)
+
+    first, second = run(), run()
+    assert first == 1234 != second
+    page.evaluate("nodeloom.commands.run('undo')")
+    assert value(page, 5, "seed") == first
+    foreign = page.evaluate(
+        "async () => { const { workflow } = await app.graphToPrompt(); delete workflow.extra.nodeloom; await app.loadGraphData(workflow); return nodeloom.editor.tab.workflow.head.get('extra').nodeloom === undefined; }"
+    )
+    assert foreign
+    page.keyboard.press("Control+Enter")
+    until(page, "nodeloom.editor.scene.view(5).widgets[0].value !== 1234")
+    assert (
+        page.evaluate("async () => (await (await fetch('test/prompts')).json()).at(-1).prompt[5].inputs.seed")
+        == 1234
+    )
+
+
 def test_names_stay_text_and_missing_nodes_are_kept(page: Any) -> None:
     hostile = {
         "nodes": [

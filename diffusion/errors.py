@@ -40,6 +40,15 @@ class UnknownModel(DiffusionError):
         self.advice = advice
 
 
+class Mismatch(DiffusionError):
+    """A conditioning, latent or control that another family of models made."""
+
+    def __init__(self, found: str, advice: str) -> None:
+        super().__init__(f"{found} {advice}")
+        self.found = found
+        self.advice = advice
+
+
 class OutOfMemory(DiffusionError):
     """Memory ran out, also after everything idle had been unloaded."""
 

@@ -134,6 +134,7 @@ def _from_unit_interval_flow(output: Tensor, x: Tensor, sigma: Tensor, sigma_dat
 EPS = Target("eps", EXPLODING, _unit_variance, _from_eps)
 V = Target("v_prediction", EXPLODING, _unit_variance, _from_v)
 EDM = Target("edm", EXPLODING, _unit_variance, _from_edm)
+EDM_PLAYGROUND = Target("edm_playground_v2.5", EXPLODING, _unit_variance, _from_edm)
 X0 = Target("x0", EXPLODING, _unit_variance, _from_x0)
 IMAGE_TO_IMAGE = Target("img_to_img", EXPLODING, _as_is, _from_x0)
 EXPLODING_FLOW = Target("cosmos_rflow", EXPLODING, _unit_interval, _from_unit_interval_flow)
@@ -141,7 +142,8 @@ RECTIFIED_FLOW = Target("flow", FLOW, _as_is, _from_eps)
 LCM = Target("lcm", EXPLODING, _unit_variance, _from_eps)
 
 TARGETS: Mapping[str, Target] = {
-    target.name: target for target in (EPS, V, EDM, X0, IMAGE_TO_IMAGE, EXPLODING_FLOW, RECTIFIED_FLOW, LCM)
+    target.name: target
+    for target in (EPS, V, EDM, EDM_PLAYGROUND, X0, IMAGE_TO_IMAGE, EXPLODING_FLOW, RECTIFIED_FLOW, LCM)
 }
 
 
@@ -217,8 +219,9 @@ def discrete(target: Target, sigmas: Tensor) -> Prediction:
     return Prediction(target, DiscreteClock(sigmas))
 
 
-def continuous_edm(target: Target, sigma_min: float, sigma_max: float, sigma_data: float = 1.0) -> Prediction:
-    """EDM's clock, as ModelSamplingContinuousEDM sets it."""
+def continuous_edm(target: Target, sigma_min: float, sigma_max: float) -> Prediction:
+    """EDM's clock, as ModelSamplingContinuousEDM sets it; for Playground v2.5 data deviate by a half."""
+    sigma_data = 0.5 if target is EDM_PLAYGROUND else 1.0
     return Prediction(target, LogClock(sigma_min, sigma_max), sigma_data)
 
 

@@ -38,6 +38,7 @@ def true_output(name: str, x: torch.Tensor, clean: torch.Tensor, sigma: float, d
         "x0": clean,
         "img_to_img": clean,
         "v_prediction": (x * data**2 / total - clean) * math.sqrt(total) / (sigma * data),
+        "edm_playground_v2.5": (clean - x * data**2 / total) * math.sqrt(total) / (sigma * data),
         "edm": (clean - x * data**2 / total) * math.sqrt(total) / (sigma * data),
         "cosmos_rflow": (x / (1 + sigma) - clean) * (1 + sigma) / sigma,
     }[name]
@@ -103,9 +104,15 @@ def test_a_run_that_stops_early_hands_on_its_clean_part_unscaled(process: Proces
 
 
 def test_the_continuous_clocks_reach_the_ends_they_were_given() -> None:
-    for prediction in (continuous_edm(EDM, 0.002, 80.0, 0.5), continuous_v(0.03, 500.0)):
+    for prediction in (continuous_edm(EDM, 0.002, 80.0), continuous_v(0.03, 500.0)):
         clock = prediction.clock
         assert isinstance(clock, LogClock)
         assert prediction.sigma_min == pytest.approx(clock.sigma_min, rel=1e-5)
         assert prediction.sigma_max == pytest.approx(clock.sigma_max, rel=1e-5)
     assert stable_diffusion().with_clock(LogClock()).target is EPS
+
+
+def test_playground_is_edm_with_data_of_half_the_size() -> None:
+    prediction = continuous_edm(TARGETS["edm_playground_v2.5"], 0.002, 80.0)
+    assert prediction.sigma_data == 0.5
+    assert continuous_edm(EDM, 0.002, 80.0).sigma_data == 1.0

@@ -27,7 +27,9 @@ MODULES = (
     "sigmas",
     "strings",
     "text",
+    "upscaling",
     "vae",
+    "vision",
 )
 
 

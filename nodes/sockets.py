@@ -8,7 +8,7 @@ from typing import Annotated, Any, NamedTuple, Protocol, Required, TypedDict
 
 from torch import Tensor
 
-from diffusion import controlnet, guidance, samplers
+from diffusion import controlnet, guidance, samplers, upscaler, vision
 from diffusion.autoencoder import VAE
 from diffusion.model import Model as DiffusionModel
 from diffusion.text import TextEncoder
@@ -47,6 +47,8 @@ Model = Annotated[DiffusionModel, Socket("MODEL")]
 Clip = Annotated[TextEncoder, Socket("CLIP")]
 Vae = Annotated[VAE, Socket("VAE")]
 ControlNet = Annotated[controlnet.ControlNet, Socket("CONTROL_NET")]
+ClipVision = Annotated[vision.VisionEncoder, Socket("CLIP_VISION")]
+UpscaleModel = Annotated[upscaler.Upscaler, Socket("UPSCALE_MODEL")]
 Sampler = Annotated[samplers.Sampler, Socket("SAMPLER")]
 Guider = Annotated[guidance.Guider, Socket("GUIDER")]
 Noise = Annotated[NoiseSource, Socket("NOISE")]

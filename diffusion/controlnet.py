@@ -186,10 +186,12 @@ def load_controlnet(path: Path | str, residency: Residency | None = None) -> Con
         raise unknown(weights, f"No ControlNet was found in it: {error}") from None
     status = weights.path.stat()
     identity = (str(weights.path.resolve()), status.st_mtime_ns, status.st_size, "control")
-    build: Callable[[], ControlUNet] = lambda: ControlUNet(sizes, hints)  # noqa: E731 # as short as it gets
-    return ControlNet(
-        Resident(residency or Residency(), "control", weights, build, identity, channels_last=True)
-    )
+
+    def build() -> ControlUNet:
+        return ControlUNet(sizes, hints)
+
+    resident = Resident(residency or Residency(), "control", weights, build, identity, channels_last=True)
+    return ControlNet(resident)
 
 
 def control_weights(weights: Weights) -> Weights:
@@ -199,9 +201,8 @@ def control_weights(weights: Weights) -> Weights:
         if "input_hint_block.0.weight" in inner:
             return inner
     renamed = ldm_unet(weights)
-    last = 2 * (
-        1 + sum(name.endswith(".weight") for name in weights.under("controlnet_cond_embedding.blocks."))
-    )
+    between = weights.under("controlnet_cond_embedding.blocks.")
+    last = 2 * (1 + sum(name.endswith(".weight") for name in between))
     return renamed.having({_original_name(name, last): renamed[name] for name in renamed})
 
 

@@ -4,7 +4,7 @@ import { button, h, iconButton } from "./dom.js";
 /** @param {string} title @param {any[]} body @param {{ label: string, act?: () => any, kind?: string }[]} [actions] @param {string} [className] @returns {HTMLDialogElement} shown; it goes when closed */
 export function dialog(title, body, actions = [{ label: "Close" }], className = "") {
   const close = () => element.close();
-  const element = h("dialog", { class: className, "aria-label": title },
+  const element = h("dialog", { class: className, "aria-label": title, tabindex: "-1", autofocus: true },
     h("div", { class: "dialog-head" }, h("h2", {}, title), iconButton("Close", "close", close)),
     h("div", { class: "dialog-body" }, body),
     actions.length > 0 && h("div", { class: "dialog-foot" }, actions.map(({ label, act, kind = "" }) => button(label, async () => { if ((await act?.()) !== false) close(); }, { class: `button ${kind}` }))));

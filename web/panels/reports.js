@@ -30,7 +30,7 @@ export function explain(editor, runId) {
 /** Lists missing node types and files, with near matches. @param {Tab} tab @param {Toasts} toasts @param {Editor} editor */
 export function reportMissing(tab, toasts, editor) {
   const types = missingTypes(tab.workflow, tab.catalogue);
-  const files = missingFiles(tab);
+  const files = [...new Map(missingFiles(tab).map((file) => [`${file.name} ${file.value}`, file])).values()];
   if (!types.size && !files.length) return;
   const words = [types.size && `${types.size} node ${types.size === 1 ? "type" : "types"}`, files.length && `${files.length} ${files.length === 1 ? "file" : "files"}`].filter(Boolean).join(" and ");
   const show = () => dialog("Missing here", [

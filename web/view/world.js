@@ -61,7 +61,7 @@ function paintNodesFar({ ctx, theme, facts }, scene, ids, hidden) {
     const node = scene.node(id);
     add(farColor(node, theme, scene), x, y, w, h);
     titles.push(x, y, w, Math.min(30, h));
-    titleColors.push(facts.heat(id) ?? (node.color ? theme.adapt(node.color) : theme.colors.title));
+    titleColors.push(facts.heat(id) ?? (node.color ? theme.adapt(node.color) : theme.colors.edge));
   }
   fill(ctx, batches);
   batches.clear();
@@ -82,7 +82,7 @@ function farColor(node, theme, scene) {
   if (node.mode === 2) return theme.colors.field;
   if (node.mode === 4) return theme.colors.bypass;
   if (node.bgcolor) return theme.adapt(node.bgcolor);
-  return scene.catalogue.view(node, scene.scopeId).spec ? theme.colors.node : theme.colors.danger;
+  return scene.catalogue.view(node, scene.scopeId).spec ? (theme.dark ? theme.colors.title : theme.colors.node) : theme.colors.danger;
 }
 
 /** One stroke a colour. @param {Brush} brush @param {Scene} scene @param {Box} area @param {number} scale @param {Set<number>} hidden */

@@ -3,7 +3,6 @@
 DiffusionError
 ├── FileProblem        a weight file that cannot be read, or must not be trusted
 ├── UnknownModel       a readable file whose tensors fit no family in the catalogue
-├── MissingPart        a known file without the part that was asked for
 ├── Mismatch           parts that are fine but do not belong together
 └── OutOfMemory        every way that was tried needed more memory than there is
 """

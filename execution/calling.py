@@ -26,7 +26,7 @@ NONE_PENDING: frozenset[str] = frozenset()
 
 
 class Calls:
-    """The calls of one job's nodes. `executed` gets the ids of those that were called."""
+    """The calls of one job's nodes. `executed` gets the ids of those that were called and did not raise."""
 
     def __init__(self, pattern: Run, emit: Emitter, rescue: Rescue, seat: Callable[[Task], Seat]) -> None:
         """`pattern` is what all nodes of the job are handed alike."""
@@ -59,22 +59,30 @@ class Calls:
     ) -> list[Outcome[Any]]:
         """Call a node for each item, one after another."""
         outcomes: list[Outcome[Any]] = []
+        called = False
         for index, inputs, blocked in self._items(task, lists):
             started = time.perf_counter()
             run = self.run_for(task, index, pending)
             outcomes.append(blocked or self._attempt(task, inputs, run, settle))
             task.seconds += time.perf_counter() - started
+            called = called or blocked is None
+        if called:
+            self.executed.append(task.id)
         return outcomes
 
     async def on_loop(self, task: Task, lists: Lists, pending: frozenset[str]) -> list[Outcome[Any]]:
         """Call an async node for all items at once."""
         started = time.perf_counter()
+        items = list(self._items(task, lists))
         calls = [
             asyncio.ensure_future(self._later(task, inputs, self.run_for(task, index, pending), blocked))
-            for index, inputs, blocked in self._items(task, lists)
+            for index, inputs, blocked in items
         ]
         try:
-            return [_unless_exit(each) for each in await asyncio.gather(*calls)]
+            outcomes = [_unless_exit(each) for each in await asyncio.gather(*calls)]
+            if any(blocked is None for _, _, blocked in items):
+                self.executed.append(task.id)
+            return outcomes
         finally:
             task.seconds += time.perf_counter() - started
             for call in calls:
@@ -109,7 +117,6 @@ class Calls:
             blocker = blocker_among(inputs, takes_lists)
             if blocker is None and not told:
                 told = True
-                self.executed.append(task.id)
                 self._emit(events.Running, place=task.place)
             yield index, inputs, None if blocker is None else self._blocked(task, blocker)
 

@@ -59,8 +59,8 @@ class Result:
 
     outputs: by node id, for each output the list of its values. ui: what nodes show, by the id of the
     node, also of nodes in expansions. meta: for the same ids ComfyUI's `node_id`, `display_node`,
-    `parent_node`, `real_node_id`. executed: the nodes that were called, in order. cached: those whose
-    result was there already.
+    `parent_node`, `real_node_id`. executed: the nodes that were called and gave something, in order.
+    cached: those whose result was there already.
     """
 
     status: Status

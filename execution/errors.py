@@ -59,15 +59,6 @@ class DuplicateNode(GraphError):
         )
 
 
-class NodeFailed(NodeloomError):
-    """A node raised. The exception itself is `__cause__`."""
-
-    def __init__(self, node: str, class_type: str, message: str) -> None:
-        """Name the node's id and type, and the message of its exception."""
-        self.node, self.class_type, self.message = node, class_type, message
-        super().__init__(f"node {node} ({class_type}): {message}")
-
-
 class WorkflowError(NodeloomError):
     """A workflow file cannot be turned into a prompt."""
 

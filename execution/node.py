@@ -36,7 +36,7 @@ from execution.markers import (
 )
 from execution.outcome import ExecutionBlocker, Outcome, Ui
 from execution.run import LazyInput, Run
-from execution.signature import Parameter, outputs_of, parameters_of, title_and_text
+from execution.signature import Parameter, hints_of, outputs_of, parameters_of, title_and_text
 from execution.spec import NodeSpec
 
 __all__ = [
@@ -150,9 +150,15 @@ class NativeNode:
             stamps = [self._folders.stamp(kind, name) for kind, name in chosen if isinstance(name, str)]
         if self._own_fingerprint is None:
             return stamps
-        names = inspect.signature(self._own_fingerprint).parameters
-        own = self._own_fingerprint(**{name: inputs[name] for name in names if name in inputs})
+        own = self._own_fingerprint(**self._named_by(self._own_fingerprint, inputs))
         return [*stamps, own] if stamps else own
+
+    def _named_by(self, function: Callable[..., Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """The inputs a function names, and what is provided for its other parameters."""
+        hints = hints_of(function, self.spec.name)
+        named = inspect.signature(function).parameters
+        provided = {name: self._provide[hints[name]] for name in named if hints.get(name) in self._provide}
+        return provided | {name: inputs[name] for name in named if name in inputs}
 
     def validate(self, inputs: Mapping[str, Any], linked: Mapping[str, str]) -> Iterable[str]:
         """Nothing: a native type is validated by its spec."""
@@ -218,9 +224,10 @@ def node(
     """Declare a function, or a class with a typed `__call__`, as the node type `name`.
 
     The signature is the schema (see `execution.markers`). The docstring's first line is the display name
-    (unless one is given; None shows as null), the rest the description. `fingerprint` is called with those
-    constant inputs which it names, and what it returns joins the key. `v3` shows choices and hidden inputs
-    in object_info as V3 nodes do. The declaration is left on the function as `.spec`.
+    (unless one is given; None shows as null), the rest the description. `fingerprint` is called with
+    those constant inputs which it names (and what is provided, by class), and what it returns joins the
+    key. `v3` shows choices and hidden inputs in object_info as V3 nodes do. The declaration is left on
+    the function as `.spec`.
 
     Raises:
         DeclarationError: the signature does not say all that is needed; the error names the cure.

@@ -313,7 +313,8 @@ async def _custom_problems(check: CustomCheck, registry: Registry) -> list[Probl
         messages = registry.types[check.spec.name].validate(inputs, check.linked)
         if inspect.isawaitable(messages):
             messages = await messages
-        return [problems.custom_validation_failed(name, each) for name in asked or [""] for each in messages]
+        named = asked or sorted(names - {"**"}) or [""]
+        return [problems.custom_validation_failed(name, each) for name in named for each in messages]
     except Exception as error:  # a pack's code: reported on its node
         lines = traceback.format_tb(error.__traceback__)
         return [problems.exception_during_validation(error, lines)]

@@ -97,6 +97,15 @@ def test_use_makes_young_again() -> None:
         assert cache.get(key("a")) is not None
 
 
+def test_much_use_of_a_few_entries_gathers_nothing() -> None:
+    cache = Budgeted(10_000, sized)
+    put(cache, "a", 10)
+    for _ in range(1000):
+        cache.get(key("a"))
+    assert len(cache._heap) < 100
+    assert cache.free() == 10 + LEAST_BYTES
+
+
 def test_what_belongs_to_the_last_run_goes_last() -> None:
     cache = Budgeted(3000 + 3 * LEAST_BYTES, sized)
     put(cache, "a", 1000, seconds=0.01)

@@ -9,7 +9,6 @@ from execution.errors import (
     DeclarationError,
     DependencyCycle,
     FileMissing,
-    NodeFailed,
     NodeloomError,
     OutsideRoot,
 )
@@ -29,7 +28,6 @@ def test_messages_name_the_place_and_the_cure() -> None:
         str(DeclarationError("A", "x", "is bad", "do this")): "node 'A', parameter 'x': is bad; do this",
         str(DeclarationError("A", None, "is bad", "do this")): "node 'A': is bad; do this",
         str(DependencyCycle(["1", "2"])): "dependency cycle between nodes 1 -> 2 -> 1",
-        str(NodeFailed("3", "Load", "no file")): "node 3 (Load): no file",
         str(OutsideRoot("vae", "../x")): "'../x' is not inside the 'vae' folder; use a name relative to it",
         str(FileMissing("vae", "x", ["y"])): "no file 'x' in the 'vae' folder; did you mean 'y'?",
     }

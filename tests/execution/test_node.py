@@ -353,6 +353,19 @@ def test_the_files_behind_inputs_and_what_the_type_says_are_its_fingerprint(tmp_
     assert everything.spec.code != ""
 
 
+def held_too(number: int, weights: Weights) -> list[Any]:
+    return [number, *weights.names]
+
+
+def test_a_fingerprint_of_a_types_own_may_take_what_is_provided() -> None:
+    @node("Held", fingerprint=held_too)
+    def held(number: int = 1, text: str = "") -> Image:
+        """Held."""
+
+    made = bound(held, weights=Weights())
+    assert made.fingerprint({"number": 2, "text": "x"}, Run()) == [2, "w1", "w2"]
+
+
 def test_a_native_type_leaves_validation_to_its_spec_and_awaits_what_it_wants() -> None:
     made = bound(everything, weights=Weights())
     assert tuple(made.validate({}, {})) == ()

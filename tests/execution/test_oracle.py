@@ -62,7 +62,7 @@ def runs_after_what_it_used(lab: Lab, oracle: Oracle) -> None:
                 assert finished[source] < started[node_id]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(histories())
 def test_results_and_what_ran_are_those_of_plain_recursion(
     history: list[tuple[Prompt, tuple[str, ...]]],
@@ -84,7 +84,7 @@ def keys_of(oracle: Oracle, ids: list[str]) -> list[str]:
     return [repr(oracle.key(each)) for each in ids if "." not in each]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(histories())
 def test_without_a_cache_each_needed_node_runs_once(history: list[tuple[Prompt, tuple[str, ...]]]) -> None:
     oracle = Oracle(toys(), shares=False)
@@ -98,7 +98,7 @@ def test_without_a_cache_each_needed_node_runs_once(history: list[tuple[Prompt, 
 
 
 @pytest.mark.parametrize("cache", [LastUsed(1), LastUsed(4), Budgeted(700)])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(histories())
 def test_a_cache_that_forgets_changes_no_result(
     cache: Cache, history: list[tuple[Prompt, tuple[str, ...]]]

@@ -10,6 +10,7 @@ from execution.cancel import CancelToken
 from execution.errors import Cancelled
 from execution.events import Preview
 from execution.graph import Graph
+from execution.markers import Lazy
 from execution.outcome import BlockedInput, ExecutionBlocker
 from execution.run import AloneSeat, LazyInput, Run
 
@@ -67,6 +68,8 @@ def test_an_awaited_lazy_input_is_there_already_or_asked_for() -> None:
     for index, expected in ((0, "a"), (1, "b"), (7, "b")):
         run = Run(pending=frozenset({"x"}), index=index, seat=Fixed(["a", "b"]))
         assert asyncio.run(take(LazyInput(run, "x", None))) == expected
+    with pytest.raises(NotImplementedError):
+        Lazy[int]().__await__()
     blocker = ExecutionBlocker("why")
     run = Run(pending=frozenset({"x"}), seat=Fixed([blocker]))
     with pytest.raises(BlockedInput, match="why") as caught:

@@ -512,7 +512,7 @@ def test_a_type_that_wants_the_types_of_links_judges_them_itself() -> None:
         checked(picky(lambda inputs, linked: ["no"], "input_types"), a=1, b=1).node_errors["p"]["errors"][0][
             "details"
         ]
-        == " - no"
+        == "input_types - no"
     )
 
 

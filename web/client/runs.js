@@ -265,7 +265,9 @@ export class Runs extends EventTarget {
         if (waiting.has(job.id)) continue;
         const entry = (await this.server.json(`api/history/${encodeURIComponent(job.id)}`))[job.id];
         for (const [node, output] of Object.entries(entry?.outputs ?? {})) this.#executed(job.id, node, output);
-        this.#ended(job.id, entry?.status?.status_str === "error" ? "error" : entry ? "success" : "interrupted");
+        const failed = entry?.status?.status_str === "error" || !entry;
+        const error = (entry?.status?.messages ?? []).find((/** @type {any} */ [type]) => type === "execution_error")?.[1];
+        this.#ended(job.id, failed ? "error" : "success", failed ? error ?? { exception_message: "The server stopped while it ran. Run it again." } : undefined);
       }
     } catch { /* the next connection tries again */ }
   }

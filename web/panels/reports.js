@@ -3,6 +3,7 @@
 /** @import { Documents } from "../client/documents.js" */
 /** What people are told about errors, missing things and conflicts. */
 import { adviceFor } from "../client/advice.js";
+import { Draft } from "../core/draft.js";
 import { missingTypes } from "../core/prompt.js";
 import { score } from "../core/fuzzy.js";
 import { everyNode } from "../core/workflow.js";
@@ -35,7 +36,7 @@ export function reportMissing(tab, toasts, editor) {
   const words = [types.size && `${types.size} node ${types.size === 1 ? "type" : "types"}`, files.length && `${files.length} ${files.length === 1 ? "file" : "files"}`].filter(Boolean).join(" and ");
   const show = () => dialog("Missing here", [
     types.size > 0 && [h("h3", {}, "Node types"), h("p", {}, "They are kept as they are, with their values and links. Install the pack they come from, or replace them."), h("ul", { class: "list-plain" }, [...types].map(([type, count]) => h("li", {}, h("strong", {}, type), count > 1 ? ` × ${count}` : "", h("small", {}, near(type, editor.library.all().map((spec) => spec.type))), button("Go to it", () => { element.close(); goTo(editor, type); }))))],
-    files.length > 0 && [h("h3", {}, "Files"), h("ul", { class: "list-plain" }, files.map(({ value, name, choices, node, scope }) => h("li", {}, h("strong", {}, String(value)), h("small", {}, `${name} of ${node.type}. ${near(String(value), choices)}`), best(String(value), choices) !== undefined && button(`Use ${best(String(value), choices)}`, () => { element.close(); import("../core/edits.js").then(({ setValue }) => editor.do(setValue({ catalogue: tab.catalogue, scope }, node.id, name, best(String(value), choices)))); }))))],
+    files.length > 0 && [h("h3", {}, "Files"), h("ul", { class: "list-plain" }, files.map(({ value, name, choices, node }) => h("li", {}, h("strong", {}, String(value)), h("small", {}, `${name} of ${node.type}. ${near(String(value), choices)}`), best(String(value), choices) !== undefined && button(`Use ${best(String(value), choices)}`, () => { element.close(); useInstead(tab, name, value, best(String(value), choices)); }))))],
   ]);
   /** @type {HTMLDialogElement} */ let element;
   toasts.show(`This workflow needs ${words} that ${types.size + files.length === 1 ? "is" : "are"} not installed`, { key: "missing", kind: "bad", actions: [{ label: "Show", act: () => { element = show(); } }] });
@@ -54,6 +55,16 @@ function missingFiles(tab) {
     }
   }
   return found;
+}
+
+/** Every widget that asks for the missing file gets the other one, as one change. @param {Tab} tab @param {string} name @param {any} value @param {any} other */
+function useInstead(tab, name, value, other) {
+  const puts = missingFiles(tab).filter((file) => file.name === name && file.value === value).flatMap(({ node, scope }) => {
+    const draft = new Draft(tab.catalogue, scope);
+    draft.setValue(node.id, name, other);
+    return draft.puts;
+  });
+  tab.history.do({ label: "Use another file", puts });
 }
 
 /** @param {string} wanted @param {string[]} names @returns {string | undefined} */

@@ -55,3 +55,13 @@ def test_the_native_node_examples_run() -> None:
     assert shown["input"]["required"]["amount"][1]["max"] == 4.0
     assert shown["display_name"] == "Brighten Image"
     assert [each.name for each in found["PickImage"].inputs if each.lazy] == ["on_true", "on_false"]
+
+
+def test_every_route_is_documented() -> None:
+    from server.app import TOPICS
+
+    text = (ROOT / "docs" / "api.md").read_text()
+    routes = [f"{route.method} {route.path}" for topic in TOPICS for route in topic.routes()]
+    missing = [route for route in routes if f"`{route}`" not in text and f"`{route}?" not in text]
+    assert len(routes) > 50
+    assert not missing

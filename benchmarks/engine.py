@@ -1,9 +1,10 @@
-"""What the engine itself costs: chains of trivial nodes, validated, keyed and run, then again with all cached.
+"""What the engine itself costs: chains of trivial nodes, validated, keyed and run, then again all cached.
 
     python benchmarks/engine.py [--sizes 100 300 1000 3000 10000] [--repeat 3]
 
-Prints the best time of each, and per node. Exits 1 when 10,000 nodes take longer than promised, or when the cost
-per node grows with the size of the chain.
+Prints the best time of each, and per node, by the clock and in processor time. Exits 1 when 10,000 nodes
+take more processor time than promised, or when the cost per node grows with the size of the chain; by
+processor time, so that a busy machine does not fail it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -51,15 +52,22 @@ def chain(size: int) -> dict[str, Any]:
     return prompt
 
 
-def seconds(work: Callable[[], object]) -> float:
-    """How long a piece of work takes."""
+class Cost(NamedTuple):
+    """What a piece of work takes, in seconds."""
+
+    processor: float
+    clock: float
+
+
+def cost(work: Callable[[], object]) -> Cost:
+    """Do a piece of work."""
     gc.collect()
-    started = time.perf_counter()
+    clock, processor = time.perf_counter(), time.process_time()
     work()
-    return time.perf_counter() - started
+    return Cost(time.process_time() - processor, time.perf_counter() - clock)
 
 
-def measure(size: int) -> dict[str, float]:
+def measure(size: int) -> dict[str, Cost]:
     """Seconds to validate, to validate and run, and to validate and find everything cached."""
     registry = Registry(node_types(sys.modules[__name__]))
     prompt, specs = chain(size), registry.specs()
@@ -71,9 +79,9 @@ def measure(size: int) -> dict[str, float]:
             assert result.ui["show"]["text"] == [size - 1], result
 
         return {
-            "validate": seconds(lambda: validate(prompt, specs)),
-            "run": seconds(go),
-            "cached": seconds(go),
+            "validate": cost(lambda: validate(prompt, specs)),
+            "run": cost(go),
+            "cached": cost(go),
         }
 
 
@@ -83,25 +91,31 @@ def main() -> int:
     arguments.add_argument("--sizes", type=int, nargs="+", default=[100, 300, 1000, 3000, 10_000])
     arguments.add_argument("--repeat", type=int, default=3)
     options = arguments.parse_args()
-    print(f"{'nodes':>7} {'validate':>18} {'validate+run':>18} {'all cached':>18}")
-    best: dict[int, dict[str, float]] = {}
+    print("milliseconds of processor time, µs a node (and milliseconds by the clock)")
+    print(f"{'nodes':>7} {'validate':>26} {'validate+run':>26} {'all cached':>26}")
+    best: dict[int, dict[str, Cost]] = {}
     for size in options.sizes:
         runs = [measure(size) for _ in range(options.repeat)]
         best[size] = {name: min(each[name] for each in runs) for name in runs[0]}
-        columns = (f"{each * 1e3:9.1f} ms {each / size * 1e6:4.0f} µs" for each in best[size].values())
+        columns = (
+            f"{each.processor * 1e3:8.1f} {each.processor / size * 1e6:6.1f} ({each.clock * 1e3:8.1f})"
+            for each in best[size].values()
+        )
         print(f"{size:>7} " + " ".join(columns))
     return judge(best)
 
 
-def judge(best: dict[int, dict[str, float]]) -> int:
+def judge(best: dict[int, dict[str, Cost]]) -> int:
     """Whether what is promised holds; 0 if so."""
     failures = 0
     for name, promised in PROMISED.items():
-        if 10_000 in best and best[10_000][name] > promised:
-            print(f"FAILED: {name} of 10,000 nodes took {best[10_000][name]:.2f} s, promised {promised} s")
+        if 10_000 in best and best[10_000][name].processor > promised:
+            print(
+                f"FAILED: {name} of 10,000 took {best[10_000][name].processor:.2f} s, promised {promised} s"
+            )
             failures = 1
         if 10_000 in best and 1000 in best:
-            ratio = best[10_000][name] / 10 / best[1000][name]
+            ratio = best[10_000][name].processor / 10 / best[1000][name].processor
             print(f"{name}: a node of 10,000 costs {ratio:.2f} times one of 1,000")
             failures = 1 if ratio > STEEPEST else failures
     return failures

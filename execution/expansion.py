@@ -48,7 +48,7 @@ def value_key_within(task: Task, schedule: Schedule, value_key: ValueKey) -> Val
 
     So a loop that hands a tensor on to its next round needs no hash of the tensor.
     """
-    origins = dict(task.names)
+    origins = dict(task.names or {})
     for node_id, slot in task.links.values():
         source = schedule.tasks[node_id]
         if source.entry is not None and slot < len(source.entry.outputs):

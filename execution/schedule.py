@@ -84,7 +84,11 @@ class Schedule:
     def enter(self, fresh: Sequence[Task], value_key: ValueKey) -> None:
         """Key new tasks, whose fingerprints are known, and count who needs whom."""
         for index, task in enumerate(fresh):
-            task.set_key(self.tasks, noted(value_key, task.names) if self._generation else value_key)
+            if self._generation:
+                task.names = {}
+                task.set_key(self.tasks, noted(value_key, task.names))
+            else:
+                task.set_key(self.tasks, value_key)
             task.order = (-self._generation, index)
             task.needed += self._keeps(task.id)
             self._hold(task)

@@ -44,7 +44,7 @@ class Task:
     sources: tuple[str, ...] = ()
     """The nodes whose values it may be given, lazy ones too, raw links not."""
     fingerprint: Any = None
-    names: dict[int, str] = field(default_factory=dict)
+    names: dict[int, str] | None = None
     """What its constants that are no plain values are called in keys, by their `id`."""
     key: Key = b""
     volatile: bool = False

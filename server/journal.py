@@ -1,6 +1,7 @@
 """The store in SQLite: a row per job, a row per change of state, a row per event."""
 
 import json
+import logging
 import math
 import sqlite3
 import time
@@ -13,25 +14,42 @@ from server.database import Database
 from server.jobs import Job, Outcome, Status, preview_file, shown_files
 from server.store import IdTaken, Page, Recovered, Waiting
 
+logger = logging.getLogger(__name__)
+VERSION = 2
+"""Of the schema; a file of another one is put aside."""
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs(
-    ordinal INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE NOT NULL, number REAL NOT NULL, status TEXT NOT
-    NULL,
-    client_id TEXT, session TEXT NOT NULL, workflow_id TEXT, created REAL NOT NULL, started REAL, ended REAL,
-    attempts INTEGER NOT NULL DEFAULT 0, prompt TEXT NOT NULL, extra_data TEXT NOT NULL, targets TEXT NOT
-    NULL,
-    outputs TEXT, meta TEXT, outcome TEXT, error TEXT, preview TEXT, outputs_count INTEGER NOT NULL DEFAULT
-    0);
+    ordinal INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT UNIQUE NOT NULL,
+    number REAL NOT NULL,
+    status TEXT NOT NULL,
+    client_id TEXT,
+    session TEXT NOT NULL,
+    workflow_id TEXT,
+    created REAL NOT NULL,
+    started REAL,
+    ended REAL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    prompt TEXT NOT NULL,
+    extra_data TEXT NOT NULL,
+    targets TEXT NOT NULL,
+    outputs TEXT,
+    meta TEXT,
+    outcome TEXT,
+    error TEXT,
+    preview TEXT,
+    outputs_count INTEGER NOT NULL DEFAULT 0,
+    listed INTEGER NOT NULL DEFAULT 0);
 CREATE INDEX IF NOT EXISTS jobs_queue ON jobs(status, number, ordinal);
-CREATE INDEX IF NOT EXISTS jobs_ended ON jobs(ended, ordinal) WHERE status IN ('success', 'error',
-'interrupted');
-CREATE TABLE IF NOT EXISTS changes(job TEXT NOT NULL, at REAL NOT NULL, status TEXT NOT NULL, why TEXT NOT
-NULL);
+CREATE INDEX IF NOT EXISTS jobs_history ON jobs(listed, ended, ordinal);
+CREATE TABLE IF NOT EXISTS changes(
+    job TEXT NOT NULL, at REAL NOT NULL, status TEXT NOT NULL, why TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS changes_job ON changes(job);
 CREATE TABLE IF NOT EXISTS events(
     job TEXT NOT NULL, number INTEGER NOT NULL, body TEXT NOT NULL, PRIMARY KEY(job, number)) WITHOUT ROWID;
 """
-ENDED = "status IN ('success', 'error', 'interrupted')"
+LISTED = frozenset({Status.SUCCESS, Status.ERROR, Status.INTERRUPTED})
+"""What the history shows: not what was cancelled before it ran."""
 CUT_OFF = "The server stopped while this ran."
 ROWS_A_PAGE = 50
 FINISHES_A_SWEEP = 64
@@ -98,12 +116,20 @@ def insert(connection: sqlite3.Connection, job: Job, prompt: str, extra_data: st
         raise IdTaken(job.id)
     if found:
         erase(connection, [job.id])
-    cursor = connection.execute(
-        "INSERT INTO jobs(id, number, status, client_id, session, workflow_id, created, prompt, extra_data,"
-        " targets) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (job.id, job.number, Status.PENDING, job.client_id, job.session, job.workflow_id, job.created, prompt,
-         extra_data, dumps(list(job.targets))),
-    )  # fmt: skip
+    columns = {
+        "id": job.id,
+        "number": job.number,
+        "status": Status.PENDING,
+        "client_id": job.client_id,
+        "session": job.session,
+        "workflow_id": job.workflow_id,
+        "created": job.created,
+        "prompt": prompt,
+        "extra_data": extra_data,
+        "targets": dumps(list(job.targets)),
+    }
+    names, marks = ", ".join(columns), ", ".join("?" * len(columns))
+    cursor = connection.execute(f"INSERT INTO jobs({names}) VALUES({marks})", tuple(columns.values()))
     change(connection, job.id, Status.PENDING, job.created)
     return Waiting(job.number, cursor.lastrowid or 0, job.id)
 
@@ -126,13 +152,18 @@ def finish(connection: sqlite3.Connection, job: str, outcome: Outcome, at: float
         "messages": outcome.messages,
     }
     preview = preview_file(outcome.outputs)
-    connection.execute(
-        "UPDATE jobs SET ended = ?, outputs = ?, meta = ?, outcome = ?, error = ?, preview = ?,"
-        " outputs_count = ? WHERE id = ?",
-        (at, lenient(outcome.outputs), lenient(outcome.meta), lenient(status), outcome.error and
-        lenient(outcome.error),
-         preview and lenient(preview), sum(1 for _ in shown_files(outcome.outputs)), job),
-    )  # fmt: skip
+    columns = {
+        "ended": at,
+        "outputs": lenient(outcome.outputs),
+        "meta": lenient(outcome.meta),
+        "outcome": lenient(status),
+        "error": outcome.error and lenient(outcome.error),
+        "preview": preview and lenient(preview),
+        "outputs_count": sum(1 for _ in shown_files(outcome.outputs)),
+        "listed": outcome.status in LISTED,
+    }
+    changes = ", ".join(f"{name} = ?" for name in columns)
+    connection.execute(f"UPDATE jobs SET {changes} WHERE id = ?", (*columns.values(), job))
 
 
 def erase(connection: sqlite3.Connection, jobs: Iterable[str]) -> None:
@@ -217,11 +248,27 @@ def select_jobs(connection: sqlite3.Connection, page: Page) -> tuple[list[dict[s
     return [record_of(row) for row in rows], total
 
 
+def put_aside_other_versions(path: Path) -> None:
+    """Rename a journal whose schema is not this one's, so that nothing of it is lost or misread."""
+    if not path.exists():
+        return
+    connection = sqlite3.connect(path)
+    try:
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+    finally:
+        connection.close()
+    if version != VERSION:
+        kept = path.with_name(f"{path.stem}-version{version}-{time.time_ns()}{path.suffix}")
+        path.rename(kept)
+        logger.warning("The journal %s is of version %d; it is kept as %s.", path.name, version, kept.name)
+
+
 class Journal:
     """`Store` in one SQLite file. `most_history` bounds the ended jobs kept."""
 
     def __init__(self, path: Path, most_history: int = 10_000) -> None:
-        self._database = Database(path, SCHEMA)
+        put_aside_other_versions(path)
+        self._database = Database(path, f"{SCHEMA} PRAGMA user_version = {VERSION};")
         self._most = most_history
         self._revision = 0
         self._finishes = 0
@@ -289,20 +336,21 @@ class Journal:
             number, ordinal = rows[-1]["number"], rows[-1]["ordinal"]
 
     async def history(self, most: int | None, offset: int | None) -> AsyncIterator[str]:
-        total = (await self._rows(f"SELECT count(*) FROM jobs WHERE {ENDED}"))[0][0]
+        total = (await self._rows("SELECT count(*) FROM jobs WHERE listed = 1"))[0][0]
         most = total if most is None else min(most, total)
         skip = max(total - most, 0) if offset is None else offset
+        after = (-math.inf, 0)
         while most > 0:
-            statement = f"SELECT * FROM jobs WHERE {ENDED} ORDER BY ended, ordinal LIMIT ? OFFSET ?"
-            rows = await self._rows(statement, min(ROWS_A_PAGE, most), skip)
+            page = "SELECT * FROM jobs WHERE listed = 1 AND (ended, ordinal) > (?, ?) ORDER BY ended, ordinal"
+            rows = await self._rows(f"{page} LIMIT ? OFFSET ?", *after, min(ROWS_A_PAGE, most), skip)
             for row in rows:
                 yield history_text(row)
             if not rows:
                 return
-            most, skip = most - len(rows), skip + len(rows)
+            most, skip, after = most - len(rows), 0, (rows[-1]["ended"], rows[-1]["ordinal"])
 
     async def history_of(self, job: str) -> str:
-        row = await self._row(f"SELECT * FROM jobs WHERE id = ? AND {ENDED}", job)
+        row = await self._row("SELECT * FROM jobs WHERE id = ? AND listed = 1", job)
         return f"{{{history_text(row)}}}" if row else "{}"
 
     async def forget(self, jobs: Iterable[str] | None) -> None:

@@ -159,12 +159,10 @@ async def validated(
         if answer is not None:
             if answer["error"]:
                 raise Rejected({"error": answer["error"], "node_errors": answer["node_errors"]})
-            await asyncio.to_thread(check_prefixes, parts, prompt)
             return Checked(prompt, tuple(answer["outputs"]), answer["node_errors"], pnginfo)
     status, response = result.response()
     if status != 200:
         raise Rejected(response, status)
-    await asyncio.to_thread(check_prefixes, parts, prompt)
     return Checked(prompt, tuple(result.outputs), result.node_errors, pnginfo)
 
 
@@ -198,7 +196,15 @@ def bad_prefix(node_id: str, class_type: str, prefix: str) -> dict[str, Any]:
 
 async def local(parts: Parts, prompt: dict[str, Any], targets: tuple[str, ...] | None) -> Validation:
     """Validation in a thread, by the specs alone."""
-    return await asyncio.to_thread(validate, prompt, parts.catalogue.specs, targets, parts.folders)
+    return await asyncio.to_thread(inspected, parts, prompt, targets)
+
+
+def inspected(parts: Parts, prompt: dict[str, Any], targets: tuple[str, ...] | None) -> Validation:
+    """What validation finds, unless a name of a file to save is `Rejected` outright."""
+    result = validate(prompt, parts.catalogue.specs, targets, parts.folders)
+    if result.ok:
+        check_prefixes(parts, prompt)
+    return result
 
 
 async def by_worker(

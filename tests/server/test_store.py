@@ -74,7 +74,7 @@ async def test_a_restart_requeues_what_waited_and_marks_what_ran(tmp_path: Path)
         "ui": {"text": ["kept"]},
     }
     first.record("ran", [(3, json.dumps(done))])
-    await first.events("ran", 0, 1)
+    await first._database.write(lambda connection: None)  # what was posted is on disk before this is
     second = Journal(tmp_path / "j.sqlite")
     recovered = await second.recover()
     assert [waiting.id for waiting in recovered.pending] == ["early", "late"]
@@ -144,6 +144,30 @@ async def test_secrets_are_nowhere_on_disk(tmp_path: Path) -> None:
     store.close()
     assert not any(b"CANARY" in path.read_bytes() for path in tmp_path.iterdir())
     assert "CANARY" not in repr(Job("a", 0, {}, (), shown, 0.0, secrets=secrets))
+
+
+async def test_a_journal_of_another_version_is_put_aside(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    old = sqlite3.connect(tmp_path / "j.sqlite")
+    old.execute("CREATE TABLE jobs(id TEXT)")
+    old.close()
+    store = Journal(tmp_path / "j.sqlite")
+    await store.add(job("a"))
+    store.close()
+    assert len(list(tmp_path.glob("j-version0-*.sqlite"))) == 1
+    assert "kept as" in caplog.text
+    again = Journal(tmp_path / "j.sqlite")
+    assert await again.load("a") is not None
+    again.close()
+
+
+async def test_pages_of_a_long_history_are_found_without_sorting(store: Journal) -> None:
+    question = (
+        "SELECT * FROM jobs WHERE listed = 1 AND (ended, ordinal) > (?, ?) ORDER BY ended, ordinal LIMIT 5"
+    )
+    plan = await store._rows(f"EXPLAIN QUERY PLAN {question}", 0, 0)
+    assert [row["detail"] for row in plan] == ["SEARCH jobs USING INDEX jobs_history (listed=? AND ended>?)"]
 
 
 async def test_history_is_bounded(tmp_path: Path) -> None:

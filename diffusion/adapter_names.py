@@ -83,8 +83,9 @@ def _spellings(name: str) -> Iterator[str]:
 
 def diffusers_name(base: str, places: Mapping[str, str]) -> str:
     """What diffusers calls one of our parameters, both without `.weight`."""
-    if base in ENDS:
-        return ENDS[base]
+    whole = ENDS.get(base) or places.get(base)
+    if whole:
+        return whole
     for ours, theirs in places.items():
         if base.startswith(f"{ours}."):
             rest = base[len(ours) + 1 :]

@@ -153,7 +153,7 @@ def with_lengths(weight: Tensor, lengths: Tensor) -> Tensor:
     """A weight whose rows (or columns, where that is what the lengths fit) have these lengths."""
     dim = 0 if lengths.shape[0] == weight.shape[0] else 1
     others = [axis for axis in range(weight.ndim) if axis != dim]
-    norm = torch.linalg.vector_norm(weight, dim=others, keepdim=True)
+    norm: Tensor = torch.linalg.vector_norm(weight, dim=others, keepdim=True)
     return weight * (lengths.reshape(norm.shape) / (norm + torch.finfo(weight.dtype).eps))
 
 

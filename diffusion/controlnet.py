@@ -65,7 +65,7 @@ class ControlUNet(nn.Module):
         x [B, in, h, w], timesteps [B], context [B, M, K], y [B, vector]; `seen` [B, C, h, w] is what
         `input_hint_block` made of the picture.
         """
-        dtype = self.time_embed[0].weight.dtype
+        dtype = seen.dtype
         visit = Visit(Hooks(), {}, (x.shape[2], x.shape[3]))
         emb = self.time_embed(timestep_embedding(timesteps, self.sizes.channels).to(dtype))
         if y is not None and hasattr(self, "label_emb"):
@@ -200,10 +200,9 @@ def control_weights(weights: Weights) -> Weights:
         inner = weights.under(prefix)
         if "input_hint_block.0.weight" in inner:
             return inner
-    renamed = ldm_unet(weights)
     between = weights.under("controlnet_cond_embedding.blocks.")
     last = 2 * (1 + sum(name.endswith(".weight") for name in between))
-    return renamed.having({_original_name(name, last): renamed[name] for name in renamed})
+    return ldm_unet(weights.having({_original_name(name, last): weights[name] for name in weights}))
 
 
 def _original_name(name: str, last: int) -> str:

@@ -111,7 +111,8 @@ class Upscaler:
         with self.resident.use(check=check) as module, torch.no_grad():
 
             def compute(x: Tensor) -> Tensor:
-                return module(x.to(device, dtype)).float().cpu()
+                larger: Tensor = module(x.to(device, dtype))
+                return larger.float().cpu()
 
             rows = [each[None].movedim(-1, 1) for each in image[..., :3]]
             parts = [in_tiles(row, compute, (tile, tile), OVERLAP, self.scale, check) for row in rows]

@@ -50,7 +50,7 @@ def scaled_low_frequencies(x: Tensor, scale: float, reach: int = 1) -> Tensor:
     spectrum = torch.fft.fftshift(torch.fft.fftn(x.float(), dim=(-2, -1)), dim=(-2, -1))
     row, column = x.shape[-2] // 2, x.shape[-1] // 2
     spectrum[..., row - reach : row + reach, column - reach : column + reach] *= scale
-    changed = torch.fft.ifftn(torch.fft.ifftshift(spectrum, dim=(-2, -1)), dim=(-2, -1)).real
+    changed: Tensor = torch.fft.ifftn(torch.fft.ifftshift(spectrum, dim=(-2, -1)), dim=(-2, -1)).real
     return changed.to(x.dtype)
 
 

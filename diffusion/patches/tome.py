@@ -105,7 +105,7 @@ class Merging:
     def merge(self, place: Place, q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Before the projections."""
         self.current = None
-        if place.latent == place.size:
+        if place.latent == place.size and q.shape[1] == place.size[0] * place.size[1]:
             if self.draws is None:
                 self.draws = generator_after_noise(place)
             self.current = matching(q, place.size, int(q.shape[1] * self.ratio), self.draws)

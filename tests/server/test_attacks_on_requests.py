@@ -261,6 +261,26 @@ async def test_s16_keys_are_seen_by_the_node_alone(
     assert CANARY not in b"".join(journal)
 
 
+INSTALLERS = [
+    "/customnode/install", "/customnode/install/git_url", "/customnode/install/pip", "/manager/queue/install",
+    "/manager/reboot", "/manager/db_mode?value=cache%0Dsecurity_level%20=%20weak",
+    "/snapshot/restore?target=x",
+    "/model/install", "/v2/models/install", "/customnode/import_fail_info", "/install", "/exec", "/eval",
+]  # fmt: skip
+
+
+async def test_s17_s18_s23_no_route_installs_or_fetches(calm: Client) -> None:
+    """CVE-2024-21574, CVE-2025-45076, CVE-2024-12029: there is nothing to ask."""
+    body = json.dumps({"pip": ["canary"], "files": ["http://169.254.169.254/"], "url": "file:///etc/passwd"})
+    for path in INSTALLERS:
+        for prefix in ("", "/api"):
+            assert_refused(await calm.request("GET", prefix + path), path, 404)
+            answer = await calm.request("POST", prefix + path, JSON, body.encode())
+            assert_refused(answer, path, 404, 405)
+            answer = await calm.request("POST", prefix + path, {"Content-Type": "text/plain"}, b"http://evil")
+            assert_refused(answer, path, 415)
+
+
 def chain(length: int) -> dict[str, Any]:
     prompt: dict[str, Any] = {"0": NUMBER}
     for index in range(1, length):

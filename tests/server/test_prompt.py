@@ -240,6 +240,17 @@ async def test_a_job_without_a_client_runs_in_silence(client: Client) -> None:
     assert message["type"] == "nodeloom.specs", message
 
 
+async def test_packs_send_messages_of_their_own(client: Client) -> None:
+    mine, other = await page(client, "clientId=mine"), await page(client, "clientId=other")
+    await client.submit({"1": node("ToyTell", name="toy.event", text="hi")}, client_id="mine")
+    assert (await mine.next("toy.event", 20))["data"] == {"text": "hi"}
+    assert (await mine.next("toy.event.all"))["data"] == ["hi"]
+    assert (await other.next("toy.event.all"))["data"] == ["hi"]
+    while isinstance((message := await mine.socket.receive(timeout=5)).data, str):
+        pass
+    assert message.data == b"hi"
+
+
 async def test_many_prompts_at_once_all_run_in_order(client: Client) -> None:
     jobs = await asyncio.gather(*(client.submit(number(100 + index)) for index in range(60)))
     entries = [await client.finished(job) for job in jobs]

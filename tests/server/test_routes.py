@@ -151,6 +151,31 @@ async def test_packs_bring_scripts(client: Client, pack: Path) -> None:
     assert (await client.get("/extensions/toys/js/absent.js"))[0] == 404
 
 
+async def test_packs_bring_translations_and_examples(client: Client, tmp_path: Path) -> None:
+    folder = tmp_path / "pack"
+    files = {
+        "locales/de/main.json": {"a": {"x": "1"}}, "locales/de/nodeDefs.json": {"N": {"title": "T"}},
+        "locales/fr/main.json": {"a": "b"}, "example_workflows/one.json": {"nodes": []},
+    }  # fmt: skip
+    for name, document in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(json.dumps(document))
+    (folder / "locales" / "de" / "broken.json").write_text("{")
+    (folder / "example_workflows" / "one.jpg").write_bytes(b"jpg")
+    await client.ready()
+    while not client.parts.catalogue.packs:
+        await asyncio.sleep(0.02)
+    client.parts.catalogue.packs = [{"name": "p", "path": str(folder)}]
+    assert await client.get("/i18n") == (
+        200, {"de": {"a": {"x": "1"}, "nodeDefs": {"N": {"title": "T"}}}, "fr": {"a": "b"}},
+    )  # fmt: skip
+    assert await client.get("/workflow_templates") == (200, {"p": ["one"]})
+    assert await client.get("/workflow_templates/p/one.json") == (200, {"nodes": []})
+    assert (await client.get("/workflow_templates/p/one.jpg"))[0] == 200
+    for name in ("p/two.json", "q/one.json", "p/..%2flocales%2ffr%2fmain.json"):
+        assert (await client.get(f"/workflow_templates/{name}"))[0] == 404, name
+
+
 async def test_the_page_is_packed_cached_and_kept_for_a_year_if_asked_by_content(
     client: Client, settings: Settings
 ) -> None:

@@ -18,7 +18,7 @@ from execution.channel import Channel
 from execution.engine import Engine
 from execution.events import Preview
 from execution.folders import Folders
-from execution.messages import Hello
+from execution.messages import Broadcast, Hello
 from execution.node import Choice, Folder, Options, Outcome, Range, Run, Socket, Ui, node, node_types
 from execution.registry import Registry
 from execution.spec import InputSpec, NodeSpec
@@ -119,6 +119,15 @@ def checkpoint(ckpt_name: Annotated[str, Folder("checkpoints")]) -> str:
     return ckpt_name
 
 
+@node("ToyTell", category="toys", output_node=True)
+def tell(name: str, text: str, channel: Channel, run: Run) -> Ui:
+    """Toy Tell: sends messages of its own, as packs do: to its client, to all, and bytes."""
+    channel.send(Broadcast(name, {"text": text}, run.client_id))
+    channel.send(Broadcast(f"{name}.all", [text]))
+    channel.send(Broadcast("bytes", None, run.client_id, text.encode()))
+    return Ui(text=[text])
+
+
 def offered() -> Sequence[str]:
     """What the file of choices says now."""
     file = os.environ.get("TOYS_CHOICES", "")
@@ -173,7 +182,7 @@ def main() -> None:
     channel.send(Hello(os.getpid(), "cpu"))
     time.sleep(float(os.environ.get("TOYS_DELAY", "0")))
     folders = Folders(given.data)
-    registry = Registry([*node_types(sys.modules[__name__]), Secret()], {Folders: folders})
+    registry = Registry([*node_types(sys.modules[__name__]), Secret()], {Folders: folders, Channel: channel})
     worker = Worker(channel)
     engine = Engine(registry, emit=worker.emit, previews=lambda: worker.previews_wanted)
     packs = [

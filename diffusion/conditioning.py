@@ -185,7 +185,7 @@ def _at_the_place_of(mine: Entry, answer: Entry) -> Entry:
 
 
 def lend_controls(placed: Mapping[str, list[Entry]]) -> None:
-    """Gives the positive's controls to the negative where they say so and the negative has none of its own."""
+    """Gives the positive's controls to a negative that has none of its own, where they say so."""
     negative = placed.get("negative", [])
     idle = [i for i, e in enumerate(negative) if e.area is None]
     if not idle or any(negative[i].options.get("control") for i in idle):

@@ -29,7 +29,7 @@ POINTS: Mapping[str, str] = MappingProxyType(
         "attention.cross.attend": "(place, q, k, v, attend) → out: instead of attend(q, k, v).",
         "attention.cross.output": "(place, out) → out: what cross-attention adds, after its projection.",
         "backbone.call": "(call, x, timesteps, arguments, predict) → output: instead of predict(…).",
-        "noise_mask": "(call, mask) → mask: where the latent may change at this step [B, 1, H, W], if there is a mask.",
+        "noise_mask": "(call, mask) → mask: where the latent may change at this step [B, 1, H, W].",
         "guidance.before": "(call, predictions) → predictions: the estimates by part, before combining.",
         "guidance.combine": "(call, predictions, scale, combine) → denoised: instead of combine(…).",
         "guidance.after": "(call, denoised, predictions, scale) → denoised: after combining.",

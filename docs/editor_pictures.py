@@ -6,7 +6,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 TARGET = ROOT / "docs" / "pictures"
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
 
 SCENES: dict[str, str] = {
     "starter": "() => {}",
@@ -30,7 +37,9 @@ def main() -> None:
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS)
         for theme in ("dark", "light"):
             for name, script in SCENES.items():
-                context = browser.new_context(viewport={"width": 1440, "height": 860}, color_scheme=theme, reduced_motion="reduce")
+                context = browser.new_context(
+                    viewport={"width": 1440, "height": 860}, color_scheme=theme, reduced_motion="reduce"
+                )
                 page = context.new_page()
                 page.goto(url)
                 page.wait_for_selector("html[data-ready]")

@@ -24,11 +24,17 @@ def halves(width: int = 8) -> tuple[dict[str, torch.Tensor], dict[str, torch.Ten
 
     def block(number: int) -> dict[str, torch.Tensor]:
         names = [f"{number}.conv.{layer}" for layer in (0, 2, 4)]
-        return {f"{n}.weight": convolution.clone() for n in names} | {f"{n}.bias": torch.randn(width) for n in names}
+        return {f"{n}.weight": convolution.clone() for n in names} | {
+            f"{n}.bias": torch.randn(width) for n in names
+        }
 
     encoder = {"0.weight": torch.randn(width, 3, 3, 3), "0.bias": torch.randn(width), "2.weight": convolution}
     encoder |= block(1) | {"3.weight": torch.randn(4, width, 3, 3), "3.bias": torch.randn(4)}
-    decoder = {"1.weight": torch.randn(width, 4, 3, 3), "1.bias": torch.randn(width), "5.weight": convolution.clone()}
+    decoder = {
+        "1.weight": torch.randn(width, 4, 3, 3),
+        "1.bias": torch.randn(width),
+        "5.weight": convolution.clone(),
+    }
     decoder |= block(3) | {"6.weight": torch.randn(3, width, 3, 3), "6.bias": torch.randn(3)}
     return encoder, decoder
 

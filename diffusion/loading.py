@@ -126,6 +126,11 @@ class Loaded(Generic[M]):
         for block, following in pairwise(order):
             block.following = following
 
+    def empty(self) -> None:
+        """Lets go of every tensor, whoever else still knows the module."""
+        for name in self.names:
+            self.put_one(name, torch.empty(self.weights[name].shape, device="meta"))
+
     def settle(self) -> None:
         """Drops streamed blocks that an interrupted pass left behind."""
         for block in self.streamed.values():

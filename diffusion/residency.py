@@ -7,7 +7,6 @@ which the system keeps in memory as long as it can.
 
 from __future__ import annotations
 
-import gc
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -152,7 +151,6 @@ class Residency:
         with self._lock:
             idle = [identity for identity, held in self._held.items() if not held.uses]
             freed = sum(self._drop(identity) for identity in idle)
-        gc.collect()
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
         return freed
@@ -246,7 +244,10 @@ class Residency:
 
     def _drop(self, identity: Identity) -> int:
         held = self._held.pop(identity)
-        return held.loaded.bytes
+        size = held.loaded.bytes
+        if not held.uses:
+            held.loaded.empty()
+        return size
 
 
 def _holding(held: Held) -> Holding:

@@ -97,6 +97,13 @@ def test_what_is_in_use_is_never_unloaded(residency: Residency) -> None:
     assert residency.bytes == 0
 
 
+def test_what_is_unloaded_gives_its_memory_back_at_once(residency: Residency) -> None:
+    with layer(residency, "a").use() as module:
+        pass
+    residency.free()
+    assert all(parameter.is_meta for parameter in module.parameters())
+
+
 def test_room_can_be_reserved_for_the_work(residency: Residency) -> None:
     with layer(residency, "a").use():
         pass

@@ -131,6 +131,7 @@ EXPENSIVE = {
     "one endless name": lambda: b'{"' + b"a" * (MAX_HEADER - 2),
     "empty lists in metadata": lambda: b'{"__metadata__":{"a":[' + b"[]," * (MAX_HEADER // 3 - 10),
     "backslashes": lambda: b'{"' + b"\\" * (MAX_HEADER - 2),
+    "backslashes in metadata": lambda: b'{"__metadata__":{"a":"' + b"\\n" * (MAX_HEADER // 2 - 20),
 }
 
 
@@ -139,10 +140,13 @@ def test_a_hostile_header_costs_little_time_and_memory(name: str, tmp_path: Path
     path = write(tmp_path / "x", EXPENSIVE[name]())
     with pytest.raises(FileProblem):  # once untimed: the file's pages are then in memory
         read_header(path)
-    started = time.process_time()
-    with pytest.raises(FileProblem):
-        read_header(path)
-    assert time.process_time() - started < 0.2  # a tenth of a second, and room for a slow machine
+    seconds = []
+    for _ in range(3):
+        started = time.process_time()
+        with pytest.raises(FileProblem):
+            read_header(path)
+        seconds.append(time.process_time() - started)
+    assert min(seconds) < 0.1
     tracemalloc.start()
     with pytest.raises(FileProblem):
         read_header(path)

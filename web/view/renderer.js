@@ -13,7 +13,7 @@ import { Lettering } from "./lettering.js";
 import { paintWorld } from "./world.js";
 
 const SLOW = 11; // milliseconds; a full drawing that takes longer is put off while zooming
-const CHEAP = 3.5; // milliseconds; drawing anew costs less than shifting
+const CHEAP = 1; // milliseconds; only drawing next to nothing costs less than shifting pixels
 const SETTLE = 130; // milliseconds after the last zoom step
 
 export class Renderer {
@@ -27,6 +27,7 @@ export class Renderer {
   /** @type {Box[]} */ #damage = [];
   #drawn = { x: 0, y: 0, scale: 0 };
   #cost = 0;
+  #least = 0; // of the last drawings: other work on the machine makes single ones look dear
   #liveDirty = true;
   #liveUsed = false;
   #settle = 0;
@@ -125,6 +126,7 @@ export class Renderer {
     this.#snapshot = undefined;
     this.#paintArea([0, 0, this.world.canvas.width, this.world.canvas.height]);
     this.#cost = performance.now() - start;
+    this.#least = Math.min(this.#cost, this.#least * 1.25 + 0.5);
     this.#settled();
   }
 
@@ -166,7 +168,7 @@ export class Renderer {
     const dx = Math.round((this.#drawn.x - this.camera.x) * unit);
     const dy = Math.round((this.#drawn.y - this.camera.y) * unit);
     const { width, height } = this.world.canvas;
-    if (this.#snapshot || this.#cost < CHEAP || Math.abs(dx) >= width * 0.6 || Math.abs(dy) >= height * 0.6) {
+    if (this.#snapshot || this.#least < CHEAP || Math.abs(dx) >= width * 0.6 || Math.abs(dy) >= height * 0.6) {
       this.#full = true;
       return this.#paintAll();
     }

@@ -5,6 +5,7 @@ follows a death.
 import asyncio
 import heapq
 import logging
+import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from typing import Any
 
 from execution.events import PreviewReady, Progress, to_json
 from execution.messages import Broadcast, CancelJob, EventSent, JobDone, Listening, Loaded, Message, RunJob
+from server.endings import Endings
 from server.frames import Frame, Picture, Translator, ended, status
 from server.jobs import Job, Outcome, Status
 from server.journal import lenient
@@ -24,6 +26,7 @@ logger = logging.getLogger(__name__)
 MOST_ATTEMPTS = 2
 EVENTS_SECONDS = 0.2
 STATUS_SECONDS = 0.02
+RETRY_SECONDS = 1.0
 STUBBORN_SECONDS = 5.0
 """After this long without an effect, a second cancel ends the worker process itself."""
 
@@ -68,6 +71,7 @@ class Scheduler:
         self._wake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._sending: set[asyncio.Task[None]] = set()
+        self._endings = Endings(store)
         self._status_due = False
 
     async def open(self, crew: Crew) -> None:
@@ -92,9 +96,7 @@ class Scheduler:
             notice = {"prompt_id": running.job.id, "reason": "The server was stopped.", "executed": []}
             running.translator.messages.append(("execution_interrupted", notice))
             running.translator.status = Status.INTERRUPTED
-            await self._store.finish(
-                running.job.id, running.translator.outcome("server stopped"), time.time()
-            )
+            await self._endings.write(running.job.id, running.translator.outcome("server stopped"))
 
     # the queue
 
@@ -141,9 +143,7 @@ class Scheduler:
         dropped = [job for job in jobs if self._waiting.pop(job, None) is not None]
         for job in dropped:
             self._secrets.pop(job, None)
-            await self._store.finish(
-                job, Outcome(Status.CANCELLED, why="cancelled while waiting"), time.time()
-            )
+            await self._endings.write(job, Outcome(Status.CANCELLED, why="cancelled while waiting"))
         if dropped:
             self._changed()
         return len(dropped)
@@ -175,9 +175,11 @@ class Scheduler:
                 self._starting[waiting.id] = False
                 try:
                     await self._start(waiting, worker)
-                except Exception:
-                    logger.exception("Job %s could not be started.", waiting.id)
+                except sqlite3.Error as error:
+                    logger.error("Job %s could not be started, and waits: %s", waiting.id, error)
                     worker.state = State.IDLE
+                    self._push(waiting)
+                    await asyncio.sleep(RETRY_SECONDS)
                 finally:
                     self._starting.pop(waiting.id, None)
 
@@ -241,7 +243,10 @@ class Scheduler:
 
     async def _requeue(self, running: Running, why: str) -> None:
         job = running.job
-        await self._store.requeue(job.id, why)
+        try:
+            await self._store.requeue(job.id, why)
+        except sqlite3.Error as error:  # it runs all the same; a restart would find it as interrupted
+            logger.error("The journal does not say that job %s waits again: %s", job.id, error)
         self._push(running.place)
         advice = "It is run once more; if that fails in the same way it is given up."
         data = {"prompt_id": job.id, "why": f"The worker process died: {why}", "advice": advice}
@@ -285,7 +290,7 @@ class Scheduler:
         self._flush(running)
         job = running.job
         self._secrets.pop(job.id, None)
-        await self._store.finish(job.id, running.translator.outcome(why), time.time())
+        await self._endings.write(job.id, running.translator.outcome(why))
         self._send(running, ended(job.id))
         self._changed()
 
@@ -299,6 +304,7 @@ class Scheduler:
             await asyncio.sleep(EVENTS_SECONDS)
             for running in self._running.values():
                 self._flush(running)
+            await self._endings.write_again()
 
     # telling
 

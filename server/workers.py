@@ -198,7 +198,11 @@ class Crew:
         """Start the worker of a command again and again, slower after each that died before it was ready."""
         failures = 0
         while not self._closing.is_set():
-            ready = await self._live(index)
+            try:
+                ready = await self._live(index)
+            except Exception:  # whatever it was, the next worker may do better
+                logger.exception("Worker %d was given up.", index)
+                ready = False
             failures = 0 if ready else failures + 1
             if failures:
                 pause = BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS)) - 1]

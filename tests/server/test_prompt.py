@@ -240,6 +240,23 @@ async def test_a_job_without_a_client_runs_in_silence(client: Client) -> None:
     assert message["type"] == "nodeloom.specs", message
 
 
+async def test_on_a_full_disk_prompts_are_refused_and_what_runs_is_not_lost(client: Client) -> None:
+    await client.ready()
+    running = await client.submit(sleep(0.8, 1))
+    await client.until(running, "running")
+    database = client.parts.store._database  # type: ignore[attr-defined]  # the journal's
+    pages = await database.write(lambda connection: connection.execute("PRAGMA page_count").fetchone()[0])
+    await database.write(lambda connection: connection.execute(f"PRAGMA max_page_count={pages}").fetchone())
+    status, body = await client.post("/prompt", {"prompt": number(1), "extra_data": {"note": "x" * 100_000}})
+    assert (status, body["error"]["type"]) == (507, "not_kept")
+    assert "full" in body["error"]["details"]
+    await asyncio.sleep(1)
+    assert (await client.get("/queue"))[0] == 200
+    await database.write(lambda connection: connection.execute("PRAGMA max_page_count=1000000").fetchone())
+    assert (await client.finished(running))["status"]["completed"] is True
+    assert (await client.finished(await client.submit(number(1))))["status"]["completed"] is True
+
+
 async def test_packs_send_messages_of_their_own(client: Client) -> None:
     mine, other = await page(client, "clientId=mine"), await page(client, "clientId=other")
     await client.submit({"1": node("ToyTell", name="toy.event", text="hi")}, client_id="mine")

@@ -45,7 +45,7 @@ class Plan:
     muon_rate: float = 0.02
     adam_rate: float = 2e-3
     captions_dropped: float = 0.1
-    meet_every: int = 12
+    meet_every: int = 6
     large: float = 0.8
 
 
@@ -88,7 +88,7 @@ def loss_of(painter: Painter, clean: Tensor, rows: Tensor, timesteps: Tensor, no
     x = x.contiguous(memory_format=torch.channels_last)
     error = (painter(x, timesteps, rows) - noise).square().mean(dim=(1, 2, 3))
     ratio = (signal / (1 - signal)).flatten()
-    return (error * ratio.clamp(0.25, 5) / ratio).mean()
+    return (error * ratio.clamp(0.5, 5) / ratio).mean()
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ class Training:
         self.plan, self.words, self.team = plan, words, team or Team()
         self.painter = build(words, pretrained, plan.seed)
         matrices, others = split(self.painter, ADAM_ONLY)
-        self.optimizer = Optimizer(matrices, others, plan.muon_rate, plan.adam_rate)
+        self.optimizer = Optimizer(matrices, others, plan.muon_rate, plan.adam_rate, every=2)
         self.average = Average(self.painter, 0.999)
         self.step = 0
 

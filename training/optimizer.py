@@ -18,19 +18,26 @@ NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 class Muon(torch.optim.Optimizer):
     """Momentum whose update is made orthogonal: every direction of a matrix moves equally far."""
 
-    def __init__(self, parameters: Iterable[nn.Parameter], rate: float, momentum: float = 0.95) -> None:
-        super().__init__(parameters, {"lr": rate, "momentum": momentum})
+    def __init__(
+        self, parameters: Iterable[nn.Parameter], rate: float, momentum: float = 0.95, every: int = 1
+    ) -> None:
+        super().__init__(parameters, {"lr": rate, "momentum": momentum, "every": every})
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:
-        """One update from the gradients at hand."""
+        """One update from the gradients at hand. A direction serves `every` steps, then it is renewed."""
         for group in self.param_groups:
-            for parameter in group["params"]:
+            for index, parameter in enumerate(group["params"]):
                 if parameter.grad is None:
                     continue
-                velocity = self.state[parameter].setdefault("velocity", torch.zeros_like(parameter))
+                state = self.state[parameter]
+                velocity = state.setdefault("velocity", torch.zeros_like(parameter))
                 velocity.lerp_(parameter.grad, 1 - group["momentum"])
-                update = orthogonal(parameter.grad.lerp(velocity, group["momentum"]).flatten(1))
+                state["steps"] = state.get("steps", index) + 1
+                if "direction" not in state or state["steps"] % group["every"] == 0:
+                    blend = parameter.grad.lerp(velocity, group["momentum"])
+                    state["direction"] = orthogonal(blend.flatten(1))
+                update = state["direction"]
                 scale = max(1.0, update.shape[0] / update.shape[1]) ** 0.5
                 parameter.add_(update.view_as(parameter), alpha=-group["lr"] * scale)
 
@@ -56,10 +63,11 @@ class Optimizer:
         others: Sequence[nn.Parameter],
         muon_rate: float = 0.02,
         adam_rate: float = 1e-3,
+        every: int = 1,
     ) -> None:
         self.parts: list[tuple[torch.optim.Optimizer, float]] = []
         if matrices:
-            self.parts.append((Muon(matrices, muon_rate), muon_rate))
+            self.parts.append((Muon(matrices, muon_rate, every=every), muon_rate))
         if others:
             self.parts.append(
                 (torch.optim.AdamW(others, adam_rate, betas=(0.9, 0.98), weight_decay=0.0), adam_rate)

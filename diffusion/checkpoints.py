@@ -18,6 +18,7 @@ from diffusion.catalogue import Architecture, architecture, unet_part, unknown
 from diffusion.errors import FileProblem
 from diffusion.latent_format import SD1, LatentFormat
 from diffusion.layouts import clip_text, ldm_vae
+from diffusion.loading import build_empty
 from diffusion.model import Model
 from diffusion.precision import Part
 from diffusion.prediction import EPS, V, stable_diffusion
@@ -245,7 +246,13 @@ def _resident(
     key: str = "",
     channels_last: bool = False,
 ) -> Resident[M]:
-    return Resident(residency, part, weights, build, _identity(weights, part + key), channels_last)
+    """A handle of a part, once its tensors are known to fit. What was built to find out is used first."""
+    built = [build_empty(build, weights)]
+
+    def made() -> M:
+        return built.pop() if built else build()
+
+    return Resident(residency, part, weights, made, _identity(weights, part + key), channels_last)
 
 
 def _identity(weights: Weights, part: str) -> Identity:

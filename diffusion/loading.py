@@ -37,6 +37,11 @@ def never() -> None:
     """A check that never objects."""
 
 
+STATE_THEM = (
+    "If it was made with other norm groups or heads, its metadata must say so (nodeloom.unet.norm_groups, …)."
+)
+
+
 class Uninitialised(TorchFunctionMode):
     """Skips the random initialisation of layers whose weights come from a file; on meta it costs seconds."""
 
@@ -50,8 +55,11 @@ class Uninitialised(TorchFunctionMode):
 
 def build_empty(build: Callable[[], M], weights: Weights) -> M:
     """The module with all its tensors on the meta device. FileProblem if the file's tensors do not fit it."""
-    with torch.device("meta"), Uninitialised():
-        module = build()
+    try:
+        with torch.device("meta"), Uninitialised():
+            module = build()
+    except (ValueError, ZeroDivisionError) as error:
+        raise FileProblem(weights.path, f"Its sizes do not fit each other: {error}.", STATE_THEM) from None
     module.eval().requires_grad_(False)
     wanted = module.state_dict()
     missing = [name for name in wanted if name not in weights]

@@ -27,7 +27,7 @@ METADATA = {
 }
 PARTS: dict[str, Callable[[], nn.Module]] = {
     "model.diffusion_model.": lambda: UNet(
-        UNetSizes.even((1, 2), (0, 1), blocks=1, channels=32, context=32, heads=2, norm_groups=8)
+        UNetSizes.even((1, 2), (1, 1), blocks=1, channels=32, context=32, heads=2, norm_groups=8)
     ),
     "first_stage_model.": lambda: AutoencoderKL(
         VAESizes(channels=16, multipliers=(1, 1, 1, 1), blocks=1, norm_groups=8)

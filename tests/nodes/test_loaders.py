@@ -15,6 +15,7 @@ from execution.errors import FileMissing, OutsideRoot
 from execution.folders import Folders
 from execution.registry import Registry
 from nodes import sampling, text, vae
+from tests.nodes.conftest import METADATA
 
 Call = Callable[..., Any]
 
@@ -72,7 +73,7 @@ def test_a_folder_in_diffusers_layout_is_opened(call: Call, registry: Registry, 
     for part, source in files.items():
         (root / part).mkdir(parents=True, exist_ok=True)
         (root / part / "model.fp16.safetensors").write_bytes(b"not this one")
-        save_file(load_file(models / f"{source}.safetensors"), root / part / "model.safetensors")
+        save_file(load_file(models / f"{source}.safetensors"), root / part / "model.safetensors", METADATA)
     (root / "model_index.json").write_text("{}")
     (root / "scheduler").mkdir(exist_ok=True)
     (root / "scheduler" / "scheduler_config.json").write_text(json.dumps({"prediction_type": "v_prediction"}))

@@ -85,7 +85,7 @@ def test_rows_of_a_batch_keep_their_noise_when_taken_out(call: Call, scene: dict
     (together,) = call("KSampler", **{**scene, "latent_image": batch}, **KSAMPLER, denoise=1.0)
     (alone,) = call("LatentFromBatch", samples=batch, batch_index=2, length=1)
     (out,) = call("KSampler", **{**scene, "latent_image": alone}, **KSAMPLER, denoise=1.0)
-    torch.testing.assert_close(out["samples"], together["samples"][2:], rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(out["samples"], together["samples"][2:], rtol=1e-3, atol=1e-2)
 
 
 @pytest.mark.parametrize(

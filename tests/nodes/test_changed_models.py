@@ -1,0 +1,244 @@
+"""Nodes that change or join models, over a real, very small one."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from diffusion.controlnet import ControlUNet
+from diffusion.errors import FileProblem
+from diffusion.patches.weights import UnlikeModels
+from diffusion.prediction import LCM, V
+from diffusion.unet import UNet, UNetSizes
+from diffusion.upscaler import RRDB
+from tests.nodes.conftest import METADATA
+
+Call = Callable[..., Any]
+
+
+@pytest.fixture
+def model(call: Call) -> Any:
+    """A small model."""
+    return call("UNETLoader", unet_name="unet.safetensors", weight_dtype="default")[0]
+
+
+@pytest.fixture
+def clip(call: Call) -> Any:
+    """A small text encoder."""
+    return call("CLIPLoader", clip_name="text.safetensors", type="stable_diffusion")[0]
+
+
+@pytest.fixture
+def sampled(call: Call, clip: Any) -> Callable[..., torch.Tensor]:
+    """The latent that a model makes of a text."""
+    positive, negative = (call("CLIPTextEncode", text=words, clip=clip)[0] for words in ("a house", ""))
+    (latent,) = call("EmptyLatentImage", width=64, height=64)
+
+    def sampled(model: Any, positive: Any = positive, negative: Any = negative) -> torch.Tensor:
+        texts = {"positive": positive, "negative": negative}
+        settings = {"seed": 1, "steps": 2, "cfg": 3.0, "sampler_name": "euler", "scheduler": "normal"}
+        samples: torch.Tensor = call("KSampler", model=model, latent_image=latent, **texts, **settings)[0][
+            "samples"
+        ]
+        return samples
+
+    return sampled
+
+
+PATCHES: dict[str, dict[str, Any]] = {
+    "FreeU": {},
+    "FreeU_V2": {},
+    "PatchModelAddDownscale": {
+        "block_number": 1,
+        "end_percent": 1.0,
+        "downscale_method": "bicubic",
+        "upscale_method": "bislerp",
+    },
+    "TomePatchModel": {"ratio": 0.5},
+    "RescaleCFG": {},
+    "PerturbedAttentionGuidance": {},
+    "UNetSelfAttentionMultiply": {"v": 2.0},
+    "UNetCrossAttentionMultiply": {"out": 2.0},
+    "ModelSamplingDiscrete": {"sampling": "x0"},
+    "ModelSamplingContinuousEDM": {"sampling": "edm", "sigma_max": 80.0},
+    "ModelSamplingContinuousV": {"sampling": "v_prediction"},
+}
+
+
+@pytest.mark.parametrize("name", PATCHES)
+def test_a_patched_model_samples_otherwise_and_the_original_as_before(
+    call: Call, model: Any, sampled: Callable[..., torch.Tensor], name: str
+) -> None:
+    before = sampled(model)
+    (patched,) = call(name, model=model, **PATCHES[name])
+    changed = sampled(patched)
+    assert changed.isfinite().all()
+    assert not torch.equal(changed, before)
+    assert torch.equal(sampled(model), before)
+
+
+def test_perp_neg_as_a_patch_equals_perp_neg_as_a_guider(
+    call: Call, model: Any, clip: Any, sampled: Callable[..., torch.Tensor]
+) -> None:
+    (empty,) = call("CLIPTextEncode", text="something else", clip=clip)
+    (patched,) = call("PerpNeg", model=model, empty_conditioning=empty, neg_scale=0.5)
+    positive, negative = (call("CLIPTextEncode", text=words, clip=clip)[0] for words in ("a house", ""))
+    (guider,) = call(
+        "PerpNegGuider",
+        model=model,
+        positive=positive,
+        negative=negative,
+        empty_conditioning=empty,
+        cfg=3.0,
+        neg_scale=0.5,
+    )
+    (sigmas,) = call("BasicScheduler", model=model, scheduler="normal", steps=2, denoise=1.0)
+    (latent,) = call("EmptyLatentImage", width=64, height=64)
+    (noise,), (sampler,) = call("RandomNoise", noise_seed=1), call("KSamplerSelect", sampler_name="euler")
+    parts = {"noise": noise, "guider": guider, "sampler": sampler, "sigmas": sigmas}
+    output, _ = call("SamplerCustomAdvanced", latent_image=latent, **parts)
+    torch.testing.assert_close(output["samples"], sampled(patched), rtol=1e-3, atol=1e-3)
+
+
+def test_how_a_model_was_trained_can_be_said(call: Call, model: Any) -> None:
+    (lcm,) = call("ModelSamplingDiscrete", model=model, sampling="lcm", zsnr=False)
+    assert lcm.prediction.target is LCM
+    (v,) = call("ModelSamplingDiscrete", model=model, sampling="v_prediction", zsnr=True)
+    assert v.prediction.target is V
+    assert v.prediction.sigma_max > 1000 > model.prediction.sigma_max
+
+
+def weight(model: Any, name: str = "out.2.weight") -> torch.Tensor:
+    """A weight as the model uses it."""
+    with model.backbone.use(patches=model.weight_patches) as unet:
+        found: torch.Tensor = unet.get_parameter(name).clone()
+    return found
+
+
+MERGES = {
+    "ModelMergeSimple": ({"ratio": 0.25}, 0.25 + 0.75 * 2),
+    "ModelMergeBlocks": ({"input": 0.0, "middle": 0.0, "out": 0.5}, 0.5 + 0.5 * 2),
+    "ModelMergeAdd": ({}, 3.0),
+    "ModelMergeSubtract": ({"multiplier": 1.0}, -1.0),
+}
+
+
+@pytest.mark.parametrize("name", MERGES)
+def test_models_are_merged_weight_by_weight(call: Call, model: Any, name: str) -> None:
+    double = model.with_patches({"out.2.weight": (lambda weight: weight * 2,)})
+    inputs, factor = MERGES[name]
+    (merged,) = call(name, model1=model, model2=double, **inputs)
+    torch.testing.assert_close(weight(merged), weight(model) * factor)
+
+
+@pytest.mark.parametrize(
+    ("name", "inputs", "same"),
+    [
+        ("CLIPMergeSimple", {"ratio": 0.5}, True),
+        ("CLIPMergeAdd", {}, False),
+        ("CLIPMergeSubtract", {"multiplier": 0.5}, False),
+    ],
+)
+def test_text_encoders_are_merged(
+    call: Call, clip: Any, name: str, inputs: dict[str, Any], same: bool
+) -> None:
+    (merged,) = call(name, clip1=clip, clip2=clip, **inputs)
+    plain, mixed = (each.text("a house").cond for each in (clip, merged))
+    assert torch.allclose(plain, mixed, atol=1e-4) is same
+
+
+def test_text_encoder_attention_can_be_made_stronger(call: Call, clip: Any) -> None:
+    (changed,) = call("CLIPAttentionMultiply", clip=clip, q=2.0, k=1.0, v=1.0, out=1.0)
+    assert not torch.allclose(changed.text("a house").cond, clip.text("a house").cond, atol=1e-4)
+
+
+def test_models_of_different_families_are_not_merged(call: Call, model: Any, models: Path) -> None:
+    other = UNet(UNetSizes.even((1,), (1,), blocks=1, channels=32, context=32, heads=2, norm_groups=8))
+    path = models / "diffusion_models" / "other.safetensors"
+    save_file({f"model.diffusion_model.{k}": v for k, v in other.state_dict().items()}, path, METADATA)
+    (second,) = call("UNETLoader", unet_name="other.safetensors", weight_dtype="default")
+    with pytest.raises(UnlikeModels, match=r"unet.safetensors and other.safetensors are of different kinds"):
+        call("ModelMergeSimple", model1=model, model2=second, ratio=0.5)
+
+
+@pytest.fixture
+def lora(models: Path) -> str:
+    """The name of a LoRA that changes the last convolution and one projection of the text encoder."""
+    (models / "loras").mkdir(exist_ok=True)
+    ones = {"lora_up.weight": torch.ones(4, 1, 1, 1), "lora_down.weight": torch.ones(1, 32, 3, 3)}
+    text = {"lora_up.weight": torch.ones(32, 1), "lora_down.weight": torch.arange(32.0)[None]}
+    tensors = {f"lora_unet_conv_out.{key}": each for key, each in ones.items()}
+    base = "lora_te_text_model_encoder_layers_0_self_attn_q_proj"
+    tensors |= {f"{base}.{key}": each for key, each in text.items()}
+    save_file(tensors, models / "loras" / "some.safetensors")
+    return "some.safetensors"
+
+
+def test_a_lora_changes_model_and_text_encoder_each_by_its_strength(
+    call: Call, model: Any, clip: Any, lora: str
+) -> None:
+    both = {"model": model, "clip": clip, "lora_name": lora}
+    changed, text = call("LoraLoader", **both, strength_model=0.5, strength_clip=0.0)
+    torch.testing.assert_close(weight(changed), weight(model) + 0.5)
+    assert text is clip
+    (alone,) = call("LoraLoaderModelOnly", model=changed, lora_name=lora, strength_model=-0.5)
+    torch.testing.assert_close(weight(alone), weight(model))
+    _, text = call("LoraLoader", **both, strength_model=0.0, strength_clip=1.0)
+    assert not torch.allclose(text.text("a house").cond, clip.text("a house").cond, atol=1e-4)
+
+
+def test_a_lora_of_another_family_is_refused(call: Call, model: Any, models: Path) -> None:
+    (models / "loras").mkdir(exist_ok=True)
+    tensors = {f"strange.lora_{side}.weight": torch.ones(1, 1) for side in ("up", "down")}
+    save_file(tensors, models / "loras" / "other.safetensors")
+    with pytest.raises(FileProblem, match=r"other.safetensors: It holds no change that fits"):
+        call("LoraLoaderModelOnly", model=model, lora_name="other.safetensors", strength_model=1.0)
+
+
+@pytest.fixture
+def control_net(call: Call, models: Path) -> Any:
+    """A small control network."""
+    sizes = UNetSizes.even((1, 2), (1, 1), blocks=1, channels=32, context=32, heads=2, norm_groups=8)
+    hints = [(3, 8), (8, 16), (16, 24), (24, 32), (32, 32)]
+    (models / "controlnet").mkdir(exist_ok=True)
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        save_file(ControlUNet(sizes, hints).state_dict(), models / "controlnet" / "c.safetensors", METADATA)
+    return call("ControlNetLoader", control_net_name="c.safetensors")[0]
+
+
+def test_a_control_network_steers_both_conditionings(
+    call: Call, model: Any, clip: Any, control_net: Any, sampled: Callable[..., torch.Tensor]
+) -> None:
+    positive, negative = (call("CLIPTextEncode", text=words, clip=clip)[0] for words in ("a house", ""))
+    seen = {"control_net": control_net, "image": torch.rand(1, 64, 64, 3)}
+    both = call("ControlNetApplyAdvanced", positive=positive, negative=negative, **seen, strength=0.7)
+    assert both[0][0][1]["control"] is both[1][0][1]["control"]
+    changed = sampled(model, *both)
+    assert not torch.allclose(changed, sampled(model), atol=1e-3)
+    (old,) = call("ControlNetApply", conditioning=positive, **seen, strength=0.7)
+    torch.testing.assert_close(sampled(model, old, negative), changed)
+    none = call("ControlNetApplyAdvanced", positive=positive, negative=negative, **seen, strength=0.0)
+    assert none == (positive, negative)
+
+
+def test_controls_follow_one_another(call: Call, clip: Any, control_net: Any) -> None:
+    (text,) = call("CLIPTextEncode", text="", clip=clip)
+    seen = {"control_net": control_net, "image": torch.rand(1, 64, 64, 3)}
+    once = call("ControlNetApplyAdvanced", positive=text, negative=text, **seen)
+    twice = call("ControlNetApplyAdvanced", positive=once[0], negative=once[1], **seen)
+    assert twice[0][0][1]["control"].previous is once[0][0][1]["control"]
+    with_vae = call("ControlNetApplySD3", positive=text, negative=text, vae=None, **seen)
+    assert with_vae[0][0][1]["control"].previous is None
+
+
+def test_a_network_enlarges_an_image(call: Call, models: Path) -> None:
+    (models / "upscale_models").mkdir(exist_ok=True)
+    network = RRDB(channels=8, growth=4, blocks=1, doublings=1, folded=1, colours=3)
+    save_file(network.state_dict(), models / "upscale_models" / "u.safetensors")
+    (upscaler,) = call("UpscaleModelLoader", model_name="u.safetensors")
+    (image,) = call("ImageUpscaleWithModel", upscale_model=upscaler, image=torch.rand(2, 5, 6, 4))
+    assert image.shape == (2, 10, 12, 3)

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from diffusion.errors import UnknownModel
-from diffusion.latent_format import SD1, SDXL, LatentFormat
+from diffusion.errors import FileProblem, UnknownModel
+from diffusion.latent_format import SD1, SDXL, LatentFormat, stated_colours
 from diffusion.layouts import ldm_unet
 from diffusion.shapes import Unlike, stated, unet_sizes
 from diffusion.unet import UNetSizes
@@ -153,10 +153,21 @@ def _described(family: Family, unet: Weights, sizes: UNetSizes) -> Architecture:
     said = unet.metadata.get("nodeloom.prediction") or unet.metadata.get("modelspec.prediction_type", "")
     named: Mapping[str, PredictionName] = {"eps": "eps", "epsilon": "eps", "v": "v", "v_prediction": "v"}
     prediction = named.get(said) or family.prediction(unet, sizes)
-    latent = family.latent
+    latent = _latent(family, unet)
     concat = CONCAT[sizes.in_channels]
     zero_snr = "ztsnr" in unet or stated(unet, "unet").text("zero_snr", "") == "true"
     return Architecture(family.name, family.title, sizes, prediction, latent, family.vector, concat, zero_snr)
+
+
+def _latent(family: Family, unet: Weights) -> LatentFormat:
+    """The family's latents, in the colours the file states for them if it does."""
+    text = unet.metadata.get("nodeloom.latent.rgb")
+    if text is None:
+        return family.latent
+    try:
+        return stated_colours(family.latent, text)
+    except (ValueError, TypeError, RecursionError, OverflowError) as error:
+        raise FileProblem(unet.path, f"Its metadata says nodeloom.latent.rgb wrongly: {error}") from None
 
 
 def _other(weights: Weights) -> tuple[str, str] | None:

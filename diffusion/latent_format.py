@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -43,6 +44,21 @@ class LatentFormat:
         bias = torch.tensor(self.rgb_bias, dtype=torch.float32, device=latent.device)
         colours = torch.einsum("bchw,cr->bhwr", latent.float(), rows) + bias
         return ((colours + 1) / 2).clamp(0, 1)
+
+
+def stated_colours(latent_format: LatentFormat, text: str) -> LatentFormat:
+    """The format with colours of its own, from a JSON list: three numbers a channel, then a bias row.
+
+    ValueError if the text is anything else. A least-squares fit of pictures (−1…1) on latents gives it.
+    """
+    rows = json.loads(text)
+    if not isinstance(rows, list) or len(rows) != latent_format.channels + 1:
+        raise ValueError(f"{latent_format.channels + 1} rows are wanted.")
+    numbers = torch.tensor(rows, dtype=torch.float64)
+    if numbers.shape[1:] != (3,) or not numbers.isfinite().all():
+        raise ValueError("Each row has three numbers.")
+    *factors, bias = [(red, green, blue) for red, green, blue in numbers.tolist()]
+    return replace(latent_format, rgb=tuple(factors), rgb_bias=bias)
 
 
 # Linear fits of decoded pictures on latents: keturn on discuss.huggingface.co (2022), InvokeAI (2023).

@@ -1,5 +1,6 @@
 """Files of real size and of any other are recognised by their tensors alone; the unknown is explained."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import torch
 from diffusion.catalogue import FAMILIES, Architecture, architecture, unet_part
 from diffusion.checkpoints import text_parts, vae_part
 from diffusion.entries import Entry, Weights
-from diffusion.errors import UnknownModel
+from diffusion.errors import FileProblem, UnknownModel
 from diffusion.shapes import text_sizes, vae_sizes
 from diffusion.text_encoder import ClipText
 from diffusion.unet import UNet, UNetSizes
@@ -91,6 +92,25 @@ def test_the_metadata_may_state_what_is_predicted() -> None:
     for stated, meant in {"v": "v", "v_prediction": "v", "eps": "eps", "nonsense": "eps"}.items():
         assert described(SD1, {"nodeloom.prediction": stated}).prediction == meant
     assert described(SD1, {"modelspec.prediction_type": "v"}).prediction == "v"
+
+
+def test_the_metadata_may_state_the_colours_of_a_preview() -> None:
+    rows = [[0.1, 0.2, 0.3], [1, 2, 3], [0, 0, 0], [-1, -1, -1], [0.5, 0.5, -0.5]]
+    latent = described(SD1, {"nodeloom.latent.rgb": json.dumps(rows)}).latent
+    assert latent.scale == 0.18215
+    assert latent.rgb[0] == (0.1, 0.2, 0.3)
+    assert latent.rgb_bias == (0.5, 0.5, -0.5)
+    for nonsense in (
+        "",
+        "[]",
+        "{}",
+        "[1,2,3,4,5]",
+        json.dumps([[1, 2]] * 5),
+        json.dumps([[1, 2, "a"]] * 5),
+        "[" * 9999,
+    ):
+        with pytest.raises(FileProblem, match=r"nodeloom\.latent\.rgb"):
+            described(SD1, {"nodeloom.latent.rgb": nonsense})
 
 
 def test_sd2_is_taken_for_v_when_its_last_biases_are_large() -> None:

@@ -109,9 +109,7 @@ def _joined(tensors: Sequence[Tensor]) -> Tensor | None:
 class Denoising:
     """The model of one run. `step` counts what the sampler has done; hooks read it."""
 
-    def __init__(
-        self, setting: Setting, unet: UNet, hooks: Hooks, schedule: Tensor, seed: int = 0
-    ) -> None:
+    def __init__(self, setting: Setting, unet: UNet, hooks: Hooks, schedule: Tensor, seed: int = 0) -> None:
         self.setting, self.unet, self.hooks, self.schedule = setting, unet, hooks, schedule
         self.seed = seed
         self.prediction = setting.model.prediction

@@ -62,8 +62,10 @@ class Tower:
     gives_pooled: bool = True
 
     def with_layer(self, layer: int) -> Tower:
-        """This tower stopped earlier; a layer that it does not have means its last."""
-        return replace(self, layer=layer if -layer <= self.layers else -1)
+        """This tower stopped earlier; a layer that it does not have means its last, normed."""
+        if -layer > self.layers:
+            return replace(self, layer=-1, normed=True)
+        return replace(self, layer=layer)
 
 
 @dataclass(frozen=True)
@@ -117,13 +119,13 @@ class TextEncoder:
 
     def _vectors(self, tower: Tower, mention: Mention) -> tuple[Tensor | None, str]:
         """An embedding's vectors and the text left over; commas behind a name need not belong to it."""
-        for name in (mention.name, mention.name.rstrip(",")):
+        for name in dict.fromkeys((mention.name, mention.name.rstrip(","))):
             found = self.find(name)
+            tail = f"{mention.name[len(name) :]} {mention.rest}".strip()
             if found is not None:
-                tail = f"{mention.name[len(name) :]} {mention.rest}".strip()
                 return _fitting(found, tower, name), tail
         logging.getLogger(__name__).warning("There is no embedding %r; it is ignored.", mention.name)
-        return None, mention.rest
+        return None, tail
 
     def _tower(self, tower: Tower, chunks: Sequence[Chunk], check: Check) -> tuple[Tensor, Tensor]:
         """All chunks of one tower in one batch: cond [1, 77·n, width] and the first chunk's pooled vector."""

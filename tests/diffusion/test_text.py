@@ -104,6 +104,15 @@ def test_clip_skip_takes_an_earlier_layer_and_leaves_the_encoder_alone(residency
     assert torch.equal(encoder.text("a cat").cond, last.cond)
 
 
+def test_a_layer_that_a_tower_does_not_have_is_its_last_one_normed(residency: Residency) -> None:
+    unnormed = replace(single(residency).towers[0], layer=-2, normed=False)
+    encoder = TextEncoder((unnormed,), CLIP)
+    normed = single(residency).text("a cat").cond
+    assert torch.equal(encoder.with_last_layer(-4).text("a cat").cond, normed)
+    assert not torch.allclose(encoder.with_last_layer(-1).text("a cat").cond, normed)
+    assert not torch.allclose(encoder.with_last_layer(-3).text("a cat").cond, normed)
+
+
 def both(residency: Residency) -> TextEncoder:
     small = tower("l", TEXT, residency, layer=-2, normed=False, gives_pooled=False)
     return TextEncoder((small, tower("g", LARGE, residency, layer=-2, normed=False, padding=0)), CLIP)
@@ -157,6 +166,7 @@ def test_an_unknown_or_unfitting_embedding_is_ignored_and_said(
     encoder = single(residency, VECTORS.get)
     with caplog.at_level(logging.WARNING):
         assert encoder.tokenize("a embedding:nobody b") == encoder.tokenize("a b")
+        assert encoder.tokenize("a embedding:nobody, b") == encoder.tokenize("a , b")
         assert encoder.tokenize("a embedding:wide") == encoder.tokenize("a")
     assert "no embedding 'nobody'" in caplog.text
     assert "'wide' has vectors of width 999" in caplog.text

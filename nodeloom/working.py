@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import ctypes
 import gc
 import logging
 import os
+import signal
 import socket
 import sys
 import time
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 def work(options: argparse.Namespace) -> int:
     """Serve until the server says so or is gone; returns the exit code."""
+    die_with_parent()
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     channel = Channel(socket.socket(fileno=options.channel))
     channel.send(Hello(os.getpid(), "cpu" if options.cpu else "auto"))
@@ -58,6 +61,13 @@ def work(options: argparse.Namespace) -> int:
         seconds=time.monotonic() - started,
     )
     return 0
+
+
+def die_with_parent() -> None:
+    """On Linux: have the kernel end this process with the server, even while a node holds the interpreter."""
+    if sys.platform == "linux":
+        kill_on_parent_death = 1  # PR_SET_PDEATHSIG
+        ctypes.CDLL(None).prctl(kill_on_parent_death, signal.SIGKILL)
 
 
 def services(parts: Parts) -> dict[str, Service]:

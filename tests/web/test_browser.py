@@ -275,7 +275,7 @@ def test_widgets_are_edited_in_place(page: Any) -> None:
     page.keyboard.press("Control+ArrowUp")
     assert value(page, 2, "text") == "red (apple:1.05)"
     page.keyboard.press("Escape")
-    assert value(page, 2, "text") == "a red apple"
+    assert value(page, 2, "text") == "an apple on a blue background"
     page.evaluate("nodeloom.editor.clearSelection()")
 
 

@@ -42,7 +42,7 @@ class Builder {
   /** Checkpoint and the two texts. */
   begin() {
     const loader = this.node("CheckpointLoaderSimple", [40, 300], [300, 98], { ckpt_name: this.checkpoint });
-    const text = this.small ? "a red apple" : "a quiet harbour at dawn, mist over the water, soft light";
+    const text = this.small ? "an apple on a blue background" : "a quiet harbour at dawn, mist over the water, soft light";
     const positive = this.node("CLIPTextEncode", [400, 120], [380, 150], { text, clip: [loader, 1] }, "Positive prompt");
     const negative = this.node("CLIPTextEncode", [400, 320], [380, 150], { text: this.small ? "" : "text, watermark", clip: [loader, 1] }, "Negative prompt");
     return { loader, positive, negative };
@@ -50,7 +50,7 @@ class Builder {
 
   /** @param {{ loader: any, positive: any, negative: any }} parts @param {[any, number]} latent @param {[number, number]} pos @param {Record<string, any>} [values] */
   sample({ loader, positive, negative }, latent, pos, values = {}) {
-    return this.node("KSampler", pos, [300, 240], { seed: 1234, ...(this.small ? { cfg: 4 } : {}), model: [loader, 0], positive: [positive, 0], negative: [negative, 0], latent_image: latent, ...values });
+    return this.node("KSampler", pos, [300, 240], { seed: 1234, ...(this.small ? { cfg: 5, sampler_name: "dpmpp_2m", scheduler: "karras" } : {}), model: [loader, 0], positive: [positive, 0], negative: [negative, 0], latent_image: latent, ...values });
   }
 
   /** @param {any} loader @param {[any, number]} latent @param {[number, number]} pos */

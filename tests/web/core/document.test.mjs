@@ -104,7 +104,7 @@ test("edits of one widget in a row are one entry; a pause makes two", () => {
   assert.equal(history.done.length, 2);
   history.undo();
   history.undo();
-  assert.equal(where.workflow.root.nodes.get(2).widgets_values[0], "a red apple");
+  assert.equal(where.workflow.root.nodes.get(2).widgets_values[0], "an apple on a blue background");
   history.redo();
   assert.equal(where.workflow.root.nodes.get(2).widgets_values[0], "abc");
 });

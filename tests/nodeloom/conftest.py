@@ -9,13 +9,13 @@ import pytest
 from nodeloom import Engine
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The data folder of `engine`."""
     return tmp_path_factory.mktemp("data")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def engine(data: Path) -> Iterator[Engine]:
     """An engine with every native node and no packs."""
     with Engine(data_dir=data, cpu=True) as engine:

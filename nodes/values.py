@@ -47,7 +47,7 @@ def _inner(value: Any) -> Sequence[Any]:
     if isinstance(value, list | tuple | set | frozenset):
         return list(value)
     if is_dataclass(value) and not isinstance(value, type):
-        return [getattr(value, each.name) for each in fields(value)]
+        return [getattr(value, each.name, None) for each in fields(value)]
     return ()
 
 

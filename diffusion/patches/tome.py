@@ -128,12 +128,12 @@ class _Pair:
     """Makes one `Merging` for each run, whose two functions are asked for one after the other."""
 
     ratio: float
-    run: Merging = field(init=False)
-    asked: set[str] = field(default_factory=lambda: {"merge", "unmerge"})
+    run: Merging | None = None
+    asked: set[str] = field(default_factory=set)
 
     def started(self, name: str) -> Hook:
         """One of the functions for a run that begins."""
-        if name in self.asked:
+        if self.run is None or name in self.asked:
             self.run, self.asked = Merging(self.ratio), set()
         self.asked.add(name)
         function: Hook = getattr(self.run, name)

@@ -1,6 +1,6 @@
 """Bytes of values, and tensors by name."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pytest
 import torch
@@ -13,6 +13,13 @@ class Box:
     """A value that is a dataclass."""
 
     inside: torch.Tensor
+
+
+@dataclass
+class Unfilled:
+    """A value with a field that is not set yet."""
+
+    inside: torch.Tensor = field(init=False)
 
 
 TENSOR = torch.zeros(10, 4)
@@ -29,6 +36,7 @@ TENSOR = torch.zeros(10, 4)
         ([[TENSOR, {"pooled_output": torch.zeros(2)}]], 168),
         (Box(TENSOR), 160),
         (Box, 0),
+        (Unfilled(), 0),
         ("text", 0),
         (None, 0),
     ],

@@ -1,16 +1,14 @@
 """Models from files."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
 from diffusion.checkpoints import (
     load_checkpoint,
-    load_embedding,
     load_taesd,
     load_text_encoder,
     load_unet,
@@ -19,10 +17,10 @@ from diffusion.checkpoints import (
 from diffusion.latent_format import SD1, SDXL
 from diffusion.prediction import V, stable_diffusion
 from diffusion.residency import Residency
-from diffusion.text import Vectors
-from execution.errors import FileMissing, FolderError
+from execution.errors import FileMissing
 from execution.folders import Folders
 from execution.node import Choice, Folder, Options, Tip, node
+from nodes.embeddings import embedding_finder
 from nodes.previews import approximation
 from nodes.sockets import Clip, Model, Vae
 
@@ -38,7 +36,6 @@ TextEncoderName = Annotated[str, Folder("text_encoders"), Tip("A file in models/
 Device = Annotated[
     Literal["default", "cpu"], Options(advanced=True), Tip("Where it computes. Here the program decides.")
 ]
-EMBEDDING_SUFFIXES = ("", ".safetensors", ".pt", ".bin")
 
 
 class Parts(NamedTuple):
@@ -58,20 +55,6 @@ def load_checkpoint_simple(ckpt_name: CheckpointName, folders: Folders, residenc
     path = folders.resolve("checkpoints", ckpt_name)
     loaded = load_checkpoint(path, residency, embedding_finder(folders))
     return Parts(loaded.model, loaded.text, loaded.vae)
-
-
-def embedding_finder(folders: Folders) -> Callable[[str], Vectors | None]:
-    """What gives a textual-inversion embedding its vectors, by its name in a text."""
-
-    def find(name: str) -> Vectors | None:
-        for suffix in EMBEDDING_SUFFIXES:
-            try:
-                return load_embedding(folders.resolve("embeddings", name + suffix))
-            except FolderError:
-                continue
-        return None
-
-    return find
 
 
 CONFIGS = (
@@ -192,7 +175,15 @@ def approximate_vaes(folders: Folders) -> list[str]:
     return [*whole, PIXEL_SPACE]
 
 
-@node("VAELoader", category="loaders")
+def tiny_vae_stamps(vae_name: str | None, folders: Folders) -> list[Any] | None:
+    """Path, size and time of both halves of a tiny autoencoder; None for any other name."""
+    if vae_name not in TINY_VAES:
+        return None
+    halves = (approximation(folders, f"{vae_name}_{half}") for half in ("encoder", "decoder"))
+    return [half and folders.stamp("vae_approx", half.name) for half in halves]
+
+
+@node("VAELoader", category="loaders", fingerprint=tiny_vae_stamps)
 def load_vae_file(
     vae_name: Annotated[
         str,

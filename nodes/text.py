@@ -3,7 +3,9 @@
 from typing import Annotated, Any
 
 from diffusion.text import Tokens
+from execution.folders import Folders
 from execution.node import Range, Run, Tip, node
+from nodes.embeddings import embedding_stamps
 from nodes.sockets import Clip, Conditioning
 from nodes.widgets import MAX_SIDE, Prompt
 
@@ -36,7 +38,19 @@ def present(clip: Clip | None) -> Clip:
     return clip
 
 
-@node("CLIPTextEncode", category="conditioning")
+def text_files(folders: Folders, text: str | None = None) -> list[Any] | None:
+    """What the key of a text adds to its words: the files of the embeddings that it names."""
+    return embedding_stamps(folders, text)
+
+
+def sdxl_text_files(
+    folders: Folders, text_g: str | None = None, text_l: str | None = None
+) -> list[Any] | None:
+    """The same for two texts."""
+    return embedding_stamps(folders, text_g, text_l)
+
+
+@node("CLIPTextEncode", category="conditioning", fingerprint=text_files)
 def encode_text(
     text: Annotated[Prompt, Tip("What the picture shall show. (Words:1.2) count more, (words:0.8) less.")],
     clip: Encoder,
@@ -64,7 +78,12 @@ def set_last_layer(
     return present(clip).with_last_layer(stop_at_clip_layer)
 
 
-@node("CLIPTextEncodeSDXL", category="advanced/conditioning", display_name=None)
+@node(
+    "CLIPTextEncodeSDXL",
+    category="advanced/conditioning",
+    display_name=None,
+    fingerprint=sdxl_text_files,
+)
 def encode_text_sdxl(
     clip: Encoder,
     width: Annotated[Side, Tip("Of the original the model shall think of; small looks upscaled.")] = 1024,
@@ -105,7 +124,12 @@ def padded_alike(clip: Clip, tokens: Tokens) -> Tokens:
     return {key: chunks + empty[key] * (length - len(chunks)) for key, chunks in known.items()}
 
 
-@node("CLIPTextEncodeSDXLRefiner", category="advanced/conditioning", display_name=None)
+@node(
+    "CLIPTextEncodeSDXLRefiner",
+    category="advanced/conditioning",
+    display_name=None,
+    fingerprint=text_files,
+)
 def encode_text_sdxl_refiner(
     ascore: Annotated[
         float, Range(0.0, 1000.0, step=0.01), Tip("How beautiful: about 6 for positive, 2.5 for negative.")

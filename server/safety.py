@@ -3,14 +3,11 @@
 The rules, in the order they are checked:
 
 1. `Host` names this machine (loopback), a configured name, or, when served beyond loopback, an IP literal.
-Anything else is
-   a rebound DNS name: 421.
-2. A browser's `Origin` and `Sec-Fetch-Site` show the server's own page or a configured origin: else 403. A
-stranger's
-   page may only link here (a top-level GET).
+   Anything else is a rebound DNS name: 421.
+2. A browser's `Origin` and `Sec-Fetch-Site` show the server's own page or a configured origin: else 403.
+   A stranger's page may only link here (a top-level GET).
 3. What changes something carries JSON or, where files are sent, multipart: else 415. Scripts, which send none
-of a browser's
-   headers, may leave the type out or send the form type that urllib and curl put by default.
+   of a browser's headers, may leave the type out or send the form type that urllib and curl put by default.
 4. A session, where a login is needed: else 401.
 """
 

@@ -59,7 +59,7 @@ class Loading:
     ) -> tuple[Any, Any, Any, None]:
         """Model, CLIP and VAE of a checkpoint, those that are asked for; no CLIP vision."""
         from diffusion.checkpoints import load_checkpoint
-        from nodes.loaders import embedding_finder
+        from nodes.embeddings import embedding_finder
 
         found = load_checkpoint(ckpt_path, self.residency, embedding_finder(self.host.folders))
         wanted = ((found.model, output_model), (found.text, output_clip), (found.vae, output_vae))
@@ -81,7 +81,7 @@ class Loading:
     ) -> Any:
         """The text encoder of files."""
         from diffusion.checkpoints import load_text_encoder
-        from nodes.loaders import embedding_finder
+        from nodes.embeddings import embedding_finder
 
         return shown(load_text_encoder(ckpt_paths, self.residency, embedding_finder(self.host.folders)))
 

@@ -73,6 +73,8 @@ CONVOLUTIONS = Trait("convolutions around its transformers", lambda sizes: not s
 LINEAR = Trait("linear layers around its transformers", lambda sizes: sizes.linear_projections)
 BASE_VECTOR = Trait("a vector of 2816: pooled text and six sizes", lambda sizes: sizes.vector == 2816)
 REFINER_VECTOR = Trait("a vector of 2560: pooled text and five sizes", lambda sizes: sizes.vector == 2560)
+BARE_MIDDLE = Trait("a middle block without attention", lambda sizes: sizes.middle_depth == 0)
+ONE_BLOCK = Trait("one block a level", lambda sizes: set(sizes.blocks) == {1})
 
 
 def _sd2_prediction(weights: Weights, sizes: UNetSizes) -> PredictionName:
@@ -89,6 +91,9 @@ def _sdxl_prediction(weights: Weights, sizes: UNetSizes) -> PredictionName:
 FAMILIES: tuple[Family, ...] = (
     Family("sd1", "Stable Diffusion 1.x", (INPUTS, NO_VECTOR, CONVOLUTIONS), SD1),
     Family("sd2", "Stable Diffusion 2.x", (INPUTS, NO_VECTOR, LINEAR), SD1, prediction=_sd2_prediction),
+    # Distilled from SDXL by leaving blocks out: arXiv 2401.02677 (Segmind), arXiv 2312.04005 (KOALA).
+    Family("segmind", "SSD-1B or Segmind Vega", (INPUTS, BASE_VECTOR, LINEAR, BARE_MIDDLE), SDXL, "sdxl"),
+    Family("koala", "KOALA", (INPUTS, BASE_VECTOR, LINEAR, ONE_BLOCK), SDXL, "sdxl"),
     Family("sdxl", "Stable Diffusion XL", (INPUTS, BASE_VECTOR, LINEAR), SDXL, "sdxl", _sdxl_prediction),
     Family("sdxl_refiner", "SDXL refiner", (INPUTS, REFINER_VECTOR, LINEAR), SDXL, "sdxl_refiner"),
 )

@@ -47,22 +47,44 @@ THEIR_UNETS: dict[str, dict[str, Any]] = {
         "projection_class_embeddings_input_dim": 16 + 6 * 8,
     },
 }
-STATED = {"sd1": {"heads": "8"}, "sd2": {"head_channels": "16"}, "sdxl": {"head_channels": "16"}}
+XL = THEIR_UNETS["sdxl"]
+THREE_LEVELS: dict[str, Any] = {
+    **XL,
+    "block_out_channels": (32, 64, 64),
+    "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+    "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+    "attention_head_dim": (2, 4, 4),
+}
+THEIR_UNETS |= {
+    "segmind": {  # as SSD-1B: other depths on the way up, no attention in the middle
+        **THREE_LEVELS,
+        "transformer_layers_per_block": (1, (2, 2), (3, 3)),
+        "reverse_transformer_layers_per_block": ((3, 3, 4), (2, 1, 1), 1),
+        "mid_block_type": "UNetMidBlock2D",
+    },
+    "koala_700m": {
+        **THREE_LEVELS,
+        "layers_per_block": 1,
+        "transformer_layers_per_block": (0, 2, 3),
+        "mid_block_type": None,
+    },
+    "koala_1b": {**THREE_LEVELS, "layers_per_block": 1, "transformer_layers_per_block": (0, 2, 4)},
+}
+STATED = {"sd1": {"heads": "8"}, "sd2": {"head_channels": "16"}}
 
 
 @pytest.mark.parametrize("kind", THEIR_UNETS)
 def test_a_diffusers_unet_predicts_the_same(kind: str) -> None:
     theirs = seeded(lambda: UNet2DConditionModel(norm_num_groups=8, **THEIR_UNETS[kind]))
-    metadata = {
-        f"nodeloom.unet.{name}": value for name, value in {**STATED[kind], "norm_groups": "8"}.items()
-    }
+    stated = STATED.get(kind, {"head_channels": "16"})
+    metadata = {f"nodeloom.unet.{name}": value for name, value in {**stated, "norm_groups": "8"}.items()}
     weights = ldm_unet(as_weights(theirs.state_dict(), metadata))
     ours = UNet(unet_sizes(weights)).eval()
     assert set(weights) == set(ours.state_dict()), "a tensor was lost or left over"
     ours.load_state_dict({name: weights.tensor(name) for name in weights})
     x, t, context = torch.randn(2, 4, 16, 24), torch.tensor([1, 901]), torch.randn(2, 7, 24)
     pooled, sizes = torch.randn(2, 16), torch.tensor([[512.0, 640, 0, 8, 512, 640]] * 2)
-    added = {"text_embeds": pooled, "time_ids": sizes} if kind == "sdxl" else None
+    added = {"text_embeds": pooled, "time_ids": sizes} if kind not in STATED else None
     vector = None
     if added:
         frequencies = theirs.add_time_proj(sizes.flatten()).reshape(2, -1)

@@ -1,0 +1,71 @@
+"""A small file of each family that shares the UNet is recognised by its tensors alone, loads and samples."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from diffusion.checkpoints import load_checkpoint
+from diffusion.guidance import CFGGuider
+from diffusion.model import Model
+from diffusion.noise import starting_noise
+from diffusion.precision import Precision
+from diffusion.residency import Residency
+from diffusion.samplers import SAMPLERS
+from diffusion.sampling import sample, schedule
+from diffusion.unet import UNet, UNetSizes
+from tests.diffusion.small_models import SDXL, seeded
+from tests.diffusion.small_runs import text
+
+DISTILLED = replace(SDXL, channels=64, context=64)
+FAMILIES: dict[str, UNetSizes] = {
+    "segmind": replace(DISTILLED, middle_depth=0, output_depths=(2, 3, 1, 0, 0, 0)),
+    "koala": replace(DISTILLED, blocks=(1, 1), input_depths=(0, 2), output_depths=(2, 2, 0, 0)),
+    "koala without a middle": replace(
+        DISTILLED, blocks=(1, 1), input_depths=(0, 2), middle_depth=None, output_depths=(2, 2, 0, 0)
+    ),
+}
+
+
+def written(path: Path, sizes: UNetSizes, **more: Tensor) -> Path:
+    """A checkpoint of a UNet alone."""
+    tensors = seeded(lambda: UNet(sizes), 1).state_dict()
+    stated = {"nodeloom.unet.norm_groups": "8"}
+    if sizes.heads is not None:
+        stated["nodeloom.unet.heads"] = str(sizes.heads)
+    save_file({f"model.diffusion_model.{name}": t for name, t in tensors.items()} | more, path, stated)
+    return path
+
+
+def loaded(path: Path) -> tuple[str, Model]:
+    """The family's name and the model, in fp32 on the processor."""
+    checkpoint = load_checkpoint(path, Residency(Precision("fp32"), "cpu"))
+    assert checkpoint.model is not None
+    assert checkpoint.architecture is not None
+    return checkpoint.architecture.family, checkpoint.model
+
+
+def run(
+    model: Model, rows: int = 1, width: int = 64, tokens: int = 7, seed: int = 5, **options: Any
+) -> Tensor:
+    """Two guided steps from noise."""
+    guider = CFGGuider(model, text(1, tokens, width, **options), text(2, tokens, width, **options), 3.0)
+    latent = torch.zeros(rows, 4, 8, 8)
+    sigmas = schedule(model.prediction, "normal", 2)
+    start = starting_noise(latent.shape, seed)
+    return sample(guider, start, latent, SAMPLERS["euler"], sigmas, seed=seed).latent
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_distilled_sdxl_is_recognised_and_sampled(name: str, tmp_path: Path) -> None:
+    family, model = loaded(written(tmp_path / "model.safetensors", FAMILIES[name]))
+    assert family == name.split()[0]
+    assert model.vector == "sdxl"
+    pooled = torch.ones(1, 2816 - 6 * 256)
+    small, large = (run(model, pooled_output=pooled, height=size) for size in (64, 1024))
+    assert small.isfinite().all()
+    assert not torch.allclose(small, large), "the sizes steer"

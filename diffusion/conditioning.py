@@ -99,11 +99,13 @@ class Setting:
     """What a run's conditionings are made ready for: the model and the latent it starts from.
 
     `latent` [B, C, H, W] is scaled as the model sees it; `noise_mask` [B, 1, H, W] is 1 where it may change.
+    `seed` is the run's, for conditionings that are noised themselves.
     """
 
     model: Model
     latent: Tensor
     noise_mask: Tensor | None = None
+    seed: int = 0
 
 
 def prepare(conditionings: Mapping[str, Conditioning], setting: Setting) -> dict[str, tuple[Part, ...]]:

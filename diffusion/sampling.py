@@ -57,7 +57,7 @@ def sample(
     if not len(sigmas):
         return Sampled(latent, latent)
     model = guider.model
-    setting = set_out(model, latent, noise_mask)
+    setting = set_out(model, latent, noise_mask, seed)
     with model.backbone.use(patches=model.weight_patches, check=check) as unet:
         hooks = model.hooks.for_run()
         hooks = hooks + checking(check) if check is not never else hooks
@@ -68,17 +68,17 @@ def sample(
     return Sampled(format.out_of(x).float().cpu(), format.out_of(denoised).float().cpu())
 
 
-def set_out(model: Model, latent: Tensor, noise_mask: Tensor | None = None) -> Setting:
+def set_out(model: Model, latent: Tensor, noise_mask: Tensor | None = None, seed: int = 0) -> Setting:
     """The latent scaled for the model and on its device, and the mask at its size."""
     device = model.backbone.device
     latent = channels_fitted(latent, model.latent_format).to(device, torch.float32)
     if latent.any():  # an empty latent stays empty, whatever the format's shift
         latent = model.latent_format.into(latent)
     if noise_mask is None:
-        return Setting(model, latent)
+        return Setting(model, latent, seed=seed)
     mask = noise_mask.to(latent).reshape(-1, 1, *noise_mask.shape[-2:])
     mask = resize(mask, latent.shape[-1], latent.shape[-2], "bilinear")
-    return Setting(model, latent, to_batch(mask, len(latent)))
+    return Setting(model, latent, to_batch(mask, len(latent)), seed)
 
 
 def channels_fitted(latent: Tensor, format: LatentFormat) -> Tensor:

@@ -18,7 +18,7 @@ MODULE = seeded(lambda: AutoencoderKL(SIZES))
 
 @pytest.fixture
 def residency() -> Iterator[Residency]:
-    residency = Residency(device="cpu")
+    residency = Residency(Precision("fp32"), "cpu")
     yield residency
     residency.close()
 
@@ -89,7 +89,7 @@ def test_a_vae_that_overflows_computes_again_in_float32() -> None:
 
 def test_a_picture_too_large_for_memory_is_decoded_in_tiles() -> None:
     notices: list[str] = []
-    residency = Residency(device="cpu", notice=notices.append)
+    residency = Residency(Precision("fp32"), "cpu", notice=notices.append)
     picture = fragile(residency, largest=64 * 64).decode(torch.zeros(1, 4, 100, 100))
     assert picture.shape == (1, 800, 800, 3)
     assert (picture == 1).all()

@@ -19,6 +19,7 @@ from diffusion.checkpoints import (
 from diffusion.errors import FileProblem, UnknownModel
 from diffusion.latent_format import SD1 as SD1_LATENTS
 from diffusion.latent_format import SDXL as SDXL_LATENTS
+from diffusion.precision import Precision
 from diffusion.prediction import V
 from diffusion.residency import Residency
 from diffusion.text_encoder import ClipText, TextSizes
@@ -46,7 +47,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def residency() -> Residency:
-    return Residency(device="cpu")
+    return Residency(Precision("fp32"), "cpu")
 
 
 def check_all_parts(loaded: Checkpoint) -> None:

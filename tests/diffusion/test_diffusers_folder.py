@@ -10,6 +10,7 @@ from transformers import CLIPTextConfig, CLIPTextModel
 
 from diffusion.diffusers_folder import load_diffusers
 from diffusion.errors import FileProblem
+from diffusion.precision import Precision
 from diffusion.prediction import EPS, V
 from diffusion.residency import Residency
 from tests.diffusion.small_models import seeded
@@ -40,7 +41,7 @@ def save(folder: Path, kind: str = "sd1", shard: str = "10GB") -> dict[str, torc
 
 @pytest.fixture
 def residency() -> Residency:
-    return Residency(device="cpu")
+    return Residency(Precision("fp32"), "cpu")
 
 
 @pytest.mark.parametrize("kind", ["sd1", "sd2"])

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from diffusion.errors import OutOfMemory
+from diffusion.precision import Precision
 from diffusion.residency import Residency, Resident
 from diffusion.unet import UNet
 from tests.diffusion.small_models import SD1, as_weights, seeded, weights_of
@@ -32,7 +33,9 @@ def notices() -> Notices:
 @pytest.fixture
 def residency(notices: Notices) -> Iterator[Residency]:
     """Room for two layers and a half."""
-    residency = Residency(device="cpu", budget=lambda device: LAYER * 5 // 2, notice=notices.append)
+    residency = Residency(
+        Precision("fp32"), "cpu", budget=lambda device: LAYER * 5 // 2, notice=notices.append
+    )
     yield residency
     residency.close()
 
@@ -162,7 +165,7 @@ def test_a_model_larger_than_the_budget_is_streamed_and_gives_the_same(notices: 
     x, t, context = torch.randn(1, 4, 8, 8), torch.tensor([5]), torch.randn(1, 3, 64)
     for share in (0.0, 0.7, 1.0):
         residency = Residency(
-            device="cpu", budget=lambda device, share=share: int(full * share), notice=notices.append
+            Precision("fp32"), "cpu", lambda device, share=share: int(full * share), notices.append
         )
         resident = Resident(residency, "backbone", weights_of(whole), lambda: UNet(SD1), ("u",))
         with resident.use() as unet:
@@ -232,7 +235,7 @@ def test_memory_running_out_while_loading_streams_instead(notices: Notices) -> N
         name: entry.taking(entry.shape, lambda tensor, name=name: failing(name))
         for name, entry in weights.items()
     }
-    residency = Residency(device="cpu", notice=notices.append)
+    residency = Residency(Precision("fp32"), "cpu", notice=notices.append)
     resident = Resident(residency, "backbone", weights.having(entries), lambda: UNet(SD1), ("u",))
     x, t, context = torch.randn(1, 4, 8, 8), torch.tensor([5]), torch.randn(1, 3, 64)
     with resident.use() as unet:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from diffusion.precision import Precision
 from diffusion.residency import Residency, Resident
 from diffusion.text import Find, TextEncoder, Token, Tower, chunked, emphasised, no_embeddings
 from diffusion.text_encoder import ClipText, TextSizes
@@ -26,7 +27,7 @@ def tower(key: str, sizes: TextSizes, residency: Residency, **usage: object) -> 
 
 @pytest.fixture
 def residency() -> Residency:
-    return Residency(device="cpu")
+    return Residency(Precision("fp32"), "cpu")
 
 
 def single(residency: Residency, find: Find = no_embeddings) -> TextEncoder:

@@ -27,6 +27,7 @@ class Oracle:
         self.ran: list[str] = []
         self.values: dict[str, Lists] = {}
         self.used: dict[str, set[str]] = {}
+        self.expanded: set[str] = set()
         return {target: self.value(target) for target in targets}
 
     def key(self, node_id: str) -> Key:
@@ -91,6 +92,7 @@ class Oracle:
             return
         outcome = toy(inputs, run)
         self.prompt |= outcome.expand or {}
+        self.expanded |= (outcome.expand or {}).keys()
         for slot, value in enumerate(outcome.outputs):
             if outcome.expand is not None and is_link(value):
                 outputs[slot] += self.value(value[0])[value[1]]

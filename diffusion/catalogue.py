@@ -12,14 +12,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 from diffusion.errors import FileProblem, UnknownModel
-from diffusion.latent_format import SD1, SDXL, LatentFormat, stated_colours
+from diffusion.latent_format import SD1, SDXL, UPSCALER_X4, LatentFormat, stated_colours
 from diffusion.layouts import ldm_unet
 from diffusion.shapes import Unlike, stated, unet_sizes
 from diffusion.unet import UNetSizes
 from diffusion.weights import Weights
 
 PredictionName = Literal["eps", "v"]
-VectorName = Literal["sdxl", "sdxl_refiner"]
+VectorName = Literal["sdxl", "sdxl_refiner", "noise_level"]
+ClockName = Literal["stable_diffusion", "upscaler"]
 
 UNET_PREFIXES = ("model.diffusion_model.", "diffusion_model.", "")
 
@@ -34,7 +35,10 @@ class Trait:
 
 @dataclass(frozen=True)
 class Family:
-    """A row of the table. `vector` says how pooled text and sizes become the UNet's y."""
+    """A row of the table. `vector` says how pooled text and sizes become the UNet's y.
+
+    `concat` names what is laid behind the latent, where the number of input channels does not say it.
+    """
 
     name: str
     title: str
@@ -42,6 +46,8 @@ class Family:
     latent: LatentFormat
     vector: VectorName | None = None
     prediction: Callable[[Weights, UNetSizes], PredictionName] = lambda weights, sizes: "eps"
+    clock: ClockName = "stable_diffusion"
+    concat: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,7 @@ class Architecture:
     vector: VectorName | None
     concat: tuple[str, ...]
     zero_snr: bool = False
+    clock: ClockName = "stable_diffusion"
 
 
 def _plain_or_inpainting(sizes: UNetSizes) -> bool:
@@ -69,6 +76,14 @@ CONCAT: Mapping[int, tuple[str, ...]] = {4: (), 8: ("image",), 9: ("mask", "mask
 
 INPUTS = Trait("4 input channels (8 with an image to edit, 9 for inpainting), 4 out", _plain_or_inpainting)
 NO_VECTOR = Trait("no vector input", lambda sizes: sizes.vector is None and sizes.classes is None)
+CLASSES = Trait(
+    "classes (levels of noise in the picture to enlarge)", lambda sizes: sizes.classes is not None
+)
+NO_PLAIN_VECTOR = Trait("no vector input", lambda sizes: sizes.vector is None)
+WITH_PICTURE = Trait(
+    "7 input channels (4 of the latent, 3 of a small picture), 4 out",
+    lambda sizes: (sizes.in_channels, sizes.out_channels) == (7, 4),
+)
 CONVOLUTIONS = Trait("convolutions around its transformers", lambda sizes: not sizes.linear_projections)
 LINEAR = Trait("linear layers around its transformers", lambda sizes: sizes.linear_projections)
 BASE_VECTOR = Trait("a vector of 2816: pooled text and six sizes", lambda sizes: sizes.vector == 2816)
@@ -84,6 +99,10 @@ def _sd2_prediction(weights: Weights, sizes: UNetSizes) -> PredictionName:
     return "v" if large and sizes.in_channels == 4 else "eps"
 
 
+def _always_v(weights: Weights, sizes: UNetSizes) -> PredictionName:
+    return "v"
+
+
 def _sdxl_prediction(weights: Weights, sizes: UNetSizes) -> PredictionName:
     return "v" if "v_pred" in weights else "eps"
 
@@ -96,6 +115,16 @@ FAMILIES: tuple[Family, ...] = (
     Family("koala", "KOALA", (INPUTS, BASE_VECTOR, LINEAR, ONE_BLOCK), SDXL, "sdxl"),
     Family("sdxl", "Stable Diffusion XL", (INPUTS, BASE_VECTOR, LINEAR), SDXL, "sdxl", _sdxl_prediction),
     Family("sdxl_refiner", "SDXL refiner", (INPUTS, REFINER_VECTOR, LINEAR), SDXL, "sdxl_refiner"),
+    Family(
+        "upscaler_x4",
+        "Stable Diffusion x4 upscaler",
+        (WITH_PICTURE, NO_PLAIN_VECTOR, CLASSES),
+        UPSCALER_X4,
+        "noise_level",
+        _always_v,
+        "upscaler",
+        ("low_resolution",),
+    ),
 )
 
 # Signs of files that are something else: part of a name, and what to say about it.
@@ -159,9 +188,19 @@ def _described(family: Family, unet: Weights, sizes: UNetSizes) -> Architecture:
     named: Mapping[str, PredictionName] = {"eps": "eps", "epsilon": "eps", "v": "v", "v_prediction": "v"}
     prediction = named.get(said) or family.prediction(unet, sizes)
     latent = _latent(family, unet)
-    concat = CONCAT[sizes.in_channels]
+    concat = CONCAT[sizes.in_channels] if family.concat is None else family.concat
     zero_snr = "ztsnr" in unet or stated(unet, "unet").text("zero_snr", "") == "true"
-    return Architecture(family.name, family.title, sizes, prediction, latent, family.vector, concat, zero_snr)
+    return Architecture(
+        family.name,
+        family.title,
+        sizes,
+        prediction,
+        latent,
+        family.vector,
+        concat,
+        zero_snr,
+        family.clock,
+    )
 
 
 def _latent(family: Family, unet: Weights) -> LatentFormat:

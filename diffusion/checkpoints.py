@@ -15,13 +15,15 @@ from torch import Tensor
 
 from diffusion.autoencoder import VAE
 from diffusion.catalogue import Architecture, architecture, unet_part, unknown
+from diffusion.clocks import scaled_linear_sigmas
 from diffusion.errors import FileProblem
 from diffusion.latent_format import SD1, LatentFormat
 from diffusion.layouts import clip_text, ldm_vae
 from diffusion.loading import build_empty
 from diffusion.model import Model
+from diffusion.picture_conditions import UPSCALER_BETAS
 from diffusion.precision import Part
-from diffusion.prediction import EPS, V, stable_diffusion
+from diffusion.prediction import EPS, Prediction, Target, V, discrete, stable_diffusion
 from diffusion.residency import Identity, Residency, Resident
 from diffusion.shapes import Unlike, text_sizes, vae_sizes
 from diffusion.taesd import Taesd, sequence
@@ -48,6 +50,13 @@ TEXT_PLACES: tuple[tuple[str, str], ...] = (
 M = TypeVar("M", bound=torch.nn.Module)
 
 WIDTHS: Mapping[int, str] = {768: "l", 1024: "h", 1280: "g"}
+
+
+# How a family's clock runs under a target, and whether down to no signal at all.
+CLOCKS: Mapping[str, Callable[[Target, bool], Prediction]] = {
+    "stable_diffusion": lambda target, zero_snr: stable_diffusion(target, zero_snr=zero_snr),
+    "upscaler": lambda target, zero_snr: discrete(target, scaled_linear_sigmas(*UPSCALER_BETAS)),
+}
 
 
 class Usage(NamedTuple):
@@ -202,7 +211,7 @@ def model_from(unet: Weights, residency: Residency, kind: Architecture | None = 
     kind = kind or architecture(unet)
     sizes = kind.unet
     resident = _resident(residency, "backbone", unet, lambda: UNet(sizes), channels_last=True)
-    prediction = stable_diffusion(V if kind.prediction == "v" else EPS, zero_snr=kind.zero_snr)
+    prediction = CLOCKS[kind.clock](V if kind.prediction == "v" else EPS, kind.zero_snr)
     return Model(resident, prediction, kind.latent, kind.vector, kind.concat)
 
 

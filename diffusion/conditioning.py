@@ -19,6 +19,7 @@ from diffusion.errors import Mismatch
 from diffusion.hooks import Hooks
 from diffusion.images import like, resize, to_batch
 from diffusion.model import Model
+from diffusion.picture_conditions import low_resolution, noise_level
 from diffusion.unet import timestep_embedding
 
 Options = Mapping[str, Any]
@@ -292,7 +293,11 @@ def _with_numbers(entry: Entry, numbers: Sequence[float], setting: Setting) -> T
     return torch.cat([pooled, embedded.to(pooled).expand(len(pooled), -1)], dim=1)
 
 
-VECTORS: Mapping[str, Vector] = {"sdxl": sdxl_vector, "sdxl_refiner": sdxl_refiner_vector}
+VECTORS: Mapping[str, Vector] = {
+    "sdxl": sdxl_vector,
+    "sdxl_refiner": sdxl_refiner_vector,
+    "noise_level": lambda entry, name, setting: noise_level(entry.options),
+}
 
 
 # Extra input channels
@@ -333,4 +338,5 @@ CHANNELS: Mapping[str, Channels] = {
     "mask": mask_channel,
     "masked_image": masked_image_channels,
     "image": image_channels,
+    "low_resolution": lambda options, setting: low_resolution(options, setting.latent, setting.seed),
 }

@@ -77,5 +77,6 @@ SDXL_RGB: Rows = (
 
 SD1 = LatentFormat("sd1", scale=0.18215, rgb=SD1_RGB, preview="taesd")
 SDXL = LatentFormat("sdxl", scale=0.13025, rgb=SDXL_RGB, preview="taesdxl")
+UPSCALER_X4 = LatentFormat("upscaler_x4", scale=0.08333, downscale=4)
 
-FORMATS: Mapping[str, LatentFormat] = {"sd1": SD1, "sdxl": SDXL}
+FORMATS: Mapping[str, LatentFormat] = {"sd1": SD1, "sdxl": SDXL, "upscaler_x4": UPSCALER_X4}

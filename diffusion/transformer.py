@@ -116,7 +116,7 @@ class TransformerBlock(nn.Module):
         hooks, point = visit.hooks, f"attention.{kind}"
         seen = x if context is None else context
         q, k, v = hooks.change_all(f"{point}.input", place, x, seen, seen)
-        kept = None if context is None or hooks[f"{point}.input"] else visit.kept
+        kept = visit.kept if kind == "cross" and not hooks[f"{point}.input"] else None
         k, v = _projected(layer, k, v, place.serial, kept)
         attend = hooks.wrap(f"{point}.attend", place, layer.attend)
         added: Tensor = hooks.change(f"{point}.output", place, layer.to_out(attend(layer.to_q(q), k, v)))

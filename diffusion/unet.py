@@ -230,7 +230,7 @@ class UNet(nn.Module):
                 raise ValueError(
                     "This UNet needs a vector y (pooled text and sizes, or classes); none was given."
                 )
-            emb = emb + self.label_emb(y if self.sizes.classes is not None else y.to(self.dtype))
+            emb = emb + self.label_emb(y.long() if self.sizes.classes is not None else y.to(self.dtype))
         out: Tensor = visit.hooks.change("embedding", _place(visit, "input", 0, None), emb)
         return out
 

@@ -21,6 +21,7 @@ MODULES = (
     "merging",
     "model_sampling",
     "patches",
+    "picture_conditioning",
     "primitive",
     "samplers",
     "sampling",

@@ -30,6 +30,17 @@ FAMILIES: dict[str, UNetSizes] = {
     ),
 }
 
+UPSCALER = replace(
+    SDXL,
+    in_channels=7,
+    vector=None,
+    classes=1000,
+    context=64,
+    heads=4,
+    head_channels=None,
+    self_attention=(False, True),
+)
+
 
 def written(path: Path, sizes: UNetSizes, **more: Tensor) -> Path:
     """A checkpoint of a UNet alone."""
@@ -69,3 +80,18 @@ def test_a_distilled_sdxl_is_recognised_and_sampled(name: str, tmp_path: Path) -
     small, large = (run(model, pooled_output=pooled, height=size) for size in (64, 1024))
     assert small.isfinite().all()
     assert not torch.allclose(small, large), "the sizes steer"
+
+
+def test_an_x4_upscaler_is_recognised_and_sampled(tmp_path: Path) -> None:
+    family, model = loaded(written(tmp_path / "model.safetensors", UPSCALER))
+    assert family == "upscaler_x4"
+    assert model.latent_format.downscale == 4
+    assert round(model.prediction.sigma_max, 1) == 36.9
+    picture = torch.rand(1, 3, 8, 8)
+    plain, noised, other = (
+        run(model, rows=2, concat_image=picture, noise_augmentation=amount, seed=seed)
+        for amount, seed in ((0.0, 5), (0.5, 5), (0.5, 6))
+    )
+    assert plain.isfinite().all()
+    assert not torch.allclose(plain, noised)
+    assert not torch.allclose(noised, other)

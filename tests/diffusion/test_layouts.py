@@ -70,7 +70,18 @@ THEIR_UNETS |= {
     },
     "koala_1b": {**THREE_LEVELS, "layers_per_block": 1, "transformer_layers_per_block": (0, 2, 4)},
 }
-STATED = {"sd1": {"heads": "8"}, "sd2": {"head_channels": "16"}}
+THEIR_UNETS["upscaler_x4"] = {
+    **THREE_LEVELS,
+    "in_channels": 7,
+    "attention_head_dim": 4,
+    "transformer_layers_per_block": 1,
+    "only_cross_attention": (True, True, False),
+    "num_class_embeds": 1000,
+    **dict.fromkeys(
+        ("addition_embed_type", "addition_time_embed_dim", "projection_class_embeddings_input_dim")
+    ),
+}
+STATED = {"upscaler_x4": {"heads": "4"}, "sd1": {"heads": "8"}, "sd2": {"head_channels": "16"}}
 
 
 @pytest.mark.parametrize("kind", THEIR_UNETS)
@@ -82,15 +93,16 @@ def test_a_diffusers_unet_predicts_the_same(kind: str) -> None:
     ours = UNet(unet_sizes(weights)).eval()
     assert set(weights) == set(ours.state_dict()), "a tensor was lost or left over"
     ours.load_state_dict({name: weights.tensor(name) for name in weights})
-    x, t, context = torch.randn(2, 4, 16, 24), torch.tensor([1, 901]), torch.randn(2, 7, 24)
+    x = torch.randn(2, theirs.config.in_channels, 16, 24)
+    t, context = torch.tensor([1, 901]), torch.randn(2, 7, 24)
     pooled, sizes = torch.randn(2, 16), torch.tensor([[512.0, 640, 0, 8, 512, 640]] * 2)
     added = {"text_embeds": pooled, "time_ids": sizes} if kind not in STATED else None
-    vector = None
+    vector = classes = torch.tensor([20, 350]) if kind == "upscaler_x4" else None
     if added:
         frequencies = theirs.add_time_proj(sizes.flatten()).reshape(2, -1)
         vector = torch.cat([pooled, frequencies], dim=-1)
     with torch.no_grad():
-        expected = theirs(x, t, context, added_cond_kwargs=added).sample
+        expected = theirs(x, t, context, classes, added_cond_kwargs=added).sample
         assert torch.allclose(ours(x, t, context, y=vector), expected, atol=1e-4, rtol=1e-4)
 
 

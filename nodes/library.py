@@ -13,6 +13,7 @@ MODULES = (
     "image",
     "image_filters",
     "image_size",
+    "inpainting",
     "latent",
     "latent_batch",
     "latent_mix",

@@ -12,7 +12,11 @@ from nodes.library import native_types
 REFERENCE: dict[str, Any] = json.loads((Path(__file__).parent / "object_info.json").read_text())
 OURS = {each.spec.name: each for each in native_types()}
 PRESENTATION = {"name", "description", "python_module", "search_aliases", "output_tooltips"}
-BEYOND = {"SaveImageWebsocket"}  # one the reference ships as an example pack, so the recording lacks it
+BEYOND = {
+    "SaveImageWebsocket",  # the reference ships it as an example pack, so the recording lacks it
+    "CropAroundMask",
+    "StitchBack",
+}
 LISTS_FILES = {"image": ["example.png"], "vae_name": ["pixel_space"]}  # what lay in the recorded folders
 
 

@@ -53,10 +53,14 @@ VAE_RULES: tuple[Rule, ...] = (
 )
 
 OPEN_CLIP: tuple[Rule, ...] = (
-    (r"^token_embedding\.", "text_model.embeddings.token_embedding."),
-    (r"^positional_embedding$", "text_model.embeddings.position_embedding.weight"),
-    (r"^ln_final\.", "text_model.final_layer_norm."),
-    (r"^transformer\.resblocks\.(\d+)\.", r"text_model.encoder.layers.\1."),
+    (r"^token_embedding\.", "embeddings.token_embedding."),
+    (r"^class_embedding$", "embeddings.class_embedding"),
+    (r"^conv1\.", "embeddings.patch_embedding."),
+    (r"^positional_embedding$", "embeddings.position_embedding.weight"),
+    (r"^ln_final\.", "final_layer_norm."),
+    (r"^ln_pre\.", "pre_layrnorm."),
+    (r"^ln_post\.", "post_layernorm."),
+    (r"^transformer\.resblocks\.(\d+)\.", r"encoder.layers.\1."),
     (r"\.ln_1\.", ".layer_norm1."),
     (r"\.ln_2\.", ".layer_norm2."),
     (r"\.mlp\.c_fc\.", ".mlp.fc1."),
@@ -68,7 +72,7 @@ OPEN_CLIP: tuple[Rule, ...] = (
 def clip_text(weights: Weights) -> Weights:
     """A text tower of any layout under our names."""
     if "token_embedding.weight" in weights:
-        return _open_clip_text(weights)
+        return _open_clip(weights, "text_model", ("text_projection", "text_projection.weight"))
     old = {
         name: f"text_model.{name}"
         for name in weights
@@ -82,6 +86,13 @@ def clip_text(weights: Weights) -> Weights:
     kept = {name: entry for name, entry in renamed.items() if name.startswith(wanted)}
     kept.pop("text_model.embeddings.position_ids", None)
     return weights.having(kept)
+
+
+def clip_vision(weights: Weights) -> Weights:
+    """A picture tower in OpenCLIP's layout under transformers' names; any other layout unchanged."""
+    if "class_embedding" not in weights:
+        return weights
+    return _open_clip(weights, "vision_model", ("proj", "visual_projection.weight"))
 
 
 def ldm_unet(weights: Weights) -> Weights:
@@ -104,17 +115,17 @@ def ldm_vae(weights: Weights) -> Weights:
     return weights.having(entries)
 
 
-def _open_clip_text(weights: Weights) -> Weights:
-    """Renamed, packed projections cut in three, the pooled projection turned to a linear layer's way."""
+def _open_clip(weights: Weights, tower: str, projection: tuple[str, str]) -> Weights:
+    """Renamed, packed projections cut in three, the last projection turned to a linear layer's way."""
     entries: dict[str, Entry] = {}
     for name, entry in weights.items():
         packed = re.fullmatch(r"transformer\.resblocks\.(\d+)\.attn\.in_proj_(weight|bias)", name)
         if packed:
-            entries |= _thirds(f"text_model.encoder.layers.{packed[1]}.self_attn", packed[2], entry)
-        elif name == "text_projection":
-            entries["text_projection.weight"] = _transposed(entry)
+            entries |= _thirds(f"{tower}.encoder.layers.{packed[1]}.self_attn", packed[2], entry)
+        elif name == projection[0]:
+            entries[projection[1]] = _transposed(entry)
         elif name != "logit_scale":
-            entries[_ruled(name, OPEN_CLIP)] = entry
+            entries[f"{tower}.{_ruled(name, OPEN_CLIP)}"] = entry
     return weights.having(entries)
 
 

@@ -15,12 +15,22 @@ from torch import Tensor
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from diffusion.catalogue import unknown
+from diffusion.layouts import clip_vision
 from diffusion.loading import Check, never
 from diffusion.residency import Residency, Resident
 from diffusion.weights import Weights, open_weights
 
 MEAN = (0.48145466, 0.4578275, 0.40821073)
 DEVIATION = (0.26862954, 0.26130258, 0.27577711)
+
+# Where picture encoders stand: alone, in SVD's checkpoints, in unCLIP's, in Zero123's.
+PREFIXES = (
+    "",
+    "visual.",
+    "conditioner.embedders.0.open_clip.model.visual.",
+    "embedder.model.visual.",
+    "cond_stage_model.model.visual.",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,8 +74,23 @@ def prepared(image: Tensor, side: int, crop: bool) -> Tensor:
 
 
 def load_vision(path: Path | str, residency: Residency | None = None) -> VisionEncoder:
-    """The picture encoder of a file. UnknownModel if it is of another kind."""
+    """The picture encoder of a file, alone or within a checkpoint. UnknownModel if it is of another kind."""
     weights = open_weights(path)
+    part = vision_part(weights)
+    return vision_from(weights if part is None else part, residency or Residency())
+
+
+def vision_part(weights: Weights) -> Weights | None:
+    """The picture encoder's tensors in a file, under transformers' names; None if it has none."""
+    for prefix in PREFIXES:
+        inner = clip_vision(weights.under(prefix))
+        if "vision_model.embeddings.patch_embedding.weight" in inner:
+            return inner
+    return None
+
+
+def vision_from(weights: Weights, residency: Residency) -> VisionEncoder:
+    """The picture encoder of tensors under transformers' names. UnknownModel if they are something else."""
     config = vision_config(weights)
 
     def build() -> CLIPVisionModelWithProjection:
@@ -79,8 +104,7 @@ def load_vision(path: Path | str, residency: Residency | None = None) -> VisionE
 
     status = weights.path.stat()
     identity = (str(weights.path.resolve()), status.st_mtime_ns, status.st_size, "vision")
-    resident = Resident(residency or Residency(), "vision", weights, build, identity)
-    return VisionEncoder(resident, config.image_size)
+    return VisionEncoder(Resident(residency, "vision", weights, build, identity), config.image_size)
 
 
 def vision_config(weights: Weights) -> CLIPVisionConfig:

@@ -1,16 +1,18 @@
 """CLIP's picture encoder."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import save_file
+from torch import Tensor
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from diffusion.errors import UnknownModel
 from diffusion.precision import Precision
 from diffusion.residency import Residency
-from diffusion.vision import DEVIATION, MEAN, load_vision, prepared
+from diffusion.vision import DEVIATION, MEAN, PREFIXES, load_vision, prepared
 from tests.diffusion.small_models import seeded
 
 CONFIG = CLIPVisionConfig(
@@ -38,6 +40,49 @@ def test_sizes_are_read_off_the_file_and_the_numbers_are_transformers_own(tmp_pa
     torch.testing.assert_close(found["image_embeds"], expected.image_embeds)
     torch.testing.assert_close(found["last_hidden_state"], expected.last_hidden_state)
     torch.testing.assert_close(found["penultimate_hidden_states"], expected.hidden_states[-2])
+
+
+def open_clip(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The same tower as OpenCLIP writes it: packed projections, other names."""
+    names = {
+        "vision_model.embeddings.class_embedding": "class_embedding",
+        "vision_model.embeddings.patch_embedding.weight": "conv1.weight",
+        "vision_model.embeddings.position_embedding.weight": "positional_embedding",
+        "vision_model.pre_layrnorm": "ln_pre",
+        "vision_model.post_layernorm": "ln_post",
+        "vision_model.encoder.layers": "transformer.resblocks",
+        "layer_norm": "ln_",
+        "self_attn": "attn",
+        "mlp.fc1": "mlp.c_fc",
+        "mlp.fc2": "mlp.c_proj",
+    }
+    written = {"proj": tensors["visual_projection.weight"].t().contiguous()}
+    for name, tensor in tensors.items():
+        for ours, theirs in names.items():
+            name = name.replace(ours, theirs)
+        if ".q_proj." in name:
+            source = name.replace("transformer.resblocks", "vision_model.encoder.layers")
+            parts = [
+                tensors[source.replace(".attn.", ".self_attn.").replace("q_proj", p)] for p in PROJECTIONS
+            ]
+            written[name.replace("q_proj.", "in_proj_")] = torch.cat(parts)
+        elif not any(p in name for p in PROJECTIONS) and name != "visual_projection.weight":
+            written[name] = tensor
+    return written
+
+
+PROJECTIONS = ("q_proj", "k_proj", "v_proj")
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+def test_an_open_clip_tower_within_a_checkpoint_gives_the_same(prefix: str, tmp_path: Path) -> None:
+    module = seeded(lambda: CLIPVisionModelWithProjection(CONFIG))
+    tensors = {name: each for name, each in module.state_dict().items() if "position_ids" not in name}
+    image, residency = torch.rand(1, 28, 28, 3), Residency(Precision("fp32"), "cpu")
+    save_file(tensors, tmp_path / "plain.safetensors")
+    save_file({prefix + name: t for name, t in open_clip(tensors).items()}, tmp_path / "open.safetensors")
+    plain, other = (load_vision(tmp_path / f"{n}.safetensors", residency) for n in ("plain", "open"))
+    torch.testing.assert_close(plain.encode(image)["image_embeds"], other.encode(image)["image_embeds"])
 
 
 @pytest.mark.parametrize("crop", [True, False])

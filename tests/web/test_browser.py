@@ -5,135 +5,32 @@ The server is `dev_server.py`: recorded specs, user files in memory, prompts kep
 """
 
 import json
-import os
-import shutil
-import struct
-import zlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.web.dev_server import served
+from tests.web.chromium import (
+    NEEDS_CHROMIUM,
+    add_by_palette,
+    drag,
+    drop,
+    input_at,
+    output_at,
+    picture,
+    place,
+    plain,
+    prompt,
+    ready,
+    until,
+    value,
+    widget_at,
+)
 
-sync_api = pytest.importorskip("playwright.sync_api")
-CHROMIUM = (
-    os.environ.get("CHROMIUM")
-    or shutil.which("chromium")
-    or shutil.which("chromium-browser")
-    or shutil.which("google-chrome")
-)
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="no Chromium on the path; install it, or set CHROMIUM"
-)
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
+pytest.importorskip("playwright.sync_api")
+pytestmark = NEEDS_CHROMIUM
 AXE = Path(__file__).parent / "vendor" / "axe.min.js"
 HOSTILE = '<img src=x onerror="window.hacked=1">'
-
-
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    with served() as url:
-        yield url
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with sync_api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture
-def page(browser: Any, address: str) -> Iterator[Any]:
-    context = browser.new_context(
-        viewport={"width": 1280, "height": 800}, color_scheme="dark", reduced_motion="reduce"
-    )
-    opened = ready(context, address)
-    errors: list[str] = []
-    opened.on("pageerror", lambda error: errors.append(str(error)))
-    yield opened
-    context.close()
-    assert errors == []
-
-
-def ready(context: Any, address: str) -> Any:
-    opened = context.new_page()
-    opened.goto(address)
-    opened.wait_for_selector("html[data-ready]", timeout=20000)
-    return opened
-
-
-def until(page: Any, expression: str) -> None:
-    """Waits for an expression (or what an async function gives) to hold; the page's policy forbids Playwright's own way."""
-    for _ in range(200):
-        if page.evaluate(expression):
-            return
-        page.wait_for_timeout(50)
-    raise AssertionError(f"never true: {expression}")
-
-
-def place(page: Any, script: str) -> tuple[float, float]:
-    """Where a point of the graph, given by an expression over `e`, lies on the page."""
-    found = page.evaluate(
-        f"() => {{ const e = nodeloom.editor; const p = e.camera.toScreen({script}); const b = e.host.getBoundingClientRect(); return [p[0] + b.left, p[1] + b.top]; }}"
-    )
-    return found[0], found[1]
-
-
-def output_at(page: Any, node: int, slot: int) -> tuple[float, float]:
-    return place(page, f"e.scene.outputPoint({node}, {slot})")
-
-
-def input_at(page: Any, node: int, name: str) -> tuple[float, float]:
-    return place(
-        page,
-        f"(() => {{ const i = e.scene.view({node}).inputs.findIndex((x) => x.name === '{name}'); const a = e.scene.layout({node}).inputs[i]; const q = e.scene.node({node}).pos; return [q[0] + a[0], q[1] + a[1]]; }})()",
-    )
-
-
-def widget_at(page: Any, node: int, name: str) -> tuple[float, float]:
-    return place(
-        page,
-        f"(() => {{ const i = e.scene.view({node}).widgets.findIndex((x) => x.name === '{name}'); const l = e.scene.layout({node}); const q = e.scene.node({node}).pos; return [q[0] + l.width / 2, q[1] + l.widgets[i].y + 8]; }})()",
-    )
-
-
-def drag(page: Any, start: tuple[float, float], end: tuple[float, float]) -> None:
-    page.mouse.move(*start)
-    page.mouse.down()
-    page.mouse.move((start[0] + end[0]) / 2, (start[1] + end[1]) / 2, steps=3)
-    page.mouse.move(*end, steps=3)
-    page.mouse.up()
-
-
-def prompt(page: Any) -> dict[str, Any]:
-    return page.evaluate("async () => (await app.graphToPrompt()).output")
-
-
-def add_by_palette(page: Any, text: str) -> int:
-    """Types into the open palette, takes the first hit, and returns the new node's id."""
-    page.wait_for_selector(".picker:not([hidden])")
-    page.keyboard.type(text)
-    page.keyboard.press("Enter")
-    until(page, "document.querySelector('.picker').hidden")
-    return page.evaluate("[...nodeloom.editor.selected][0]")
-
-
-def value(page: Any, node: int, name: str) -> Any:
-    return page.evaluate(
-        "([id, name]) => nodeloom.editor.scene.view(id).widgets.find((w) => w.name === name)?.value",
-        [node, name],
-    )
 
 
 def test_the_starter_is_ready_to_run_and_the_prompt_arrives(page: Any, address: str) -> None:
@@ -354,29 +251,6 @@ def test_two_windows_never_overwrite_each_other(page: Any, address: str) -> None
     other.close()
 
 
-def picture(workflow: str) -> bytes:
-    """A one-pixel PNG that holds a workflow."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    parts = [
-        chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 2, 0, 0, 0)),
-        chunk(b"tEXt", b"workflow\0" + workflow.encode()),
-        chunk(b"IDAT", zlib.compress(b"\0\0\0\0")),
-        chunk(b"IEND", b""),
-    ]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
-
-
-def drop(page: Any, name: str, kind: str, content: bytes) -> None:
-    page.evaluate(
-        """([name, kind, bytes]) => { const data = new DataTransfer(); data.items.add(new File([new Uint8Array(bytes)], name, { type: kind }));
-           const stage = document.getElementById('stage'); stage.dispatchEvent(new DragEvent('drop', { dataTransfer: data, bubbles: true, clientX: 600, clientY: 400 })); }""",
-        [name, kind, list(content)],
-    )
-
-
 def test_a_dropped_picture_brings_its_workflow(page: Any) -> None:
     made = page.evaluate("async () => JSON.stringify((await app.graphToPrompt()).workflow)")
     drop(page, "result.png", "image/png", picture(made))
@@ -413,15 +287,6 @@ def test_a_dropped_picture_without_a_workflow_becomes_a_loader_and_takes_a_mask(
     drag(page, (box["x"] + 20, box["y"] + 20), (box["x"] + box["width"] - 20, box["y"] + box["height"] - 20))
     page.click("text=Use this mask")
     until(page, f"nodeloom.editor.scene.view({made}).widgets[0].value.startsWith('mask-')")
-
-
-def plain(page: Any) -> bytes:
-    """A red PNG of 32 pixels, without texts."""
-    return bytes(
-        page.evaluate(
-            "async () => { const c = new OffscreenCanvas(32, 32); const x = c.getContext('2d'); x.fillStyle = 'red'; x.fillRect(0, 0, 32, 32); return [...new Uint8Array(await (await c.convertToBlob()).arrayBuffer())]; }"
-        )
-    )
 
 
 def test_copies_cross_windows_by_the_clipboard(browser: Any, address: str) -> None:
@@ -507,6 +372,7 @@ def test_names_stay_text_and_missing_nodes_are_kept(page: Any) -> None:
     page.click("text=Show")
     page.wait_for_selector("dialog[open]")
     page.keyboard.press("Escape")
+    until(page, "!document.querySelector('dialog')")
     page.keyboard.press("Control+f")
     page.wait_for_selector(".picker:not([hidden])")
     page.keyboard.press("Escape")

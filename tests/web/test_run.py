@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.web.test_browser import ARGUMENTS, CHROMIUM, ready, until
+from tests.web.chromium import ARGUMENTS, CHROMIUM, ready, until
 
 sync_api = pytest.importorskip("playwright.sync_api")
 ROOT = Path(__file__).parents[2]

@@ -15,12 +15,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from diffusion.blocks import timestep_embedding
 from diffusion.errors import Mismatch
 from diffusion.hooks import Hooks
 from diffusion.images import like, resize, to_batch
 from diffusion.model import Model
 from diffusion.picture_conditions import low_resolution, noise_level
-from diffusion.unet import timestep_embedding
+from diffusion.unclip import ImageNoise, unclip_vector
 
 Options = Mapping[str, Any]
 Conditioning = Sequence[Sequence[Any]]  # [[embedding [B, T, C], options], …]
@@ -293,10 +294,17 @@ def _with_numbers(entry: Entry, numbers: Sequence[float], setting: Setting) -> T
     return torch.cat([pooled, embedded.to(pooled).expand(len(pooled), -1)], dim=1)
 
 
+def _noise_of(setting: Setting) -> ImageNoise:
+    noise = setting.model.image_noise
+    assert noise is not None, "set with the vector when the file was opened"
+    return noise
+
+
 VECTORS: Mapping[str, Vector] = {
     "sdxl": sdxl_vector,
     "sdxl_refiner": sdxl_refiner_vector,
     "noise_level": lambda entry, name, setting: noise_level(entry.options),
+    "unclip": lambda entry, name, setting: unclip_vector(entry.options, _noise_of(setting), setting.seed),
 }
 
 

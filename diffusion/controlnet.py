@@ -17,6 +17,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from diffusion.blocks import timestep_embedding
 from diffusion.catalogue import unknown
 from diffusion.conditioning import Setting
 from diffusion.denoising import Controller, Controlling
@@ -26,7 +27,7 @@ from diffusion.layouts import ldm_unet
 from diffusion.residency import Residency, Resident
 from diffusion.shapes import Unlike, unet_sizes
 from diffusion.transformer import Visit
-from diffusion.unet import Control, UNetSizes, input_blocks, label_embedding, middle_block, timestep_embedding
+from diffusion.unet import Control, UNetSizes, input_blocks, label_embedding, middle_block
 from diffusion.weights import Weights, open_weights
 
 HINT_SCALE = 8  # pixels of the picture for each place of the latent

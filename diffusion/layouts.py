@@ -16,12 +16,20 @@ from diffusion.weights import Entry, Weights
 Rule = tuple[str, str]
 
 RESNET: tuple[Rule, ...] = (
-    ("norm1", "in_layers.0"),
-    ("conv1", "in_layers.2"),
-    ("time_emb_proj", "emb_layers.1"),
-    ("norm2", "out_layers.0"),
-    ("conv2", "out_layers.3"),
-    ("conv_shortcut", "skip_connection"),
+    (r"^spatial_res_block\.", ""),
+    (r"^temporal_res_block\.", "time_stack."),
+    (r"\bnorm1\.", "in_layers.0."),
+    (r"\bconv1\.", "in_layers.2."),
+    (r"\btime_emb_proj\.", "emb_layers.1."),
+    (r"\bnorm2\.", "out_layers.0."),
+    (r"\bconv2\.", "out_layers.3."),
+    (r"\bconv_shortcut\.", "skip_connection."),
+)
+
+VIDEO_TRANSFORMER: tuple[Rule, ...] = (
+    (r"^temporal_transformer_blocks\.", "time_stack."),
+    (r"^time_pos_embed\.linear_1\.", "time_pos_embed.0."),
+    (r"^time_pos_embed\.linear_2\.", "time_pos_embed.2."),
 )
 
 UNET_ENDS: tuple[Rule, ...] = (
@@ -97,7 +105,8 @@ def clip_vision(weights: Weights) -> Weights:
 
 def ldm_unet(weights: Weights) -> Weights:
     """A UNet in diffusers' layout under the original names; any other layout unchanged."""
-    if "down_blocks.0.resnets.0.norm1.weight" not in weights:
+    signs = ("norm1.weight", "spatial_res_block.norm1.weight")
+    if not any(f"down_blocks.0.resnets.0.{sign}" in weights for sign in signs):
         return weights
     rename = _diffusers_blocks(weights)
     return weights.having({_ruled(rename(name), UNET_ENDS): weights[name] for name in weights})
@@ -198,7 +207,5 @@ def _renamed(name: str, table: Mapping[str, str]) -> str:
     for theirs, ours in table.items():
         if name.startswith(theirs):
             rest = name[len(theirs) :]
-            if ".resnets." in theirs:
-                rest = _ruled(rest, tuple((rf"^{a}\.", f"{b}.") for a, b in RESNET))
-            return ours + rest
+            return ours + _ruled(rest, RESNET if ".resnets." in theirs else VIDEO_TRANSFORMER)
     return name

@@ -86,6 +86,7 @@ def unet_sizes(weights: Weights, *, downward_only: bool = False) -> UNetSizes:
         classes=classes[0] if classes else None,
         norm_groups=facts.number("norm_groups") or 32,
         self_attention=tuple(_looks_at_itself(weights, blocks) for blocks in levels),
+        video="input_blocks.1.0.time_stack.in_layers.2.weight" in weights,
     )
 
 

@@ -28,6 +28,7 @@ class Visit:
     call: Mapping[str, Any]
     latent: tuple[int, int]
     kept: dict[int, tuple[Tensor, Tensor]] | None = None
+    frames: int = 1  # rows that are one clip, for models of videos
 
     def at(self, place: Place, size: tuple[int, int]) -> Place:
         """The place as it is in this pass."""
@@ -148,11 +149,16 @@ class SpatialTransformer(nn.Module):
         size = (x.shape[2], x.shape[3])
         h = self.norm(x)
         h = self.proj_in(_tokens(h)) if self.linear else _tokens(self.proj_in(h))
-        for block in self.transformer_blocks:
-            h = block(h, context, size, visit)
+        h = self.pass_through(h, context, size, visit)
         h = _image(self.proj_out(h), size) if self.linear else self.proj_out(_image(h, size))
         out: Tensor = x + h
         return out
+
+    def pass_through(self, tokens: Tensor, context: Tensor, size: tuple[int, int], visit: Visit) -> Tensor:
+        """Tokens [B, h·w, C] through all blocks."""
+        for block in self.transformer_blocks:
+            tokens = block(tokens, context, size, visit)
+        return tokens
 
 
 def _projected(

@@ -6,7 +6,6 @@ Parameter names equal those of published checkpoints after `model.diffusion_mode
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
@@ -14,10 +13,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from diffusion.blocks import Downsample, ResidualBlock, Upsample, timestep_embedding
 from diffusion.hooks import Hooks, Place
 from diffusion.transformer import SpatialTransformer, Visit
+from diffusion.video import VideoResidualBlock, VideoTransformer
 
 NO_HOOKS = Hooks()
 NO_FACTS: Mapping[str, Any] = {}
@@ -30,6 +30,7 @@ class UNetSizes:
     Levels run from the finest resolution to the coarsest. Depths count transformer layers behind each
     residual block, in the order the blocks are numbered; 0 means no transformer. A middle depth of 0 leaves
     one residual block there, None leaves nothing. Give either `heads` (a fixed number) or `head_channels`.
+    `video` puts layers behind residual blocks and transformers that join the frames of a clip.
     """
 
     in_channels: int = 4
@@ -48,6 +49,7 @@ class UNetSizes:
     classes: int | None = None
     norm_groups: int = 32
     self_attention: tuple[bool, ...] = field(default=())
+    video: bool = False
 
     @classmethod
     def even(
@@ -87,64 +89,6 @@ class Control:
     skips: Mapping[int, Tensor] = field(default_factory=dict)
 
 
-def timestep_embedding(timesteps: Tensor, width: int, longest: float = 10_000.0) -> Tensor:
-    """Cosines, then sines, of the timestep at falling frequencies; [B] → [B, width] in float32."""
-    half = width // 2
-    steps = torch.arange(half, dtype=torch.float32, device=timesteps.device)
-    angles = timesteps[:, None].float() * torch.exp(-math.log(longest) * steps / half)
-    embedding = torch.cat([angles.cos(), angles.sin()], dim=-1)
-    return F.pad(embedding, (0, width % 2))
-
-
-class ResidualBlock(nn.Module):
-    """Two convolutions with the time embedding added between them, around a skip."""
-
-    def __init__(self, channels: int, out_channels: int, embedding: int, norm_groups: int) -> None:
-        super().__init__()
-        self.in_layers = nn.Sequential(
-            nn.GroupNorm(norm_groups, channels), nn.SiLU(), nn.Conv2d(channels, out_channels, 3, padding=1)
-        )
-        self.emb_layers = nn.Sequential(nn.SiLU(), nn.Linear(embedding, out_channels))
-        self.out_layers = nn.Sequential(
-            nn.GroupNorm(norm_groups, out_channels),
-            nn.SiLU(),
-            nn.Identity(),
-            nn.Conv2d(out_channels, out_channels, 3, padding=1),
-        )
-        same = channels == out_channels
-        self.skip_connection = nn.Identity() if same else nn.Conv2d(channels, out_channels, 1)
-
-    def forward(self, x: Tensor, emb: Tensor) -> Tensor:
-        h = self.in_layers(x) + self.emb_layers(emb)[:, :, None, None]
-        out: Tensor = self.skip_connection(x) + self.out_layers(h)
-        return out
-
-
-class Downsample(nn.Module):
-    """Half the resolution by a strided convolution."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.op = nn.Conv2d(channels, channels, 3, stride=2, padding=1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.op(x)
-        return out
-
-
-class Upsample(nn.Module):
-    """Nearest-neighbour doubling, or to the size of the skip that follows, then a convolution."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(channels, channels, 3, padding=1)
-
-    def forward(self, x: Tensor, size: tuple[int, int] | None) -> Tensor:
-        size = size or (x.shape[2] * 2, x.shape[3] * 2)
-        out: Tensor = self.conv(F.interpolate(x, size=size, mode="nearest"))
-        return out
-
-
 class Block(nn.Sequential):
     """One numbered block: its layers in turn, each given what it asks for."""
 
@@ -152,7 +96,9 @@ class Block(nn.Sequential):
         self, x: Tensor, emb: Tensor, context: Tensor, visit: Visit, size: tuple[int, int] | None = None
     ) -> Tensor:
         for layer in self:
-            if isinstance(layer, ResidualBlock):
+            if isinstance(layer, VideoResidualBlock):
+                x = layer(x, emb, visit.frames)
+            elif isinstance(layer, ResidualBlock):
                 x = layer(x, emb)
             elif isinstance(layer, SpatialTransformer):
                 x = layer(x, context, visit)
@@ -202,14 +148,17 @@ class UNet(nn.Module):
         hooks: Hooks | None = None,
         call: Mapping[str, Any] = NO_FACTS,
         kept: dict[int, tuple[Tensor, Tensor]] | None = None,
+        frames: int | None = None,
     ) -> Tensor:
         """x [B, in, h, w], timesteps [B], context [B, M, context], y [B, vector] → [B, out, h, w].
+
+        For a video model each `frames` rows of B are a clip; None says all of them are one.
 
         Computes in the weights' type and answers in that of `x`. `call` reaches every hook as `place.call`;
         `kept` is an empty dict at the start of a run whose context stays the same, or None.
         """
         hooks, control = hooks or NO_HOOKS, control or Control()
-        visit = Visit(hooks, call, (x.shape[2], x.shape[3]), kept)
+        visit = Visit(hooks, call, (x.shape[2], x.shape[3]), kept, frames or len(x))
         emb = self.embed(timesteps, y, visit)
         h, context = x.to(self.dtype), context.to(self.dtype)
         h, skips = self._down(h, emb, context, control, visit)
@@ -275,7 +224,7 @@ def input_blocks(sizes: UNetSizes, serial: Iterator[int]) -> tuple[list[Block], 
     for level, multiplier in enumerate(sizes.multipliers):
         for _ in range(sizes.blocks[level]):
             wide = sizes.channels * multiplier
-            layers: list[nn.Module] = [ResidualBlock(channels, wide, sizes.channels * 4, sizes.norm_groups)]
+            layers: list[nn.Module] = [_residual(sizes, channels, wide)]
             layers += _transformers(sizes, level, wide, ("input", len(blocks)), next(depths), serial)
             channels = wide
             blocks.append(Block(*layers))
@@ -292,10 +241,10 @@ def middle_block(sizes: UNetSizes, serial: Iterator[int]) -> Block | None:
         return None
     level = len(sizes.multipliers) - 1
     channels = sizes.channels * sizes.multipliers[-1]
-    layers: list[nn.Module] = [ResidualBlock(channels, channels, sizes.channels * 4, sizes.norm_groups)]
+    layers: list[nn.Module] = [_residual(sizes, channels, channels)]
     if sizes.middle_depth:
         layers += _transformers(sizes, level, channels, ("middle", 0), sizes.middle_depth, serial)
-        layers.append(ResidualBlock(channels, channels, sizes.channels * 4, sizes.norm_groups))
+        layers.append(_residual(sizes, channels, channels))
     return Block(*layers)
 
 
@@ -307,13 +256,18 @@ def _output_blocks(sizes: UNetSizes, skips: list[int], serial: Iterator[int]) ->
         for number in range(sizes.blocks[level] + 1):
             wide = sizes.channels * multiplier
             joined = channels + skips.pop()
-            layers: list[nn.Module] = [ResidualBlock(joined, wide, sizes.channels * 4, sizes.norm_groups)]
+            layers: list[nn.Module] = [_residual(sizes, joined, wide)]
             layers += _transformers(sizes, level, wide, ("output", len(blocks)), next(depths), serial)
             channels = wide
             if level and number == sizes.blocks[level]:
                 layers.append(Upsample(channels))
             blocks.append(Block(*layers))
     return blocks
+
+
+def _residual(sizes: UNetSizes, channels: int, out_channels: int) -> ResidualBlock:
+    kind = VideoResidualBlock if sizes.video else ResidualBlock
+    return kind(channels, out_channels, sizes.channels * 4, sizes.norm_groups)
 
 
 def _transformers(
@@ -326,7 +280,7 @@ def _transformers(
     places = [Place(*where, number, next(serial), heads, head_channels) for number in range(depth)]
     itself = sizes.looks_at_itself(level)
     arguments = (channels, sizes.context, sizes.linear_projections, sizes.norm_groups, itself)
-    return [SpatialTransformer(places, *arguments)]
+    return [(VideoTransformer if sizes.video else SpatialTransformer)(places, *arguments)]
 
 
 def _place(visit: Visit, block: str, index: int, h: Tensor | None) -> Place:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 from diffusers import AutoencoderKL as TheirVAE
-from diffusers import UNet2DConditionModel
+from diffusers import UNet2DConditionModel, UNetSpatioTemporalConditionModel
 from transformers import CLIPTextConfig, CLIPTextModelWithProjection
 
 from diffusion.layouts import clip_text, ldm_unet, ldm_vae
@@ -202,3 +202,40 @@ def test_our_own_layout_passes_unchanged() -> None:
     unet, vae = weights_of(seeded(lambda: UNet(SD1))), weights_of(seeded(lambda: AutoencoderKL(VAE)))
     assert ldm_unet(unet) is unet
     assert ldm_vae(vae) is vae
+
+
+def test_a_diffusers_video_unet_predicts_the_same() -> None:
+    theirs = seeded(
+        lambda: UNetSpatioTemporalConditionModel(
+            block_out_channels=(32, 64),
+            down_block_types=("CrossAttnDownBlockSpatioTemporal", "DownBlockSpatioTemporal"),
+            up_block_types=("UpBlockSpatioTemporal", "CrossAttnUpBlockSpatioTemporal"),
+            addition_time_embed_dim=8,
+            projection_class_embeddings_input_dim=24,
+            layers_per_block=2,
+            cross_attention_dim=24,
+            num_attention_heads=(2, 4),
+        )
+    )
+    for name, module in theirs.named_modules():
+        if name.endswith(("res_block.norm1", "res_block.norm2")):
+            module.eps = 1e-5  # as the model was trained; diffusers says 1e-6 in some of its blocks
+    weights = ldm_unet(as_weights(theirs.state_dict(), {"nodeloom.unet.head_channels": "16"}))
+    sizes = unet_sizes(weights)
+    ours = UNet(sizes).eval()
+    assert sizes.video
+    assert set(weights) == set(ours.state_dict()), "a tensor was lost or left over"
+    ours.load_state_dict({name: weights.tensor(name) for name in weights})
+    clips, context = torch.randn(2, 3, 8, 8, 16), torch.randn(2, 1, 24)
+    facts, t = torch.tensor([[5.0, 127, 0.02], [24.0, 40, 0.5]]), torch.tensor([1.6378, -0.5])
+    with torch.no_grad():
+        expected = theirs(clips, t, context, facts).sample.flatten(0, 1)
+        vector = theirs.add_time_proj(facts.flatten()).reshape(2, -1)
+        found = ours(
+            clips.flatten(0, 1),
+            t.repeat_interleave(3),
+            context.repeat_interleave(3, 0),
+            vector.repeat_interleave(3, 0),
+            frames=3,
+        )
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)

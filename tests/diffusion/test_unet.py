@@ -3,8 +3,9 @@
 import pytest
 import torch
 
+from diffusion.blocks import timestep_embedding
 from diffusion.hooks import Hooks, Place
-from diffusion.unet import Control, UNet, UNetSizes, timestep_embedding
+from diffusion.unet import Control, UNet, UNetSizes
 from tests.diffusion.small_models import SD1, SD2, SDXL, seeded
 from tests.golden.weights import manifests
 

@@ -15,11 +15,12 @@ from diffusion.errors import FileProblem, UnknownModel
 from diffusion.latent_format import SD1, SDXL, UPSCALER_X4, LatentFormat, stated_colours
 from diffusion.layouts import ldm_unet
 from diffusion.shapes import Unlike, stated, unet_sizes
+from diffusion.unclip import DEVIATION, MEAN
 from diffusion.unet import UNetSizes
 from diffusion.weights import Weights
 
 PredictionName = Literal["eps", "v"]
-VectorName = Literal["sdxl", "sdxl_refiner", "noise_level"]
+VectorName = Literal["sdxl", "sdxl_refiner", "noise_level", "unclip"]
 ClockName = Literal["stable_diffusion", "upscaler"]
 
 UNET_PREFIXES = ("model.diffusion_model.", "diffusion_model.", "")
@@ -88,6 +89,9 @@ CONVOLUTIONS = Trait("convolutions around its transformers", lambda sizes: not s
 LINEAR = Trait("linear layers around its transformers", lambda sizes: sizes.linear_projections)
 BASE_VECTOR = Trait("a vector of 2816: pooled text and six sizes", lambda sizes: sizes.vector == 2816)
 REFINER_VECTOR = Trait("a vector of 2560: pooled text and five sizes", lambda sizes: sizes.vector == 2560)
+PICTURE_VECTOR = Trait(
+    "a vector of 1536 or 2048: a picture and its noise", lambda sizes: sizes.vector in (1536, 2048)
+)
 BARE_MIDDLE = Trait("a middle block without attention", lambda sizes: sizes.middle_depth == 0)
 ONE_BLOCK = Trait("one block a level", lambda sizes: set(sizes.blocks) == {1})
 
@@ -110,6 +114,7 @@ def _sdxl_prediction(weights: Weights, sizes: UNetSizes) -> PredictionName:
 FAMILIES: tuple[Family, ...] = (
     Family("sd1", "Stable Diffusion 1.x", (INPUTS, NO_VECTOR, CONVOLUTIONS), SD1),
     Family("sd2", "Stable Diffusion 2.x", (INPUTS, NO_VECTOR, LINEAR), SD1, prediction=_sd2_prediction),
+    Family("unclip", "SD 2.1 unCLIP", (INPUTS, PICTURE_VECTOR, LINEAR), SD1, "unclip", _always_v),
     # Distilled from SDXL by leaving blocks out: arXiv 2401.02677 (Segmind), arXiv 2312.04005 (KOALA).
     Family("segmind", "SSD-1B or Segmind Vega", (INPUTS, BASE_VECTOR, LINEAR, BARE_MIDDLE), SDXL, "sdxl"),
     Family("koala", "KOALA", (INPUTS, BASE_VECTOR, LINEAR, ONE_BLOCK), SDXL, "sdxl"),
@@ -149,7 +154,7 @@ def unet_part(weights: Weights) -> Weights | None:
     for prefix in UNET_PREFIXES:
         inner = ldm_unet(weights.under(prefix))
         if "input_blocks.0.0.weight" in inner:
-            extra = {name: weights[name] for name in ("v_pred", "ztsnr") if name in weights}
+            extra = {name: weights[name] for name in ("v_pred", "ztsnr", MEAN, DEVIATION) if name in weights}
             return inner.having({**inner, **extra})
     return None
 

@@ -30,6 +30,7 @@ from diffusion.taesd import Taesd, sequence
 from diffusion.text import Find, TextEncoder, Tower, Vectors, no_embeddings
 from diffusion.text_encoder import ClipText
 from diffusion.tokenizer import Vocabulary
+from diffusion.unclip import image_noise
 from diffusion.unet import UNet
 from diffusion.vae import AutoencoderKL
 from diffusion.weights import Weights, open_weights
@@ -212,7 +213,8 @@ def model_from(unet: Weights, residency: Residency, kind: Architecture | None = 
     sizes = kind.unet
     resident = _resident(residency, "backbone", unet, lambda: UNet(sizes), channels_last=True)
     prediction = CLOCKS[kind.clock](V if kind.prediction == "v" else EPS, kind.zero_snr)
-    return Model(resident, prediction, kind.latent, kind.vector, kind.concat)
+    noise = image_noise(unet, sizes.vector) if kind.vector == "unclip" and sizes.vector else None
+    return Model(resident, prediction, kind.latent, kind.vector, kind.concat, noise)
 
 
 def vae_from(weights: Weights, residency: Residency) -> VAE:

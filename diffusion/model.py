@@ -15,6 +15,7 @@ from diffusion.latent_format import LatentFormat
 from diffusion.loading import NO_PATCHES, Patches
 from diffusion.prediction import Prediction
 from diffusion.residency import Resident
+from diffusion.unclip import ImageNoise
 from diffusion.unet import UNet
 
 
@@ -24,6 +25,7 @@ class Model:
 
     `vector` names how pooled text and sizes become the UNet's y (`conditioning.VECTORS`; None: no y).
     `concat` names what is joined to the latent as extra input channels (`conditioning.CHANNELS`).
+    `image_noise` is how a model that follows pictures (unCLIP) wants their embeddings noised.
     `weight_patches` change weights by parameter name when they are loaded, `hooks` what is computed;
     `options` is for whoever builds on models: unknown keys pass through, and nothing here reads them.
     """
@@ -33,6 +35,7 @@ class Model:
     latent_format: LatentFormat
     vector: str | None = None
     concat: tuple[str, ...] = ()
+    image_noise: ImageNoise | None = None
     hooks: Hooks = field(default_factory=Hooks)
     weight_patches: Patches = NO_PATCHES
     options: Mapping[str, Any] = field(default_factory=dict)

@@ -29,6 +29,7 @@ MODULES = (
     "sigmas",
     "strings",
     "text",
+    "unclip",
     "upscaling",
     "vae",
     "vision",

@@ -134,11 +134,11 @@ def test_markers_stand_beside_the_unet_in_a_whole_checkpoint() -> None:
 
 def test_an_unknown_unet_names_the_nearest_families_and_what_they_miss() -> None:
     with pytest.raises(UnknownModel) as caught:
-        described(replace(SDXL, vector=2048, in_channels=7))
+        described(replace(SDXL, vector=2304, in_channels=7))
     assert "Stable Diffusion XL: it has not 4 input channels" in str(caught.value)
     assert "a vector of 2816" in str(caught.value)
     with pytest.raises(UnknownModel) as caught:
-        described(replace(SDXL, vector=2048))
+        described(replace(SDXL, vector=2304))
     assert any("Stable Diffusion XL" in line for line in caught.value.nearest)
     assert any("Stable Diffusion 2.x: it has not no vector" in line for line in caught.value.nearest)
 

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from diffusion.unet import timestep_embedding
+from diffusion.blocks import timestep_embedding
 from diffusion.weights import Weights
 
 LEVELS = 1000
@@ -69,7 +69,7 @@ def unclip_vector(options: Mapping[str, Any], noise: ImageNoise, seed: int) -> T
     """
     pictures: Sequence[Mapping[str, Any]] = options.get("unclip_conditioning", ())
     seed -= SEED_APART
-    vectors = [
+    vectors: list[Tensor] = [
         noise.vector(row[None], each["noise_augmentation"], seed) * each["strength"]
         for each in pictures
         for row in each["clip_vision_output"]["image_embeds"]

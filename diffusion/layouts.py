@@ -46,6 +46,13 @@ UNET_ENDS: tuple[Rule, ...] = (
 )
 
 VAE_RULES: tuple[Rule, ...] = (
+    (r"spatial_res_block\.", ""),
+    (r"temporal_res_block\.norm1\.", "time_stack.in_layers.0."),
+    (r"temporal_res_block\.conv1\.", "time_stack.in_layers.2."),
+    (r"temporal_res_block\.norm2\.", "time_stack.out_layers.0."),
+    (r"temporal_res_block\.conv2\.", "time_stack.out_layers.3."),
+    (r"time_mixer\.mix_factor", "mix_factor"),
+    (r"time_conv_out\.", "conv_out.time_mix_conv."),
     (r"conv_norm_out", "norm_out"),
     (r"mid_block\.resnets\.0\.", "mid.block_1."),
     (r"mid_block\.resnets\.1\.", "mid.block_2."),

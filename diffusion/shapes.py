@@ -97,6 +97,7 @@ def vae_sizes(weights: Weights) -> VAESizes:
     if not levels:
         raise Unlike("encoder.down.0.block.0.conv1.weight is missing")
     widths = [_shape(weights, f"encoder.down.{level}.block.0.conv1.weight", 4)[0] for level in range(levels)]
+    before, behind = "quant_conv.weight" in weights, "post_quant_conv.weight" in weights
     return VAESizes(
         image_channels=first[1],
         latent_channels=_shape(weights, "decoder.conv_in.weight", 4)[1],
@@ -104,7 +105,9 @@ def vae_sizes(weights: Weights) -> VAESizes:
         multipliers=tuple(_whole(width, first[0]) for width in widths),
         blocks=_count(weights, "encoder.down.0.block.{}.conv1.weight"),
         norm_groups=stated(weights, "vae").number("norm_groups") or 32,
-        quantised="post_quant_conv.weight" in weights,
+        quantised=before,
+        dequantised=behind if behind != before else None,
+        video="decoder.mid.block_1.time_stack.in_layers.2.weight" in weights,
     )
 
 

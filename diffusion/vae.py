@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from diffusion.video import TimeStack, as_clips, as_frames, over_time
+
 
 @dataclass(frozen=True)
 class VAESizes:
@@ -23,7 +25,9 @@ class VAESizes:
     multipliers: tuple[int, ...] = (1, 2, 4, 4)
     blocks: int = 2
     norm_groups: int = 32
-    quantised: bool = True  # whether 1×1 convolutions stand on both sides of the latent
+    quantised: bool = True  # whether a 1×1 convolution stands before the latent
+    dequantised: bool | None = None  # and one behind it; None: if one stands before it
+    video: bool = False  # whether the decoder joins the frames of a clip
 
     @property
     def downscale(self) -> int:
@@ -48,6 +52,34 @@ class ResidualBlock(nn.Module):
         h = self.conv2(F.silu(self.norm2(h)))
         out: Tensor = (self.nin_shortcut(x) if hasattr(self, "nin_shortcut") else x) + h
         return out
+
+
+class VideoResidualBlock(ResidualBlock):
+    """A residual block of each frame, then one over time; all frames of the batch are one clip.
+
+    Blattmann et al. 2023, https://arxiv.org/abs/2311.15127. The learned share is that of time.
+    """
+
+    def __init__(self, channels: int, out_channels: int, groups: int) -> None:
+        super().__init__(channels, out_channels, groups)
+        self.time_stack = TimeStack(out_channels, None, groups)
+        self.mix_factor = nn.Parameter(torch.zeros(1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        still, share = super().forward(x), self.mix_factor.sigmoid()
+        out: Tensor = share * self.time_stack(still, None, len(x)) + (1 - share) * still
+        return out
+
+
+class VideoConvolution(nn.Conv2d):
+    """A convolution of each frame, then one over time; all frames of the batch are one clip."""
+
+    def __init__(self, channels: int, out_channels: int) -> None:
+        super().__init__(channels, out_channels, 3, padding=1)
+        self.time_mix_conv = over_time(out_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return as_frames(self.time_mix_conv(as_clips(super().forward(x), len(x))))
 
 
 class AttentionBlock(nn.Module):
@@ -115,11 +147,12 @@ class Level(nn.Module):
 class Middle(nn.Module):
     """Residual, attention, residual at the lowest resolution."""
 
-    def __init__(self, channels: int, groups: int) -> None:
+    def __init__(self, channels: int, groups: int, video: bool = False) -> None:
         super().__init__()
-        self.block_1 = ResidualBlock(channels, channels, groups)
+        block = VideoResidualBlock if video else ResidualBlock
+        self.block_1 = block(channels, channels, groups)
         self.attn_1 = AttentionBlock(channels, groups)
-        self.block_2 = ResidualBlock(channels, channels, groups)
+        self.block_2 = block(channels, channels, groups)
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.block_2(self.attn_1(self.block_1(x)))
@@ -159,16 +192,17 @@ class Decoder(nn.Module):
         super().__init__()
         channels = sizes.channels * sizes.multipliers[-1]
         self.conv_in = nn.Conv2d(sizes.latent_channels, channels, 3, padding=1)
-        self.mid = Middle(channels, sizes.norm_groups)
+        self.mid = Middle(channels, sizes.norm_groups, sizes.video)
         levels: list[Level] = []
         for level, multiplier in reversed(list(enumerate(sizes.multipliers))):
             wide = sizes.channels * multiplier
-            blocks = _run_of_blocks(channels, wide, sizes.blocks + 1, sizes.norm_groups)
+            blocks = _run_of_blocks(channels, wide, sizes.blocks + 1, sizes.norm_groups, sizes.video)
             channels = wide
             levels.insert(0, Level(blocks, Upsample(channels) if level else None))
         self.up = nn.ModuleList(levels)
         self.norm_out = nn.GroupNorm(sizes.norm_groups, channels, eps=1e-6)
-        self.conv_out = nn.Conv2d(channels, sizes.image_channels, 3, padding=1)
+        last = (channels, sizes.image_channels)
+        self.conv_out = VideoConvolution(*last) if sizes.video else nn.Conv2d(*last, 3, padding=1)
 
     def forward(self, z: Tensor) -> Tensor:
         h = self.mid(self.conv_in(z))
@@ -188,6 +222,7 @@ class AutoencoderKL(nn.Module):
         self.decoder = Decoder(sizes)
         if sizes.quantised:
             self.quant_conv = nn.Conv2d(sizes.latent_channels * 2, sizes.latent_channels * 2, 1)
+        if sizes.quantised if sizes.dequantised is None else sizes.dequantised:
             self.post_quant_conv = nn.Conv2d(sizes.latent_channels, sizes.latent_channels, 1)
 
     def moments(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -203,7 +238,7 @@ class AutoencoderKL(nn.Module):
 
     def decode(self, z: Tensor) -> Tensor:
         """The picture of a latent."""
-        out: Tensor = self.decoder(self.post_quant_conv(z) if self.sizes.quantised else z)
+        out: Tensor = self.decoder(self.post_quant_conv(z) if hasattr(self, "post_quant_conv") else z)
         return out
 
     def forward(self, x: Tensor, noise: Tensor | None = None) -> Tensor:
@@ -211,6 +246,9 @@ class AutoencoderKL(nn.Module):
         return self.decode(self.encode(x, noise))
 
 
-def _run_of_blocks(channels: int, out_channels: int, number: int, groups: int) -> list[ResidualBlock]:
+def _run_of_blocks(
+    channels: int, out_channels: int, number: int, groups: int, video: bool = False
+) -> list[ResidualBlock]:
     """Residual blocks of which the first changes the width."""
-    return [ResidualBlock(channels if i == 0 else out_channels, out_channels, groups) for i in range(number)]
+    block = VideoResidualBlock if video else ResidualBlock
+    return [block(channels if i == 0 else out_channels, out_channels, groups) for i in range(number)]

@@ -1,7 +1,7 @@
 """Layers that join the frames of a clip: Stable Video Diffusion's, behind those for single pictures.
 
-Blattmann et al. 2023, https://arxiv.org/abs/2311.15127. Rows of a batch are frames, clip after clip; a learned
-share mixes what a picture layer says with what the layer over time makes of it.
+Blattmann et al. 2023, https://arxiv.org/abs/2311.15127. Rows of a batch are frames, clip after clip; a
+learned share mixes what a picture layer says with what the layer over time makes of it.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class TimeBlock(nn.Module):
 
 
 class VideoTransformer(SpatialTransformer):
-    """A spatial transformer with a block over time behind each of its blocks, told the number of the frame."""
+    """A spatial transformer with a block over time behind each of its blocks, told the frame's number."""
 
     def __init__(
         self, places: list[Place], channels: int, context: int, linear: bool, norm_groups: int, itself: bool

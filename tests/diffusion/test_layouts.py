@@ -5,7 +5,11 @@ from typing import Any
 import pytest
 import torch
 from diffusers import AutoencoderKL as TheirVAE
-from diffusers import UNet2DConditionModel, UNetSpatioTemporalConditionModel
+from diffusers import (
+    AutoencoderKLTemporalDecoder,
+    UNet2DConditionModel,
+    UNetSpatioTemporalConditionModel,
+)
 from transformers import CLIPTextConfig, CLIPTextModelWithProjection
 
 from diffusion.layouts import clip_text, ldm_unet, ldm_vae
@@ -129,6 +133,25 @@ def test_a_diffusers_autoencoder_gives_the_same_pictures_and_latents() -> None:
         assert torch.allclose(logvar, their_latent.logvar, atol=1e-5)
         assert torch.allclose(ours.encode(x, noise), their_latent.mean + their_latent.std * noise, atol=1e-5)
         assert torch.allclose(ours.decode(z), theirs.decode(z).sample, atol=1e-5)
+
+
+def test_a_diffusers_video_autoencoder_gives_the_same_pictures_and_latents() -> None:
+    theirs = seeded(
+        lambda: AutoencoderKLTemporalDecoder(
+            down_block_types=("DownEncoderBlock2D",) * 2, block_out_channels=(32, 64), layers_per_block=2
+        )
+    )
+    weights = ldm_vae(as_weights(theirs.state_dict()))
+    sizes = vae_sizes(weights)
+    ours = AutoencoderKL(sizes).eval()
+    assert (sizes.video, sizes.quantised, sizes.dequantised) == (True, True, False)
+    assert set(weights) == set(ours.state_dict())
+    ours.load_state_dict({name: weights.tensor(name) for name in weights})
+    x, z = torch.randn(2, 3, 24, 16), torch.randn(5, 4, 6, 4)
+    with torch.no_grad():
+        torch.testing.assert_close(ours.encode(x), theirs.encode(x).latent_dist.mean, rtol=1e-4, atol=1e-5)
+        expected = theirs.decode(z, num_frames=5).sample
+        torch.testing.assert_close(ours.decode(z), expected, rtol=1e-4, atol=1e-4)
 
 
 def their_text_model(activation: str) -> CLIPTextModelWithProjection:

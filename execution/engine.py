@@ -31,7 +31,7 @@ from execution.registry import Registry
 from execution.run import AloneSeat, Run
 from execution.running import Running, Surroundings
 from execution.schedule import Schedule
-from execution.validation import validate_with
+from execution.validation import Validation, validate_with
 
 BACKGROUND_THREADS = 4
 
@@ -144,19 +144,31 @@ class Engine:
 
         Gives `{"nodes": {id: {"state": …, "reasons": […], "problems": […]}}}`, see `execution.explain`.
         """
+        validation, schedule = self._keyed(prompt, extra_data or {})
+        wanted, _ = self._wanted(Job("", prompt, targets))
+        return explanation(prompt, validation, schedule.tasks, wanted, self.cache, self._ran)
+
+    def look(self, prompt: Mapping[str, Any], node_id: str) -> tuple[list[Any], ...] | None:
+        """What a node of a prompt gave, if it is still kept; runs nothing. From a thread like `explain`."""
+        _, schedule = self._keyed(prompt, {})
+        task = schedule.tasks.get(node_id)
+        entry = None if task is None or task.volatile else self.cache.get(task.key)
+        return None if entry is None else entry.outputs
+
+    def _keyed(self, prompt: Mapping[str, Any], extra_data: Mapping[str, Any]) -> tuple[Validation, Schedule]:
+        """The sound nodes of a prompt with their keys."""
         with asyncio.Runner() as runner:
             folders = self.registry.provide.get(Folders)
             validation = runner.run(validate_with(prompt, self.registry, None, folders, any_node=True))
             graph = Graph(prompt)
             schedule = Schedule(graph, self.registry.types, self.cache, lambda task, known: None)
-            run = Run("", "", "", graph.get_original_prompt(), extra_data or {}, graph)
+            run = Run("", "", "", graph.get_original_prompt(), extra_data, graph)
             calls = Calls(run, Emitter(""), lambda error: False, lambda task: AloneSeat())
             tasks = schedule.make(validation.outputs)
             for task in tasks:
                 task.fingerprint = calls.fingerprint(task, lambda value: runner.run(awaited(value)))
         schedule.enter(tasks, self._around.value_key)
-        wanted, _ = self._wanted(Job("", prompt, targets))
-        return explanation(prompt, validation, schedule.tasks, wanted, self.cache, self._ran)
+        return validation, schedule
 
     def _wanted(self, job: Job) -> tuple[list[str], Callable[[str], bool]]:
         targets = job.targets

@@ -27,6 +27,7 @@ def routes() -> list[web.RouteDef]:
         web.get("/nodeloom/timings", get_timings, allow_head=False),
         web.get("/nodeloom/explain", get_explain, allow_head=False),
         web.post("/nodeloom/explain", post_explain),
+        web.get("/nodeloom/value", get_value, allow_head=False),
         web.post("/nodeloom/lint", post_lint),
         web.get("/nodeloom/cache", get_cache, allow_head=False),
         web.get("/nodeloom/packs", get_packs, allow_head=False),
@@ -128,6 +129,15 @@ async def post_explain(request: web.Request) -> web.Response:
     except Rejected as no:
         return answer(no.body, no.status)
     return await asked(here, "explain", {"prompt": checked.prompt, "targets": list(checked.targets)})
+
+
+async def get_value(request: web.Request) -> web.Response:
+    """What went through an `output` of a `node` of a job, in words and perhaps in a small picture."""
+    record = await known_job(request)
+    node, output = request.query.get("node", ""), whole(request, "output") or 0
+    if node not in record["prompt"]:
+        not_found()
+    return await asked(parts(request), "value", {"prompt": record["prompt"], "node": node, "output": output})
 
 
 async def post_lint(request: web.Request) -> web.Response:

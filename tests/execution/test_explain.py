@@ -88,6 +88,17 @@ def test_after_a_run_all_is_cached_and_an_edit_says_what_it_changed() -> None:
         assert why(lab, edited, "s") == []
 
 
+def test_what_a_node_gave_can_be_looked_at_while_it_is_kept() -> None:
+    with Lab() as lab:
+        assert lab.engine.look(PROMPT, "b") is None
+        lab.run(PROMPT)
+        before = len(lab.events)
+        assert lab.engine.look(PROMPT, "b") == ([3],)
+        assert lab.engine.look({**PROMPT, "b": node("Add", a=("a", 0), b=5)}, "c") is None
+        assert lab.engine.look(PROMPT, "absent") is None
+        assert len(lab.events) == before
+
+
 EDITS: list[tuple[Any, list[dict[str, Any]]]] = [
     (node("Add", a=("b", 0), b=3.7), []),
     (node("Add", a=("b", 0), b="3"), []),

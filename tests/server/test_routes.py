@@ -130,6 +130,14 @@ async def test_explain_is_the_workers(client: Client) -> None:
     assert (await client.post("/nodeloom/explain", {"prompt": number(-1)}))[0] == 400
 
 
+async def test_what_went_through_an_output_is_told(client: Client) -> None:
+    job = await client.submit(number(7))
+    await client.finished(job)
+    status, told = await client.get(f"/nodeloom/value?job={job}&node=1&output=0")
+    assert (status, told) == (200, {"kept": [[7]], "output": 0})
+    assert (await client.get(f"/nodeloom/value?job={job}&node=absent"))[0] == 404
+
+
 @pytest.fixture
 def pack(settings: Settings) -> Path:
     """The web folder that the toy worker names."""

@@ -192,6 +192,7 @@ def main() -> None:
         "stats": lambda: {"devices": [{"name": "cpu", "type": "cpu", "index": 0}], "pytorch_version": "none"},
         "packs": lambda: packs,
         "cache": lambda: {"entries": []},
+        "value": lambda prompt, node, output: {"kept": engine.look(prompt, node), "output": output},
         "free": lambda unload_models, free_memory: [unload_models, free_memory],
     }
     worker.serve(engine, registry, services, folders=folders)

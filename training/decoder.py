@@ -16,6 +16,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from diffusion.precision import multiplies_bfloat16
 from training.compositions import Composition, caption, render
 from training.denoiser import Painter, alphas
 from training.latents import SCALE, load, load_autoencoder
@@ -73,7 +74,10 @@ class Training:
         random = np.random.default_rng([self.plan.seed, self.step])
         chosen = random.integers(len(latents), size=self.plan.batch)
         x = to_tensor([render(shown[index], self.sprites) for index in chosen])
-        loss = reconstruction_loss(x, self.vae.decode(self.soiled(latents, shown, chosen, random) / SCALE))
+        latent = self.soiled(latents, shown, chosen, random) / SCALE
+        with torch.autocast("cpu", torch.bfloat16, enabled=multiplies_bfloat16()):
+            decoded = self.vae.decode(latent)
+        loss = reconstruction_loss(x, decoded.float())
         loss.backward()  # type: ignore[no-untyped-call]  # torch's own
         nn.utils.clip_grad_norm_([p for p in self.vae.parameters() if p.requires_grad], 1.0)
         self.optimizer.step(rate_at(self.step, self.plan.steps, self.plan.warm_up, self.plan.decay_from))

@@ -153,6 +153,8 @@ class Training:
         self.plan, self.words, self.team = plan, words, team or Team()
         self.painter = build(words, pretrained, plan.seed)
         matrices, others = split(self.painter, ADAM_ONLY)
+        if plan.muon_rate == 0:
+            matrices, others = [], others + matrices
         self.optimizer = Optimizer(matrices, others, plan.muon_rate, plan.adam_rate, every=2)
         self.predict: Predict = self.painter
         self.average = Average(self.painter, 0.999)
@@ -234,7 +236,9 @@ def main() -> None:
     parser.add_argument("--resume", type=Path, help="a finished checkpoint to start from")
     parser.add_argument("--steps", type=int, default=Plan.steps)
     parser.add_argument("--batch", type=int, default=Plan.batch)
-    parser.add_argument("--muon", type=float, default=Plan.muon_rate)
+    parser.add_argument(
+        "--muon", type=float, default=Plan.muon_rate, help="rate of Muon; 0 trains with Adam alone"
+    )
     parser.add_argument("--adam", type=float, default=Plan.adam_rate)
     parser.add_argument("--decay-from", type=float, default=Plan.decay_from)
     parser.add_argument("--workers", type=int, default=1, help="processes that share each batch")

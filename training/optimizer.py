@@ -70,7 +70,10 @@ class Optimizer:
             self.parts.append((Muon(matrices, muon_rate, every=every), muon_rate))
         if others:
             self.parts.append(
-                (torch.optim.AdamW(others, adam_rate, betas=(0.9, 0.98), weight_decay=0.0), adam_rate)
+                (
+                    torch.optim.AdamW(others, adam_rate, betas=(0.9, 0.98), weight_decay=0.0, fused=True),
+                    adam_rate,
+                )
             )
 
     def step(self, share: float) -> None:

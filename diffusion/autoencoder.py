@@ -18,16 +18,21 @@ Compute = Callable[[Tensor], Tensor]
 
 TILE = 64  # latent elements a side; eight times as many pixels
 OVERLAP = 16
+CLIP = 8 * 1024 * 576 // 64  # latent elements of a clip that are decoded together
 
 
 @dataclass(frozen=True, eq=False)
 class VAE:
-    """An autoencoder. Pictures are B×H×W×C in 0…1, latents B×C×h×w unscaled; both are float32 on the CPU."""
+    """An autoencoder. Pictures are B×H×W×C in 0…1, latents B×C×h×w unscaled; both are float32 on the CPU.
+
+    A decoder for `video` sees the frames of a batch together, as many as `CLIP` allows.
+    """
 
     resident: Resident[AutoencoderKL] | Resident[Taesd]
     latent_channels: int = 4
     downscale: int = 8
     patches: Patches = NO_PATCHES
+    video: bool = False
 
     def decode(self, latent: Tensor, check: Check = never) -> Tensor:
         """The pictures of latents; in tiles if memory does not allow more."""
@@ -68,7 +73,7 @@ class VAE:
     def _each(
         self, direction: str, batch: Tensor, way: Callable[[Compute, Tensor], Tensor], check: Check
     ) -> Tensor:
-        """One after the other through the module, again in float32 where a smaller type overflowed."""
+        """Row by row or clip by clip through the module, again in float32 where a smaller type overflowed."""
         resident = self.resident
         results = self._pass(resident, direction, batch, way, check)
         if resident.dtype is not torch.float32 and not bool(results.isfinite().all()):
@@ -94,7 +99,12 @@ class VAE:
                 check()
                 return apply(x.to(device, dtype)).float().cpu()
 
-            return torch.cat([way(run, one[None].float()) for one in batch])
+            together = self._together(batch) if self.video and direction == "decode" else 1
+            return torch.cat([way(run, rows.float()) for rows in batch.split(together)])
+
+    def _together(self, latent: Tensor) -> int:
+        """How many frames of a clip are decoded at once."""
+        return max(1, CLIP // (latent.shape[-2] * latent.shape[-1]))
 
     def _attempt(self, *ways: Callable[[], Tensor]) -> Tensor:
         return self.resident.residency.attempt(*ways, doing="passing a picture through the VAE")

@@ -20,8 +20,8 @@ from diffusion.unet import UNetSizes
 from diffusion.weights import Weights
 
 PredictionName = Literal["eps", "v"]
-VectorName = Literal["sdxl", "sdxl_refiner", "noise_level", "unclip"]
-ClockName = Literal["stable_diffusion", "upscaler"]
+VectorName = Literal["sdxl", "sdxl_refiner", "noise_level", "unclip", "video", "orbit", "orbit_posed"]
+ClockName = Literal["stable_diffusion", "upscaler", "video"]
 
 UNET_PREFIXES = ("model.diffusion_model.", "diffusion_model.", "")
 
@@ -85,6 +85,15 @@ WITH_PICTURE = Trait(
     "7 input channels (4 of the latent, 3 of a small picture), 4 out",
     lambda sizes: (sizes.in_channels, sizes.out_channels) == (7, 4),
 )
+VIDEO = Trait("layers that join the frames of a clip", lambda sizes: sizes.video)
+WITH_IMAGE = Trait(
+    "8 input channels (4 of the latent, 4 of a picture), 4 out",
+    lambda sizes: (sizes.in_channels, sizes.out_channels) == (8, 4),
+)
+CLIP = (VIDEO, WITH_IMAGE)
+MOTION_VECTOR = Trait("a vector of 768: rate, motion and noise", lambda sizes: sizes.vector == 768)
+ORBIT_VECTOR = Trait("a vector of 256: noise", lambda sizes: sizes.vector == 256)
+POSED_VECTOR = Trait("a vector of 1280: noise, and where the camera is", lambda sizes: sizes.vector == 1280)
 CONVOLUTIONS = Trait("convolutions around its transformers", lambda sizes: not sizes.linear_projections)
 LINEAR = Trait("linear layers around its transformers", lambda sizes: sizes.linear_projections)
 BASE_VECTOR = Trait("a vector of 2816: pooled text and six sizes", lambda sizes: sizes.vector == 2816)
@@ -130,6 +139,9 @@ FAMILIES: tuple[Family, ...] = (
         "upscaler",
         ("low_resolution",),
     ),
+    Family("svd", "Stable Video Diffusion", (*CLIP, MOTION_VECTOR), SD1, "video", _always_v, "video"),
+    Family("sv3d_u", "Stable Video 3D", (*CLIP, ORBIT_VECTOR), SD1, "orbit", _always_v, "video"),
+    Family("sv3d_p", "Stable Video 3D", (*CLIP, POSED_VECTOR), SD1, "orbit_posed", _always_v, "video"),
 )
 
 # Signs of files that are something else: part of a name, and what to say about it.
@@ -139,7 +151,6 @@ OTHERS: tuple[tuple[str, str, str], ...] = (
     ("lora_te", "a LoRA", "Load it with a LoRA loader, on top of a checkpoint."),
     ("control_model.", "a ControlNet", "Load it with a ControlNet loader."),
     ("controlnet_cond_embedding.", "a ControlNet", "Load it with a ControlNet loader."),
-    ("time_stack.", "Stable Video Diffusion", "This family is not supported yet."),
     ("double_blocks.", "Flux", "This family is not supported yet."),
     ("joint_blocks.", "Stable Diffusion 3", "This family is not supported yet."),
     ("emb_params", "a textual-inversion embedding", "Name it in the text as embedding:NAME."),

@@ -23,7 +23,7 @@ from diffusion.loading import build_empty
 from diffusion.model import Model
 from diffusion.picture_conditions import UPSCALER_BETAS
 from diffusion.precision import Part
-from diffusion.prediction import EPS, Prediction, Target, V, discrete, stable_diffusion
+from diffusion.prediction import EPS, Prediction, Target, V, continuous_edm, discrete, stable_diffusion
 from diffusion.residency import Identity, Residency, Resident
 from diffusion.shapes import Unlike, text_sizes, vae_sizes
 from diffusion.taesd import Taesd, sequence
@@ -53,9 +53,12 @@ M = TypeVar("M", bound=torch.nn.Module)
 WIDTHS: Mapping[int, str] = {768: "l", 1024: "h", 1280: "g"}
 
 
+VIDEO_SIGMAS = (0.002, 700.0)  # Blattmann et al. 2023, 2311.15127, appendix D.3, as the models are published
+
 # How a family's clock runs under a target, and whether down to no signal at all.
 CLOCKS: Mapping[str, Callable[[Target, bool], Prediction]] = {
     "stable_diffusion": lambda target, zero_snr: stable_diffusion(target, zero_snr=zero_snr),
+    "video": lambda target, zero_snr: continuous_edm(target, *VIDEO_SIGMAS),
     "upscaler": lambda target, zero_snr: discrete(target, scaled_linear_sigmas(*UPSCALER_BETAS)),
 }
 
@@ -189,7 +192,7 @@ def text_parts(weights: Weights) -> dict[str, Weights]:
     found: dict[str, Weights] = {}
     for prefix, key in TEXT_PLACES:
         tower = clip_text(weights.under(prefix))
-        if "text_model.embeddings.token_embedding.weight" in tower:
+        if "text_model.encoder.layers.0.mlp.fc1.weight" in tower:
             found[key] = tower
     alone = clip_text(weights)
     shape = alone.shape("text_model.embeddings.token_embedding.weight")
@@ -224,7 +227,7 @@ def vae_from(weights: Weights, residency: Residency) -> VAE:
     except Unlike as error:
         raise unknown(weights, f"Its VAE cannot be read: {error}.") from None
     resident = _resident(residency, "vae", weights, lambda: AutoencoderKL(sizes), channels_last=True)
-    return VAE(resident, sizes.latent_channels, sizes.downscale)
+    return VAE(resident, sizes.latent_channels, sizes.downscale, video=sizes.video)
 
 
 def text_encoder_from(

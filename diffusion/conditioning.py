@@ -20,7 +20,13 @@ from diffusion.errors import Mismatch
 from diffusion.hooks import Hooks
 from diffusion.images import like, resize, to_batch
 from diffusion.model import Model
-from diffusion.picture_conditions import low_resolution, noise_level
+from diffusion.picture_conditions import (
+    low_resolution,
+    noise_level,
+    orbit_vector,
+    posed_orbit_vector,
+    video_vector,
+)
 from diffusion.unclip import ImageNoise, unclip_vector
 
 Options = Mapping[str, Any]
@@ -304,6 +310,9 @@ VECTORS: Mapping[str, Vector] = {
     "sdxl": sdxl_vector,
     "sdxl_refiner": sdxl_refiner_vector,
     "noise_level": lambda entry, name, setting: noise_level(entry.options),
+    "video": lambda entry, name, setting: video_vector(entry.options),
+    "orbit": lambda entry, name, setting: orbit_vector(entry.options),
+    "orbit_posed": lambda entry, name, setting: posed_orbit_vector(entry.options),
     "unclip": lambda entry, name, setting: unclip_vector(entry.options, _noise_of(setting), setting.seed),
 }
 

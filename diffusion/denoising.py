@@ -183,6 +183,8 @@ class Denoising:
             "call": call,
             "kept": None if hooks["backbone.call"] else batch.kept,
         }
+        if self.unet.sizes.video:
+            arguments["frames"] = len(x) // len(batch.parts)
         predict = hooks.wrap("backbone.call", call, lambda x, t, arguments: self.unet(x, t, **arguments))
         output: Tensor = predict(x, timesteps, arguments)
         return output

@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from diffusion.blocks import timestep_embedding
 from diffusion.clocks import scaled_linear_sigmas
-from diffusion.images import like
+from diffusion.images import like, to_batch
 
 Options = Mapping[str, Any]
 
@@ -39,3 +40,39 @@ def low_resolution(options: Options, latent: Tensor, seed: int) -> Tensor:
         noise = torch.randn(picture.shape, generator=generator).to(picture)
         picture = (picture + sigma * noise) / (1 + sigma**2) ** 0.5
     return like(picture, latent[:, :3])
+
+
+NUMBER_WIDTH = 256  # of the embedding of one number
+ANGLE_WIDTH = 512  # of the embedding of an angle
+
+
+def video_vector(options: Options) -> Tensor:
+    """What Stable Video Diffusion is told: frames a second less one, motion, the picture's noise. [1, 768]"""
+    facts = (
+        options.get("fps", 6) - 1,
+        options.get("motion_bucket_id", 127),
+        options.get("augmentation_level", 0.0),
+    )
+    return timestep_embedding(torch.tensor(facts, dtype=torch.float32), NUMBER_WIDTH).flatten()[None]
+
+
+def orbit_vector(options: Options) -> Tensor:
+    """What the Stable Video 3D of a fixed orbit is told: the picture's noise. [1, 256]"""
+    noise = float(options.get("augmentation_level", 0.0))
+    return timestep_embedding(torch.tensor([noise]), NUMBER_WIDTH)
+
+
+def posed_orbit_vector(options: Options) -> Tensor:
+    """What the other Stable Video 3D is told: the noise, and where the camera is by frame. [T, 1280]
+
+    Voleti et al. 2024, https://arxiv.org/abs/2403.12008. Angles are in degrees.
+    """
+    elevation, azimuth = (
+        torch.tensor(options.get(name, 0.0), dtype=torch.float32).reshape(-1)
+        for name in ("elevation", "azimuth")
+    )
+    angles = [
+        timestep_embedding(angle.fmod(360.0).deg2rad(), ANGLE_WIDTH) for angle in (90.0 - elevation, azimuth)
+    ]
+    frames = max(map(len, angles))
+    return torch.cat([to_batch(part, frames) for part in (orbit_vector(options), *angles)], dim=1)

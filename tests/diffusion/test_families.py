@@ -40,6 +40,17 @@ UPSCALER = replace(
     head_channels=None,
     self_attention=(False, True),
 )
+VIDEO = replace(
+    SDXL,
+    in_channels=8,
+    vector=768,
+    context=64,
+    blocks=(1, 1),
+    input_depths=(1, 1),
+    output_depths=(1, 1, 1, 1),
+    middle_depth=1,
+    video=True,
+)
 
 
 def written(path: Path, sizes: UNetSizes, **more: Tensor) -> Path:
@@ -95,3 +106,39 @@ def test_an_x4_upscaler_is_recognised_and_sampled(tmp_path: Path) -> None:
     assert plain.isfinite().all()
     assert not torch.allclose(plain, noised)
     assert not torch.allclose(noised, other)
+
+
+def test_a_video_model_is_recognised_and_samples_a_clip(tmp_path: Path) -> None:
+    family, model = loaded(written(tmp_path / "model.safetensors", VIDEO))
+    assert (family, model.concat) == ("svd", ("image",))
+    assert (model.prediction.target.name, round(model.prediction.sigma_max)) == ("v_prediction", 700)
+    picture = torch.rand(1, 4, 8, 8)
+    clip = run(model, rows=3, tokens=1, concat_latent_image=picture)
+    assert clip.shape == (3, 4, 8, 8)
+    assert clip.isfinite().all()
+    for facts in ({"fps": 12}, {"motion_bucket_id": 10}, {"augmentation_level": 0.5}):
+        other = run(model, rows=3, tokens=1, concat_latent_image=picture, **facts)
+        assert not torch.allclose(clip, other, rtol=1e-3), facts
+
+
+def test_frames_know_of_each_other_and_clips_do_not() -> None:
+    unet = seeded(lambda: UNet(VIDEO))
+    x, t, context, y = torch.randn(4, 8, 8, 8), torch.ones(4), torch.randn(4, 1, 64), torch.randn(4, 768)
+    both = unet(x, t, context, y=y, frames=2)
+    torch.testing.assert_close(both[:2], unet(x[:2], t[:2], context[:2], y=y[:2]), rtol=1e-4, atol=1e-4)
+    changed = torch.cat([x[:1] * -5, x[1:]])
+    other = unet(changed, t, context, y=y, frames=2)
+    assert not torch.allclose(both[1], other[1], rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(both[2:], other[2:])
+
+
+@pytest.mark.parametrize(("width", "name"), [(256, "sv3d_u"), (1280, "sv3d_p")])
+def test_an_orbit_model_is_recognised_and_sampled(width: int, name: str, tmp_path: Path) -> None:
+    family, model = loaded(written(tmp_path / "model.safetensors", replace(VIDEO, vector=width)))
+    assert family == name
+    around = {"elevation": [10.0] * 3, "azimuth": [0.0, 120.0, 240.0]}
+    one, other = (
+        run(model, rows=3, tokens=1, **angles) for angles in (around, {**around, "azimuth": [0.0] * 3})
+    )
+    assert one.isfinite().all()
+    assert torch.allclose(one, other) == (width == 256)

@@ -19,7 +19,7 @@ from compat.v1_spec import Origin, claims_all_names, plain, spec_of
 from compat.values.passing import own, shown
 from execution.node import ExecutionBlocker, Outcome
 from execution.run import Run
-from execution.spec import NodeSpec
+from execution.spec import PROVIDED, NodeSpec
 
 INSTANCES_KEPT = 1024
 """How many instances of a class are remembered, one a node; the oldest go first."""
@@ -143,7 +143,7 @@ class V1Node:
         An input that is not declared comes through when it is linked; a constant only when the class claims
         its name.
         """
-        known = self.spec.by_name
+        known = self.spec.fillable
         strays = [name for name in inputs if name not in known] if self.spec.accepts_extra_inputs else []
         if strays and not self._claims_all_names:
             given = run.dynprompt.get_node(run.node)["inputs"] if run.dynprompt else {}
@@ -156,18 +156,13 @@ class V1Node:
         """Hidden inputs by name. Before a run (`whole` false) there is no graph yet: only the id is known."""
         found = {}
         for each in self.spec.inputs:
-            if each.group == "hidden" and each.socket in HIDDEN:
+            if each.group == "hidden" and each.socket in PROVIDED:
                 value = (
                     run.hidden(each.socket) if whole or each.socket == "UNIQUE_ID" else EARLY.get(each.socket)
                 )
                 found[each.name] = [value] if self.spec.input_is_list else value
         return found
 
-
-HIDDEN = frozenset(
-    {"PROMPT", "EXTRA_PNGINFO", "UNIQUE_ID", "DYNPROMPT", "AUTH_TOKEN_COMFY_ORG", "API_KEY_COMFY_ORG"}
-)
-"""The kinds of hidden inputs that are handed in; others come from the prompt, if at all."""
 
 EARLY: Mapping[str, Any] = {"PROMPT": {}}
 """What IS_CHANGED is given for hidden inputs that are not known yet; None for those not named."""

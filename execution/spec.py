@@ -15,6 +15,10 @@ Listing = Callable[[str], Sequence[str]]
 """Names of the files of a folder kind, for instance `Folders.list`."""
 
 GROUPS: tuple[Group, ...] = ("required", "optional", "hidden")
+PROVIDED = frozenset(
+    {"PROMPT", "EXTRA_PNGINFO", "UNIQUE_ID", "DYNPROMPT", "AUTH_TOKEN_COMFY_ORG", "API_KEY_COMFY_ORG"}
+)
+"""The kinds of hidden inputs that a run hands in; hidden inputs of other types take what the graph gives."""
 
 
 def no_files(kind: str) -> Sequence[str]:
@@ -141,6 +145,12 @@ class NodeSpec:
     def by_name(self) -> Mapping[str, InputSpec]:
         """The visible inputs (required and optional) by name."""
         return {each.name: each for each in self.inputs if each.group != "hidden"}
+
+    @cached_property
+    def fillable(self) -> Mapping[str, InputSpec]:
+        """The inputs that a graph may give values to: the visible ones, and hidden ones no run hands in."""
+        concealed = (each for each in self.inputs if each.group == "hidden" and each.socket not in PROVIDED)
+        return {**self.by_name, **{each.name: each for each in concealed}}
 
     @cached_property
     def required(self) -> tuple[InputSpec, ...]:

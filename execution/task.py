@@ -145,7 +145,7 @@ def make_task(node_id: str, graph: Graph, types: Mapping[str, NodeType]) -> Task
 
 
 def _read_inputs(task: Task, node: PromptNode) -> None:
-    known, extra = task.spec.by_name, task.spec.accepts_extra_inputs
+    known, extra = task.spec.fillable, task.spec.accepts_extra_inputs
     for name, value in node.get("inputs", {}).items():
         each = known.get(name)
         if each is None and not extra:

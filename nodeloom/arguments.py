@@ -81,8 +81,11 @@ def memory(text: str) -> int:
 
 
 def newest(text: str) -> str:
-    """The cache policy that keeps the results of the `text` nodes used last."""
-    return f"lru:{int(text)}"
+    """The cache policy that keeps the results of the `text` nodes used last; for 0 the classic one."""
+    count = int(text)
+    if count < 0:
+        raise argparse.ArgumentTypeError(f"{text}: give how many results are kept, 0 for the classic cache")
+    return f"lru:{count}" if count else "classic"
 
 
 def add_place_options(parser: argparse.ArgumentParser) -> None:

@@ -343,9 +343,12 @@ def test_progress_inside_a_loop_is_shown_on_the_nodes_of_the_prompt(behaviours: 
     assert shown == {"open", "step", "more", "sum", "close", "shown"}
 
 
-def test_for_loops_count_down_and_accumulate_a_list(behaviours: Bench) -> None:
+@pytest.mark.parametrize("begin", [("ForOpen", {"state1": 4}), ("CountOpen", {"rounds": 4})])
+def test_for_loops_count_down_and_accumulate_a_list(
+    behaviours: Bench, begin: tuple[str, dict[str, int]]
+) -> None:
     prompt = graph(
-        open=("ForOpen", {"state1": 4}),
+        open=begin,
         body=("Accumulate", {"value": ("open", 1), "so_far": ("open", 2)}),
         close=("ForClose", {"flow": ("open", 0), "value": ("body", 0)}),
         items=("AccumulationToList", {"accumulation": ("close", 0)}),
@@ -485,6 +488,13 @@ def test_inputs_of_any_name_reach_the_function(behaviours: Bench) -> None:
         v=("Variadic", {"first": ("a", 0), "second": ("a", 0), "made_up": 5}),
     )
     assert behaviours.run(prompt, "v")["v"] == ([9], ["first,made_up,second"])
+
+
+def test_hidden_inputs_that_no_run_hands_in_take_what_the_graph_gives(behaviours: Bench) -> None:
+    prompt = graph(c=("CountOpen", {"rounds": 4, "state1": 2}), a=("Add", {"a": ("c", 1), "b": 1}))
+    assert behaviours.run(prompt, "a")["a"] == ([3],)
+    prompt["c"]["inputs"]["state1"] = 5
+    assert behaviours.run(prompt, "a")["a"] == ([6],)
 
 
 def test_undeclared_links_come_through_and_undeclared_constants_do_not(behaviours: Bench) -> None:

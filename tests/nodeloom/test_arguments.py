@@ -34,7 +34,7 @@ def test_the_references_way_of_starting_is_understood() -> None:
     assert given.extra_model_paths_config == [Path("F")]
     assert given.cache == "lru:7"
     assert parse(["--cache-none"]).cache == "none"
-    assert parse([]).cache == "classic"
+    assert parse(["--cache-lru", "0"]).cache == parse([]).cache == "classic"
 
 
 @pytest.mark.parametrize("flag", NEEDLESS)
@@ -50,6 +50,7 @@ def test_a_switch_without_effect_is_accepted_and_remembered(flag: str) -> None:
         (["--no-such-flag"], "--no-such-flag"),
         (["nodes", "show"], "NAME"),
         (["--cache-lru", "many"], "--cache-lru"),
+        (["--cache-lru", "-1"], "--cache-lru"),
         (["run"], "WORKFLOW.json"),
     ],
 )

@@ -163,6 +163,24 @@ class ForOpen:
         return ("flow", state1, state2)
 
 
+class CountOpen:
+    """Where a counted loop begins whose count the loop itself hands on by a hidden input."""
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {
+            "required": {"rounds": ("INT", {"default": 1})},
+            "optional": {"state2": ("*",)},
+            "hidden": {"state1": ("*",)},
+        }
+
+    RETURN_TYPES = ("FLOW", "INT", "*")
+    FUNCTION = "open"
+
+    def open(self, rounds, **kwargs):
+        return ("flow", kwargs.get("state1", rounds), kwargs.get("state2"))
+
+
 class ForClose:
     """Where a counted loop ends: expands into a WhileClose that counts down."""
 
@@ -232,6 +250,7 @@ KINDS = (
     WhileOpen,
     WhileClose,
     ForOpen,
+    CountOpen,
     ForClose,
     Less,
     Accumulate,

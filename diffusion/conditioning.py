@@ -96,6 +96,7 @@ class Part:
     ends: float
     control: Any = None
     hooks: Hooks | None = None
+    control_context: Tensor | None = None  # what control networks read instead of the context
 
     def acts(self, sigma: float) -> bool:
         """Whether it takes part at this noise level."""
@@ -230,6 +231,7 @@ def part(entry: Entry, name: str, setting: Setting) -> Part:
         ends=clock.sigma_at(options["end_percent"]) if "end_percent" in options else 0.0,
         control=options.get("control"),
         hooks=hooks if isinstance(hooks := options.get("hooks"), Hooks) else None,
+        control_context=options.get("cross_attn_controlnet"),
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import torch
@@ -53,6 +53,7 @@ class Batch:
     y: Tensor | None
     channels: Tensor | None
     kept: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
+    control_context: Tensor | None = None
 
     @property
     def lead(self) -> Part:
@@ -83,12 +84,21 @@ def batch(members: Sequence[tuple[str, Part]], rows: int) -> Batch:
     Attention gives the same result if every token is repeated equally often.
     """
     names, parts = zip(*members, strict=True)
-    length = math.lcm(*(p.context.shape[1] for p in parts))
-    contexts = [to_batch(p.context, rows).repeat(1, length // p.context.shape[1], 1) for p in parts]
+    context = _contexts([p.context for p in parts], rows)
     vectors = [to_batch(p.y, rows) for p in parts if p.y is not None]
     channels = [to_batch(p.channels, rows) for p in parts if p.channels is not None]
     cut = [c if p.area is None else p.area.cut(c) for c, p in zip(channels, parts, strict=False)]
-    return Batch(names, parts, torch.cat(contexts), _joined(vectors), _joined(cut))
+    made = Batch(names, parts, context, _joined(vectors), _joined(cut))
+    if all(p.control_context is None for p in parts):
+        return made
+    others = [p.context if p.control_context is None else p.control_context.to(p.context) for p in parts]
+    return replace(made, control_context=_contexts(others, rows))
+
+
+def _contexts(contexts: Sequence[Tensor], rows: int) -> Tensor:
+    """Embeddings below each other, repeated to a common length."""
+    length = math.lcm(*(each.shape[1] for each in contexts))
+    return torch.cat([to_batch(each, rows).repeat(1, length // each.shape[1], 1) for each in contexts])
 
 
 def batches(members: Sequence[tuple[str, Part]], rows: int) -> list[Batch]:
@@ -203,7 +213,8 @@ class Denoising:
             return None
         if id(control) not in self._controls:
             self._controls[id(control)] = control.for_run(self.setting)
-        return self._controls[id(control)](x, sigmas, timesteps, batch.context, batch.y)
+        context = batch.context if batch.control_context is None else batch.control_context
+        return self._controls[id(control)](x, sigmas, timesteps, context, batch.y)
 
 
 def checking(check: Any) -> Hooks:

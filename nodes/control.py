@@ -2,14 +2,23 @@
 
 from typing import Annotated, Any
 
-from diffusion.controlnet import load_controlnet
+import torch
+
+from diffusion import controlnet
+from diffusion.control_files import load_controlnet
+from diffusion.control_union import KINDS
 from diffusion.denoising import Controller
+from diffusion.images import to_batch
 from diffusion.residency import Residency
 from execution.folders import Folders
-from execution.node import Folder, Range, Tip, node
-from nodes.conditioning import Pair
-from nodes.sampling import Negative, Positive
-from nodes.sockets import Conditioning, ControlNet, Image, Vae
+from execution.node import Choice, Folder, Range, Run, Tip, node
+from nodes.conditioning import AnyConditioning, Pair, with_values
+from nodes.masking import resized
+from nodes.sampling import Negative, Positive, SomeModel, present
+from nodes.sockets import Conditioning, ControlNet, Image, Mask, Vae
+from nodes.text import Encoder, encoded, text_files
+from nodes.text import present as present_clip
+from nodes.widgets import Prompt
 
 UnusedVae = Annotated[Vae, Tip("For networks that look at latents; none of those here does.")]
 Network = Annotated[ControlNet, Tip("The control network.")]
@@ -31,6 +40,36 @@ def load_control_net(
     Opens a control network.
     """
     return load_controlnet(folders.resolve("controlnet", control_net_name), residency)
+
+
+@node("DiffControlNetLoader", category="loaders")
+def load_difference_control_net(
+    model: SomeModel,
+    control_net_name: Annotated[str, Folder("controlnet"), Tip("A file in models/controlnet.")],
+    folders: Folders,
+    residency: Residency,
+) -> ControlNet:
+    """Load ControlNet Model (diff).
+
+    Opens a control network whose file holds only what differs from a model.
+    """
+    return load_controlnet(folders.resolve("controlnet", control_net_name), residency, present(model))
+
+
+@node("SetUnionControlNetType", category="conditioning/controlnet")
+def set_union_type(
+    control_net: Network,
+    type: Annotated[
+        str, Choice(["auto", *KINDS]), Tip("What the picture shows; auto leaves it to the network.")
+    ],
+) -> ControlNet:
+    """SetUnionControlNetType.
+
+    Tells a control network for several kinds of pictures which kind it will see.
+    """
+    if isinstance(control_net, controlnet.ControlNet):
+        return control_net.with_kind(KINDS.get(type))
+    return control_net
 
 
 @node("ControlNetApplyAdvanced", category="conditioning/controlnet")
@@ -72,6 +111,56 @@ def apply_control_net_with_vae(
     if strength == 0:
         return Pair(positive, negative)
     return controlled(positive, negative, control_net, image, (strength, start_percent, end_percent))
+
+
+@node("ControlNetInpaintingAliMamaApply", category="conditioning/controlnet")
+def apply_inpainting_control_net(
+    positive: Positive,
+    negative: Negative,
+    control_net: Network,
+    vae: UnusedVae,
+    image: Seen,
+    mask: Annotated[Mask, Tip("Where the picture is painted anew.")],
+    strength: Strength = 1.0,
+    start_percent: Start = 0.0,
+    end_percent: End = 1.0,
+) -> Pair:
+    """ControlNetInpaintingAliMamaApply.
+
+    Shows a picture to a control network for inpainting, without what the mask covers. Networks that take no
+    mask are shown the whole picture.
+    """
+    if isinstance(control_net, controlnet.ControlNet) and control_net.channels > 3:
+        kept = 1.0 - resized(mask, *image.shape[1:3]).round()[..., None]
+        rows = max(len(kept), len(image))
+        image, kept = to_batch(image[..., :3], rows), to_batch(kept, rows)
+        image = torch.cat([image * kept, kept], dim=-1)
+    if strength == 0:
+        return Pair(positive, negative)
+    return controlled(positive, negative, control_net, image, (strength, start_percent, end_percent))
+
+
+@node(
+    "CLIPTextEncodeControlnet",
+    category="_for_testing/conditioning",
+    display_name=None,
+    experimental=True,
+    fingerprint=text_files,
+)
+def encode_text_for_control(
+    clip: Encoder,
+    conditioning: AnyConditioning,
+    text: Annotated[Prompt, Tip("What control networks read instead of the conditioning's own text.")],
+    run: Run,
+) -> Conditioning:
+    """CLIP Text Encode (ControlNet).
+
+    Gives control networks another text than the model's.
+    """
+    clip = present_clip(clip)
+    embedding, options = encoded(clip, clip.tokenize(text), run)[0]
+    pooled = options.get("pooled_output")
+    return with_values(conditioning, cross_attn_controlnet=embedding, pooled_output_controlnet=pooled)
 
 
 def controlled(

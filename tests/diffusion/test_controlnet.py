@@ -8,10 +8,12 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from diffusion.checkpoints import load_unet
 from diffusion.conditioning import Setting
-from diffusion.controlnet import ControlNet, ControlUNet, hint_block, joined, load_controlnet
-from diffusion.errors import UnknownModel
-from diffusion.guidance import CFGGuider
+from diffusion.control_files import load_controlnet
+from diffusion.controlnet import ControlNetwork, ControlUNet, hint_block, joined
+from diffusion.errors import FileProblem, UnknownModel
+from diffusion.guidance import BasicGuider, CFGGuider
 from diffusion.model import Model
 from diffusion.precision import Precision
 from diffusion.residency import Residency
@@ -75,7 +77,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {name: folder / f"{name}.safetensors" for name in layouts}
 
 
-def loaded(path: Path) -> ControlNet:
+def loaded(path: Path) -> ControlNetwork:
     """The network of a file."""
     return load_controlnet(path, Residency(Precision("fp32"), "cpu"))
 
@@ -138,10 +140,11 @@ def test_the_picture_is_looked_at_once_in_a_run(files: dict[str, Path]) -> None:
     control = net.applied(picture(), 1.0, 0.0, 1.0).for_run(Setting(model, torch.zeros(1, 4, 8, 8)))
     arguments = torch.zeros(1, 4, 8, 8), torch.ones(1), torch.ones(1), torch.zeros(1, 7, 64), None
     control(*arguments)
-    seen = control.seen  # type: ignore[attr-defined] # of this kind of control
+    seen = dict(control.seen)  # type: ignore[attr-defined] # of this kind of control
     control(*arguments)
-    assert control.seen is seen  # type: ignore[attr-defined] # as above
-    assert seen.shape == (1, 32, 8, 8)
+    again = control.seen  # type: ignore[attr-defined] # as above
+    assert again[8, 8] is seen[8, 8]
+    assert seen[8, 8].shape == (1, 32, 8, 8)
 
 
 def test_convolutions_that_widen_halve_the_size_but_the_ends() -> None:
@@ -160,3 +163,70 @@ def test_a_file_that_is_none_is_named(tmp_path: Path) -> None:
     save_file({"x": torch.zeros(1)}, tmp_path / "x.safetensors")
     with pytest.raises(UnknownModel, match=r"x.safetensors: No ControlNet was found in it"):
         load_controlnet(tmp_path / "x.safetensors")
+
+
+def low_rank(tensors: dict[str, Tensor], base: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A network as changes of a model's weights, each of a rank that loses nothing."""
+    written = {"lora_controlnet": torch.tensor([])}
+    for name, tensor in tensors.items():
+        if name not in base:
+            written[name] = tensor
+        elif name.endswith(".weight") and tensor.dim() > 1:
+            difference = (tensor - base[name]).flatten(1)
+            u, s, v = torch.linalg.svd(difference, full_matrices=False)
+            stem = name.removesuffix(".weight")
+            written[f"{stem}.up"], written[f"{stem}.down"] = (u * s).contiguous(), v.contiguous()
+        elif not torch.equal(tensor, base[name]):
+            written[name] = tensor
+    return written
+
+
+def test_low_rank_changes_and_differences_to_a_model_give_the_same_network(
+    files: dict[str, Path], tmp_path: Path
+) -> None:
+    model = small_model()
+    base = {name: model.backbone.weights.tensor(name) for name in model.backbone.weights}
+    tensors = seeded(lambda: ControlUNet(SD1, HINTS), 4).state_dict()
+    save_file(low_rank(tensors, base), tmp_path / "low.safetensors", METADATA)
+    differences = {n: t - base[n] if n in base else t for n, t in tensors.items()}
+    save_file({"difference": torch.tensor([]), **differences}, tmp_path / "diff.safetensors", METADATA)
+    model = model_with_file(model, tmp_path)
+    expected = run(model, net=loaded(files["original"]))
+    residency = Residency(Precision("fp32"), "cpu")
+    for net in (
+        loaded(tmp_path / "low.safetensors"),
+        load_controlnet(tmp_path / "diff.safetensors", residency, model),
+    ):
+        torch.testing.assert_close(run(model, net=net), expected, rtol=1e-3, atol=1e-3)
+    with pytest.raises(FileProblem, match="Load it with DiffControlNetLoader"):
+        loaded(tmp_path / "diff.safetensors")
+
+
+def model_with_file(model: Model, folder: Path) -> Model:
+    """The same model read from a file."""
+    tensors = {name: model.backbone.weights.tensor(name) for name in model.backbone.weights}
+    save_file(tensors, folder / "unet.safetensors", METADATA)
+    return load_unet(folder / "unet.safetensors", Residency(Precision("fp32"), "cpu"))
+
+
+def test_a_control_may_read_another_text_than_the_model(files: dict[str, Path]) -> None:
+    model, net = small_model(), loaded(files["original"])
+    control, words, other = net.applied(picture(), 1.0, 0.0, 1.0), text(1), text(9, tokens=5)
+
+    def sampled(**options: Any) -> Tensor:
+        guider = BasicGuider(model, [[words[0][0], {"control": control, **options}]])
+        sigmas = schedule(model.prediction, "normal", 3)
+        return sample(guider, noise(1, 4, 8, 8), torch.zeros(1, 4, 8, 8), SAMPLERS["euler"], sigmas).latent
+
+    torch.testing.assert_close(sampled(cross_attn_controlnet=words[0][0]), sampled())
+    assert not torch.allclose(sampled(cross_attn_controlnet=other[0][0]), sampled(), atol=1e-3)
+
+
+def test_an_area_sees_the_whole_picture_at_its_own_size(files: dict[str, Path]) -> None:
+    model, net = small_model(), loaded(files["original"])
+    control = net.applied(picture(), 1.0, 0.0, 1.0)
+    both = [*text(1), [text(2)[0][0], {"control": control, "area": (8, 4, 0, 0)}]]
+    guider = BasicGuider(model, both)
+    sigmas = schedule(model.prediction, "normal", 3)
+    out = sample(guider, noise(1, 4, 8, 8), torch.zeros(1, 4, 8, 8), SAMPLERS["euler"], sigmas).latent
+    assert out.isfinite().all()

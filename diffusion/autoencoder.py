@@ -100,7 +100,7 @@ class VAE:
                 return apply(x.to(device, dtype)).float().cpu()
 
             together = self._together(batch) if self.video and direction == "decode" else 1
-            return torch.cat([way(run, rows.float()) for rows in batch.split(together)])
+            return torch.cat([way(run, rows.float()) for rows in torch.split(batch, together)])
 
     def _together(self, latent: Tensor) -> int:
         """How many frames of a clip are decoded at once."""

@@ -14,6 +14,7 @@ from typing import Literal
 from diffusion.errors import FileProblem, UnknownModel
 from diffusion.latent_format import SD1, SDXL, UPSCALER_X4, LatentFormat, stated_colours
 from diffusion.layouts import ldm_unet
+from diffusion.picture_conditions import CAMERA
 from diffusion.shapes import Unlike, stated, unet_sizes
 from diffusion.unclip import DEVIATION, MEAN
 from diffusion.unet import UNetSizes
@@ -23,6 +24,7 @@ PredictionName = Literal["eps", "v"]
 VectorName = Literal["sdxl", "sdxl_refiner", "noise_level", "unclip", "video", "orbit", "orbit_posed"]
 ClockName = Literal["stable_diffusion", "upscaler", "video"]
 
+MARKERS = ("v_pred", "ztsnr", MEAN, DEVIATION, *CAMERA)  # tensors beside a UNet that belong to it
 UNET_PREFIXES = ("model.diffusion_model.", "diffusion_model.", "")
 
 
@@ -38,7 +40,8 @@ class Trait:
 class Family:
     """A row of the table. `vector` says how pooled text and sizes become the UNet's y.
 
-    `concat` names what is laid behind the latent, where the number of input channels does not say it.
+    `concat` names what is laid behind the latent, where the number of input channels does not say it;
+    `beside` a tensor that stands beside the UNet.
     """
 
     name: str
@@ -49,6 +52,7 @@ class Family:
     prediction: Callable[[Weights, UNetSizes], PredictionName] = lambda weights, sizes: "eps"
     clock: ClockName = "stable_diffusion"
     concat: tuple[str, ...] | None = None
+    beside: str | None = None
 
 
 @dataclass(frozen=True)
@@ -121,6 +125,7 @@ def _sdxl_prediction(weights: Weights, sizes: UNetSizes) -> PredictionName:
 
 
 FAMILIES: tuple[Family, ...] = (
+    Family("zero123", "Stable Zero123", (WITH_IMAGE, NO_VECTOR, CONVOLUTIONS), SD1, beside=CAMERA[0]),
     Family("sd1", "Stable Diffusion 1.x", (INPUTS, NO_VECTOR, CONVOLUTIONS), SD1),
     Family("sd2", "Stable Diffusion 2.x", (INPUTS, NO_VECTOR, LINEAR), SD1, prediction=_sd2_prediction),
     Family("unclip", "SD 2.1 unCLIP", (INPUTS, PICTURE_VECTOR, LINEAR), SD1, "unclip", _always_v),
@@ -165,7 +170,7 @@ def unet_part(weights: Weights) -> Weights | None:
     for prefix in UNET_PREFIXES:
         inner = ldm_unet(weights.under(prefix))
         if "input_blocks.0.0.weight" in inner:
-            extra = {name: weights[name] for name in ("v_pred", "ztsnr", MEAN, DEVIATION) if name in weights}
+            extra = {name: weights[name] for name in MARKERS if name in weights}
             return inner.having({**inner, **extra})
     return None
 
@@ -177,7 +182,8 @@ def architecture(unet: Weights) -> Architecture:
     except Unlike as error:
         raise unknown(unet, f"Its UNet cannot be read: {error}.") from None
     for family in FAMILIES:
-        if all(trait.holds(sizes) for trait in family.traits):
+        marked = family.beside is None or family.beside in unet
+        if marked and all(trait.holds(sizes) for trait in family.traits):
             return _described(family, unet, sizes)
     raise UnknownModel(unet.path, "Its UNet fits no known family:", nearest(sizes), _advice(unet))
 

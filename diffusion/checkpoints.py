@@ -21,7 +21,7 @@ from diffusion.latent_format import SD1, LatentFormat
 from diffusion.layouts import clip_text, ldm_vae
 from diffusion.loading import build_empty
 from diffusion.model import Model
-from diffusion.picture_conditions import UPSCALER_BETAS
+from diffusion.picture_conditions import UPSCALER_BETAS, camera_projection
 from diffusion.precision import Part
 from diffusion.prediction import EPS, Prediction, Target, V, continuous_edm, discrete, stable_diffusion
 from diffusion.residency import Identity, Residency, Resident
@@ -217,7 +217,7 @@ def model_from(unet: Weights, residency: Residency, kind: Architecture | None = 
     resident = _resident(residency, "backbone", unet, lambda: UNet(sizes), channels_last=True)
     prediction = CLOCKS[kind.clock](V if kind.prediction == "v" else EPS, kind.zero_snr)
     noise = image_noise(unet, sizes.vector) if kind.vector == "unclip" and sizes.vector else None
-    return Model(resident, prediction, kind.latent, kind.vector, kind.concat, noise)
+    return Model(resident, prediction, kind.latent, kind.vector, kind.concat, noise, camera_projection(unet))
 
 
 def vae_from(weights: Weights, residency: Residency) -> VAE:

@@ -222,7 +222,7 @@ def part(entry: Entry, name: str, setting: Setting) -> Part:
     channels = [CHANNELS[name](options, setting) for name in model.concat]
     clock = model.prediction.clock
     return Part(
-        context=entry.embedding.to(latent),
+        context=(model.camera(entry.embedding) if model.camera else entry.embedding).to(latent),
         y=vector.to(latent) if vector is not None else None,
         channels=torch.cat(channels, dim=1) if channels else None,
         area=entry.area,

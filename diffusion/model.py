@@ -13,6 +13,7 @@ from typing import Any
 from diffusion.hooks import Hook, Hooks
 from diffusion.latent_format import LatentFormat
 from diffusion.loading import NO_PATCHES, Patches
+from diffusion.picture_conditions import CameraProjection
 from diffusion.prediction import Prediction
 from diffusion.residency import Resident
 from diffusion.unclip import ImageNoise
@@ -26,6 +27,7 @@ class Model:
     `vector` names how pooled text and sizes become the UNet's y (`conditioning.VECTORS`; None: no y).
     `concat` names what is joined to the latent as extra input channels (`conditioning.CHANNELS`).
     `image_noise` is how a model that follows pictures (unCLIP) wants their embeddings noised.
+    `camera` is how a model that turns things (Zero123) is told from where to look.
     `weight_patches` change weights by parameter name when they are loaded, `hooks` what is computed;
     `options` is for whoever builds on models: unknown keys pass through, and nothing here reads them.
     """
@@ -36,6 +38,7 @@ class Model:
     vector: str | None = None
     concat: tuple[str, ...] = ()
     image_noise: ImageNoise | None = None
+    camera: CameraProjection | None = None
     hooks: Hooks = field(default_factory=Hooks)
     weight_patches: Patches = NO_PATCHES
     options: Mapping[str, Any] = field(default_factory=dict)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from diffusion.blocks import timestep_embedding
 from diffusion.clocks import scaled_linear_sigmas
+from diffusion.entries import Entry, Weights
 from diffusion.images import like, to_batch
 
 Options = Mapping[str, Any]
@@ -42,6 +46,7 @@ def low_resolution(options: Options, latent: Tensor, seed: int) -> Tensor:
     return like(picture, latent[:, :3])
 
 
+CAMERA = ("cc_projection.weight", "cc_projection.bias")
 NUMBER_WIDTH = 256  # of the embedding of one number
 ANGLE_WIDTH = 512  # of the embedding of an angle
 
@@ -76,3 +81,32 @@ def posed_orbit_vector(options: Options) -> Tensor:
     ]
     frames = max(map(len, angles))
     return torch.cat([to_batch(part, frames) for part in (orbit_vector(options), *angles)], dim=1)
+
+
+@dataclass(frozen=True, eq=False)
+class CameraProjection:
+    """How Zero123 joins what it sees of a picture and where the camera goes into one embedding.
+
+    Liu et al. 2023, https://arxiv.org/abs/2303.11328.
+    """
+
+    weight: Entry
+    bias: Entry
+
+    def __call__(self, embedding: Tensor) -> Tensor:
+        """[…, P + 4] → […, P]; an embedding without a camera is left as it is."""
+        if embedding.shape[-1] != self.weight.shape[1]:
+            return embedding
+        return F.linear(embedding.float(), self.weight.read().float(), self.bias.read().float())
+
+
+def camera_projection(unet: Weights) -> CameraProjection | None:
+    """The projection beside a UNet, None if there is none."""
+    weight, bias = (unet.get(name) for name in CAMERA)
+    return CameraProjection(weight, bias) if weight is not None and bias is not None else None
+
+
+def camera_position(elevation: float, azimuth: float) -> Tensor:
+    """Zero123's four numbers for a camera moved from the picture's, seen level; angles in degrees. [4]"""
+    up, around = math.radians(elevation), math.radians(azimuth)
+    return torch.tensor([-up, math.sin(around), math.cos(around), math.pi / 2])

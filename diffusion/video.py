@@ -42,7 +42,7 @@ class TimeStack(nn.Module):
         """x [B·T, C, h, w], emb [B·T, E] → [B·T, C, h, w]."""
         h = self.in_layers(as_clips(x, frames))
         if emb is not None:
-            h = h + self.emb_layers(emb).unflatten(0, (-1, frames)).transpose(1, 2)[..., None, None]
+            h = h + self.emb_layers(emb).view(-1, frames, x.shape[1], 1, 1).transpose(1, 2)
         out: Tensor = x + as_frames(self.out_layers(h))
         return out
 
@@ -78,7 +78,7 @@ class TimeBlock(nn.Module):
     def forward(self, tokens: Tensor, context: Tensor, frames: int) -> Tensor:
         """Tokens [B·T, S, C]; of the context [B·T, M, K] the first frame's counts for the clip."""
         places = tokens.shape[1]
-        x = tokens.unflatten(0, (-1, frames)).transpose(1, 2).flatten(0, 1)  # [B·S, T, C]
+        x = tokens.reshape(-1, frames, *tokens.shape[1:]).transpose(1, 2).flatten(0, 1)  # [B·S, T, C]
         x = x + self.ff_in(self.norm_in(x))
         normed = self.norm1(x)
         x = x + self.attn1(normed, normed)
@@ -86,7 +86,7 @@ class TimeBlock(nn.Module):
         k, v = (project(first).repeat_interleave(places, 0) for project in (layer.to_k, layer.to_v))
         x = x + layer.to_out(layer.attend(layer.to_q(self.norm2(x)), k, v))
         x = x + self.ff(self.norm3(x))
-        return x.unflatten(0, (-1, places)).transpose(1, 2).flatten(0, 1)
+        return x.reshape(-1, places, *x.shape[1:]).transpose(1, 2).flatten(0, 1)
 
 
 class VideoTransformer(SpatialTransformer):
@@ -121,7 +121,7 @@ def over_time(channels: int) -> nn.Conv3d:
 
 def as_clips(x: Tensor, frames: int) -> Tensor:
     """[B·T, C, h, w] → [B, C, T, h, w]."""
-    return x.unflatten(0, (-1, frames)).transpose(1, 2)
+    return x.reshape(-1, frames, *x.shape[1:]).transpose(1, 2)
 
 
 def as_frames(clips: Tensor) -> Tensor:

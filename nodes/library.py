@@ -32,6 +32,7 @@ MODULES = (
     "unclip",
     "upscaling",
     "vae",
+    "video_models",
     "vision",
 )
 

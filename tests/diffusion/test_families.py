@@ -13,12 +13,13 @@ from diffusion.checkpoints import load_checkpoint
 from diffusion.guidance import CFGGuider
 from diffusion.model import Model
 from diffusion.noise import starting_noise
+from diffusion.picture_conditions import camera_position
 from diffusion.precision import Precision
 from diffusion.residency import Residency
 from diffusion.samplers import SAMPLERS
 from diffusion.sampling import sample, schedule
 from diffusion.unet import UNet, UNetSizes
-from tests.diffusion.small_models import SDXL, seeded
+from tests.diffusion.small_models import SD1, SDXL, seeded
 from tests.diffusion.small_runs import text
 
 DISTILLED = replace(SDXL, channels=64, context=64)
@@ -142,3 +143,26 @@ def test_an_orbit_model_is_recognised_and_sampled(width: int, name: str, tmp_pat
     )
     assert one.isfinite().all()
     assert torch.allclose(one, other) == (width == 256)
+
+
+def test_a_model_that_turns_things_is_recognised_and_told_where_the_camera_is(tmp_path: Path) -> None:
+    beside = {"cc_projection.weight": torch.randn(64, 68), "cc_projection.bias": torch.randn(64)}
+    family, model = loaded(written(tmp_path / "model.safetensors", replace(SD1, in_channels=8), **beside))
+    assert (family, model.concat) == ("zero123", ("image",))
+    latent = torch.zeros(1, 4, 8, 8)
+    sigmas = schedule(model.prediction, "normal", 2)
+    views = []
+    for azimuth in (0.0, 90.0):
+        camera = camera_position(10.0, azimuth).expand(1, 1, 4)
+        wanted = [[torch.cat([text(1, 1)[0][0], camera], dim=-1), {}]]
+        guider = CFGGuider(model, wanted, [[torch.zeros(1, 1, 64), {}]], 3.0)
+        views.append(
+            sample(guider, starting_noise(latent.shape, 1), latent, SAMPLERS["euler"], sigmas).latent
+        )
+    assert views[0].isfinite().all()
+    assert not torch.allclose(*views, rtol=1e-3)
+
+
+def test_without_its_projection_it_is_a_model_that_edits_pictures(tmp_path: Path) -> None:
+    family, model = loaded(written(tmp_path / "model.safetensors", replace(SD1, in_channels=8)))
+    assert (family, model.camera) == ("sd1", None)

@@ -1,11 +1,22 @@
 """What models that go on from a picture are given equals what diffusers gives them."""
 
+import math
+
+import pytest
 import torch
-from diffusers import DDPMScheduler
+from diffusers import DDPMScheduler, EulerDiscreteScheduler
+from diffusers.models.embeddings import get_timestep_embedding
 
 from diffusion.checkpoints import CLOCKS
 from diffusion.conditioning import Setting, prepare
-from diffusion.picture_conditions import UPSCALER_BETAS, low_resolution, noise_level
+from diffusion.picture_conditions import (
+    UPSCALER_BETAS,
+    camera_position,
+    low_resolution,
+    noise_level,
+    posed_orbit_vector,
+    video_vector,
+)
 from diffusion.prediction import V
 from diffusion.unet import UNetSizes
 from tests.diffusion.small_models import SD1
@@ -83,3 +94,49 @@ def test_other_models_ignore_these_facts() -> None:
     (part,) = prepare({"positive": text(1, **options)}, Setting(model, torch.zeros(1, 4, 8, 8)))["positive"]
     assert part.channels is None
     assert part.y is None
+
+
+def their_embedding(number: float, width: int) -> torch.Tensor:
+    return get_timestep_embedding(
+        torch.tensor([number]), width, flip_sin_to_cos=True, downscale_freq_shift=0
+    )[0]
+
+
+def test_a_video_model_is_told_the_rate_less_one_the_motion_and_the_noise() -> None:
+    (found,) = video_vector({"fps": 7, "motion_bucket_id": 40, "augmentation_level": 0.02})
+    expected = torch.cat([their_embedding(number, 256) for number in (6.0, 40.0, 0.02)])
+    torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation")  # diffusers' scheduler, under numpy 2
+def test_a_video_model_runs_on_the_clock_of_its_scheduler() -> None:
+    theirs = EulerDiscreteScheduler(
+        prediction_type="v_prediction",
+        timestep_type="continuous",
+        timestep_spacing="leading",
+        sigma_min=0.002,
+        sigma_max=700.0,
+        use_karras_sigmas=True,
+    )
+    theirs.set_timesteps(5)
+    prediction, x, output = CLOCKS["video"](V, False), noise(1, 4, 4, 4), noise(1, 4, 4, 4, seed=2)
+    for sigma, timestep in zip(theirs.sigmas[:-1], theirs.timesteps, strict=True):
+        torch.testing.assert_close(prediction.clock.timestep(sigma), timestep)
+        shown = theirs.scale_model_input(x, timestep)
+        torch.testing.assert_close(prediction.scaled(x, sigma), shown)
+        expected = theirs.step(output, timestep, x).pred_original_sample
+        torch.testing.assert_close(prediction.denoised(output, x, sigma), expected)
+
+
+def test_an_orbit_is_told_by_its_angles_in_radians_from_above() -> None:
+    path = {"elevation": [10.0, 10.0], "azimuth": [0.0, 370.0]}
+    found = posed_orbit_vector(path)
+    assert found.shape == (2, 1280)
+    polar, around = math.radians(80.0), math.radians(10.0)
+    expected = [their_embedding(0.0, 256), their_embedding(polar, 512), their_embedding(around, 512)]
+    torch.testing.assert_close(found[1], torch.cat(expected), rtol=1e-4, atol=1e-5)
+
+
+def test_a_camera_is_four_numbers() -> None:
+    assert camera_position(0.0, 0.0).tolist() == pytest.approx([0, 0, 1, math.pi / 2])
+    assert camera_position(30.0, 90.0).tolist() == pytest.approx([-math.pi / 6, 1, 0, math.pi / 2], abs=1e-6)

@@ -85,8 +85,8 @@ class TimeBlock(nn.Module):
         layer, first = self.attn2, context[::frames]
         k, v = (project(first).repeat_interleave(places, 0) for project in (layer.to_k, layer.to_v))
         x = x + layer.to_out(layer.attend(layer.to_q(self.norm2(x)), k, v))
-        x = x + self.ff(self.norm3(x))
-        return x.reshape(-1, places, *x.shape[1:]).transpose(1, 2).flatten(0, 1)
+        out: Tensor = x + self.ff(self.norm3(x))
+        return out.reshape(-1, places, *x.shape[1:]).transpose(1, 2).flatten(0, 1)
 
 
 class VideoTransformer(SpatialTransformer):

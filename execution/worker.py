@@ -189,7 +189,9 @@ class _Answers:
         return spec.to_json() if spec else None
 
     def _validate(self, prompt: dict[str, Any], targets: list[str] | None = None) -> dict[str, Any]:
-        found = asyncio.run(validate_with(prompt, self._registry, targets, self._folders))
+        found = asyncio.run(
+            validate_with(prompt, self._registry, targets, self._folders, targets is not None)
+        )
         return {"error": found.error, "node_errors": found.node_errors, "outputs": found.outputs}
 
     def _explain(self, prompt: dict[str, Any], targets: list[str] | None = None) -> Any:

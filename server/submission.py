@@ -110,7 +110,7 @@ def document_of(body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def wanted_targets(body: Mapping[str, Any]) -> tuple[str, ...] | None:
-    """The outputs asked for by `partial_execution_targets`, None for all."""
+    """The nodes asked for by `partial_execution_targets`, outputs or not; None for all outputs."""
     targets = body.get("partial_execution_targets")
     if targets is None:
         return None
@@ -201,7 +201,7 @@ async def local(parts: Parts, prompt: dict[str, Any], targets: tuple[str, ...] |
 
 def inspected(parts: Parts, prompt: dict[str, Any], targets: tuple[str, ...] | None) -> Validation:
     """What validation finds, unless a name of a file to save is `Rejected` outright."""
-    result = validate(prompt, parts.catalogue.specs, targets, parts.folders)
+    result = validate(prompt, parts.catalogue.specs, targets, parts.folders, any_node=targets is not None)
     if result.ok:
         check_prefixes(parts, prompt)
     return result

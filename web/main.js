@@ -92,7 +92,13 @@ async function start() {
     linkDropped: async (fixed, at) => (await palettes()).addLinked(fixed, at, onPage(editor.camera.toScreen(at))),
     rename: (id) => fields.rename(id),
     renameGroup: (id) => fields.renameGroup(id),
-    openPicture: (id) => view(editor.tab.results.files(editor.runId(id), editor.scene.node(id)), 0),
+    openPicture: async (id, at) => {
+      const { pictureAt } = await import("./view/node_painter.js");
+      const node = editor.scene.node(id);
+      const [x, y] = editor.scene.box(id);
+      const shown = editor.tab.results.pictures(editor.runId(id), node, editor.drawnPixels(id));
+      view(editor.tab.results.files(editor.runId(id), node), pictureAt(editor.scene.layout(id), shown, at[0] - x, at[1] - y - editor.scene.layout(id).title));
+    },
     menu: async (found, at, screen) => {
       const { contextMenu } = await import("./interaction/context_menu.js");
       await showMenu(contextMenu(found, at, { editor, commands, palettes: await palettes(), fields, extensions, ask, view, paint }), ...onPage(screen));
@@ -115,6 +121,7 @@ async function start() {
   add("edit-value", "Edit a value", ["Enter"], async () => (await palettes()).chooseWidget(chosen(), (name) => edit(chosen(), name)), only);
   add("rename", "Rename the node", ["F2"], () => fields.rename(chosen()), only);
   add("swap", "Replace the node with another type", ["Ctrl+R"], async () => (await palettes()).swap(chosen()), only);
+  add("zoom-box", "Zoom to a box", ["Z"], () => pointing.armZoom());
   add("minimap", "Show or hide the minimap", [], () => { minimap.element.hidden = !minimap.element.hidden; minimap.refresh(); });
   add("settings", "Settings", ["Ctrl+,"], async () => (await import("./panels/settings_dialog.js")).showSettings(settings, commands));
   add("keys", "Keyboard shortcuts", ["?"], async () => (await import("./panels/settings_dialog.js")).showKeys(commands));
@@ -132,7 +139,7 @@ async function start() {
   shell.addRail("Templates", "template", "templates");
   shell.addRail("Settings", "settings", "settings", true);
   new Tree(byId("tree"), editor, edit, byId("live"));
-  editor.host.addEventListener("hover", async (event) => new (await import("./panels/hints.js")).Hints(layer, editor, /** @type {CustomEvent} */ (event).detail), { once: true });
+  editor.host.addEventListener("hover", async (event) => new (await import("./panels/hints.js")).Hints(layer, editor, server, /** @type {CustomEvent} */ (event).detail), { once: true });
   reportRuns(runs, editor, toasts, reports);
   documents.opened = (tab) => reports().then(({ reportMissing }) => reportMissing(tab, toasts, editor));
   drafts.savedElsewhere = (path, revision) => {

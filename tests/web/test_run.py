@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.web.chromium import ARGUMENTS, CHROMIUM, ready, until
+from tests.web.chromium import ARGUMENTS, CHROMIUM, place, ready, until
 
 sync_api = pytest.importorskip("playwright.sync_api")
 ROOT = Path(__file__).parents[2]
@@ -56,36 +56,199 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     log.close()
 
 
-def test_the_starter_makes_a_picture_that_opens_again(address: str) -> None:
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
     with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        page = ready(browser.new_context(viewport={"width": 1280, "height": 800}), address)
-        page.evaluate(
-            "() => { window.ended = undefined; nodeloom.runs.addEventListener('ended', (event) => { window.ended = event.detail.how; }); }"
-        )
-        page.keyboard.press("Control+Enter")
-        finished(page)
-        files: list[dict[str, Any]] = page.evaluate(
-            "[...nodeloom.editor.tab.results.outputs.values()].flatMap((output) => output.images ?? [])"
-        )
-        assert len(files) == 1
-        sent = page.evaluate("async () => (await app.graphToPrompt()).output")
-        page.evaluate(
-            "async (file) => { const blob = await (await fetch(nodeloom.server.view(file))).blob(); await app.handleFile(new File([blob], file.filename, { type: 'image/png' })); }",
-            files[0],
-        )
-        until(page, "nodeloom.documents.tabs.length === 2")
-        assert page.evaluate("async () => (await app.graphToPrompt()).output") == sent
-        page.keyboard.press("q")
-        page.wait_for_selector("#side .row img")
-        browser.close()
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield chromium
+        chromium.close()
 
 
-def finished(page: Any) -> None:
+@pytest.fixture
+def page(browser: Any, address: str) -> Iterator[Any]:
+    context = browser.new_context(viewport={"width": 1280, "height": 800}, reduced_motion="reduce")
+    opened = ready(context, address)
+    opened.evaluate(
+        "() => { window.ended = []; nodeloom.runs.addEventListener('ended', (event) => { window.ended.push(event.detail.how); }); }"
+    )
+    yield opened
+    context.close()
+
+
+def finished(page: Any, *how: str) -> None:
+    """Waits until as many runs have ended as words are given, and that they ended so."""
     for _ in range(240):
-        how = page.evaluate("window.ended ?? null")
-        if how is not None:
-            assert how == "success"
+        ended = page.evaluate("window.ended")
+        if len(ended) >= len(how):
+            assert ended == list(how)
             return
-        page.wait_for_timeout(500)
-    raise AssertionError("the run did not end within two minutes")
+        page.wait_for_timeout(250)
+    raise AssertionError("the run did not end within a minute")
+
+
+SMALL = {
+    "1": {
+        "class_type": "EmptyImage",
+        "inputs": {"width": 64, "height": 32, "batch_size": 1, "color": 0xFF0000},
+    },
+    "2": {"class_type": "ImageInvert", "inputs": {"image": ["1", 0]}},
+    "3": {"class_type": "PreviewImage", "inputs": {"images": ["1", 0]}},
+    "4": {"class_type": "PreviewImage", "inputs": {"images": ["2", 0]}},
+}
+
+
+def small(page: Any) -> None:
+    """A graph without a model: a red picture, its inverse, and previews of both."""
+    page.evaluate("(prompt) => app.loadApiJson(prompt, 'Small')", SMALL)
+    until(page, "nodeloom.editor.scene.scope.nodes.size === 4")
+
+
+def endless(page: Any) -> None:
+    """The starter, with more steps than anyone waits for."""
+    page.evaluate(
+        "async () => { const { setValue } = await import('./core/edits.js'); const e = nodeloom.editor; e.do(setValue(e.where, 5, 'steps', 10000)); }"
+    )
+
+
+def test_the_starter_makes_a_picture_that_opens_again(page: Any) -> None:
+    page.keyboard.press("Control+Enter")
+    finished(page, "success")
+    files: list[dict[str, Any]] = page.evaluate(
+        "[...nodeloom.editor.tab.results.outputs.values()].flatMap((output) => output.images ?? [])"
+    )
+    assert len(files) == 1
+    sent = page.evaluate("async () => (await app.graphToPrompt()).output")
+    page.evaluate(
+        "async (file) => { const blob = await (await fetch(nodeloom.server.view(file))).blob(); await app.handleFile(new File([blob], file.filename, { type: 'image/png' })); }",
+        files[0],
+    )
+    until(page, "nodeloom.documents.tabs.length === 2")
+    assert page.evaluate("async () => (await app.graphToPrompt()).output") == sent
+    page.keyboard.press("q")
+    page.wait_for_selector("#side .row img")
+
+
+def test_hovering_tells_what_went_through_a_link_and_what_a_node_took(page: Any) -> None:
+    small(page)
+    page.keyboard.press("Control+Enter")
+    finished(page, "success")
+    until(page, "nodeloom.editor.tab.results.timings.get('2')?.memory > 0")
+    link = "[...e.scene.scope.links.values()].find((k) => String(k.target_id) === '4')"
+    page.mouse.move(
+        *place(
+            page,
+            f"(() => {{ const c = e.scene.line({link}.id).course.curves; return [(c[0] + c[6]) / 2, (c[1] + c[7]) / 2]; }})()",
+        )
+    )
+    page.wait_for_selector(".hint:not([hidden]) .hint-value img")
+    said = page.inner_text(".hint")
+    assert "1 × 32 × 64 × 3 float32" in said
+    assert "0 … 1" in said
+    page.mouse.move(
+        *place(page, "(() => { const p = e.scene.node(2).pos; return [p[0] + 60, p[1] - 15]; })()")
+    )
+    page.wait_for_selector(".hint:not([hidden]) .hint-facts")
+    assert "Last run" in page.inner_text(".hint")
+    assert "Memory in use" in page.inner_text(".hint")
+
+
+def test_a_forecast_says_what_the_next_run_would_do_and_why(page: Any) -> None:
+    small(page)
+    page.keyboard.press("Control+Enter")
+    finished(page, "success")
+    page.evaluate(
+        "async () => { const { setValue } = await import('./core/edits.js'); const e = nodeloom.editor; e.do(setValue(e.where, 1, 'color', 255)); await nodeloom.commands.run('forecast'); }"
+    )
+    until(page, "nodeloom.editor.tab.results.forecast.size === 4")
+    assert page.evaluate("nodeloom.editor.tab.results.forecast.get('1')") == "will run"
+    assert page.evaluate("nodeloom.editor.tab.results.reasons.get('1')") == "color: 16711680 → 255"
+    page.keyboard.press("h")
+    assert page.evaluate("nodeloom.editor.tab.results.heat('1')").startswith("hsl(")
+
+
+def test_a_run_goes_only_to_the_selected_nodes(page: Any) -> None:
+    small(page)
+    page.evaluate("nodeloom.editor.select([3])")
+    page.keyboard.press("Alt+Enter")
+    finished(page, "success")
+    assert page.evaluate("[...nodeloom.editor.tab.results.outputs.keys()]") == ["3"]
+
+
+def test_a_run_goes_to_a_node_that_shows_nothing(page: Any) -> None:
+    small(page)
+    page.evaluate("nodeloom.editor.select([2])")
+    page.keyboard.press("Alt+Enter")
+    finished(page, "success")
+    assert page.evaluate("[...nodeloom.editor.tab.results.outputs.keys()]") == []
+    assert page.evaluate(
+        "async () => (await nodeloom.server.value(nodeloom.editor.tab.results.job, '2', 0)).kept"
+    )
+
+
+def test_runs_repeat_on_every_change_until_that_is_stopped(page: Any) -> None:
+    small(page)
+    page.evaluate("nodeloom.commands.run('run-on-change')")
+    page.evaluate(
+        "async () => { const { setValue } = await import('./core/edits.js'); const e = nodeloom.editor; e.do(setValue(e.where, 1, 'width', 80)); }"
+    )
+    finished(page, "success")
+    page.evaluate("nodeloom.commands.run('run-on-change')")
+    assert page.evaluate("nodeloom.runs.onChange") is False
+
+
+def test_runs_queue_up_go_to_the_front_and_are_cancelled_one_by_one(page: Any) -> None:
+    endless(page)
+    page.keyboard.press("Control+Enter")
+    until(page, "nodeloom.editor.tab.results.running.get('5') > 0")
+    until(page, "/^\\d+%/.test(document.title)")
+    until(page, "nodeloom.editor.tab.results.previews.has('5')")
+    small(page)
+    page.fill(".run-times", "3")
+    page.click("text=Run")
+    until(page, "nodeloom.runs.queued === 4")
+    page.fill(".run-times", "1")
+    page.evaluate("nodeloom.editor.host.focus()")
+    page.keyboard.press("Control+Shift+Enter")
+    until(page, "nodeloom.runs.queued === 5")
+    order = page.evaluate(
+        "async () => (await nodeloom.server.queue()).queue_pending.sort((a, b) => a[0] - b[0]).map((one) => one[1])"
+    )
+    assert order[0] == page.evaluate("[...nodeloom.runs.jobs.keys()].at(-1)")
+    page.keyboard.press("q")
+    page.click("#side .row:has-text('waiting') >> nth=0 >> [aria-label='Remove from the queue']")
+    until(page, "nodeloom.runs.queued === 4")
+    page.click("#side [aria-label='Clear what waits']")
+    until(page, "nodeloom.runs.queued === 1")
+    page.evaluate("nodeloom.editor.host.focus()")
+    page.keyboard.press("Control+Alt+Enter")
+    finished(page, "interrupted")
+    page.wait_for_selector("text=Cancelled")
+    page.click("#side .row:has-text('cancelled') >> nth=0 >> .row-main")
+    until(page, "nodeloom.documents.tabs.length === 3")
+    assert (
+        page.evaluate("nodeloom.editor.scene.view(5).widgets.find((w) => w.name === 'steps').value") == 10000
+    )
+
+
+def test_several_pictures_stand_in_a_grid_and_the_one_clicked_opens(page: Any) -> None:
+    small(page)
+    page.evaluate(
+        "async () => { const { setValue } = await import('./core/edits.js'); const e = nodeloom.editor; e.do(setValue(e.where, 1, 'batch_size', 4)); e.select([3]); }"
+    )
+    page.keyboard.press("Alt+Enter")
+    finished(page, "success")
+    until(page, "nodeloom.editor.tab.results.pictures('3', undefined, 200).length === 4")
+    page.evaluate("nodeloom.editor.fit([3])")
+    page.wait_for_timeout(100)
+    page.mouse.click(
+        *place(
+            page,
+            "(() => { const l = e.scene.layout(3); const p = e.scene.node(3).pos; return [p[0] + l.width - 40, p[1] + l.height - 40]; })()",
+        )
+    )
+    page.wait_for_selector("dialog.viewer")
+    until(page, "/4 of 4/.test(document.querySelector('.viewer-bar').textContent)")
+    page.keyboard.press("ArrowRight")
+    until(page, "/1 of 4/.test(document.querySelector('.viewer-bar').textContent)")
+    for name in ("Save to this computer", "Copy", "Open in a new tab", "Paint a mask"):
+        assert page.query_selector(f"dialog.viewer [aria-label='{name}']")

@@ -3,6 +3,7 @@
 /** What runs left on the nodes of one document: pictures, texts, errors, times. Undo never touches them. */
 
 /** A file of the server, as results name it. @typedef {{ filename: string, subfolder?: string, type?: string }} FileRef */
+/** @typedef {{ seconds: number, cached: boolean, memory?: number }} Timing */
 /** @typedef {{ inputs: Set<string>, message: string, trace?: string, kind?: string }} NodeError */
 
 const PICTURES_HEIGHT = 220;
@@ -14,8 +15,10 @@ export class Results {
   /** @type {Map<string, NodeError>} */ errors = new Map();
   /** @type {Map<string, number>} how far running nodes are, 0 … 1 */ running = new Map();
   /** @type {Map<string, ImageBitmap>} pictures while sampling */ previews = new Map();
-  /** @type {Map<string, { seconds: number, cached: boolean }>} */ timings = new Map();
+  /** @type {Map<string, Timing>} */ timings = new Map();
   /** @type {Map<string, string>} what the next run would do: `cached`, `will run` … */ forecast = new Map();
+  /** @type {Map<string, string>} why a node would run */ reasons = new Map();
+  /** @type {string | undefined} the job whose values can be looked at */ job;
   /** @type {(node: GraphNode) => FileRef | undefined} the file a loader node points at */ source = () => undefined;
 
   /** @param {Images} images @param {(file: FileRef) => string} url */
@@ -82,7 +85,7 @@ export class Results {
   /** A new run begins. @returns {string[]} ids that look different now */
   begin() {
     const changed = [...this.errors.keys(), ...this.running.keys(), ...this.timings.keys(), ...this.forecast.keys()];
-    for (const map of [this.errors, this.running, this.previews, this.timings, this.forecast]) map.clear();
+    for (const map of [this.errors, this.running, this.previews, this.timings, this.forecast, this.reasons]) map.clear();
     return changed;
   }
 }

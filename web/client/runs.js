@@ -10,6 +10,9 @@ import { ServerError } from "./server.js";
 
 /** @typedef {{ id: string, tab: Tab, started: number, current?: string, finished?: boolean }} Job */
 
+const TURNS = 5;
+const AGAIN = 300; // milliseconds between questions
+
 export class Runs extends EventTarget {
   /** @type {Map<string, Job>} */ jobs = new Map();
   /** @type {Job | undefined} */ active;
@@ -141,6 +144,7 @@ export class Runs extends EventTarget {
   #started(id) {
     const job = this.jobs.get(id);
     this.active = job ?? { id, tab: this.editor.tab, started: Date.now() };
+    if (job) job.tab.results.job = id;
     if (job) for (const runId of job.tab.results.begin()) this.#refresh(job.tab, runId);
     this.tell("started", { id });
     this.editor.renderer.stir();
@@ -235,9 +239,27 @@ export class Runs extends EventTarget {
       job.tab.results.previews.delete(runId);
       this.#refresh(job.tab, runId);
     }
+    this.#measured(job);
     this.tell("ended", { id, how, data, tab: job.tab, seconds: (Date.now() - job.started) / 1000 });
     this.editor.renderer.stir();
     this.editor.tell("results");
+  }
+
+  /** The server's own times take the place of ours. @param {Job} job */
+  async #measured(job) {
+    try {
+      let { nodes, state } = await this.server.timings(job.id);
+      for (let turn = 0; turn < TURNS && (state === "running" || !nodes.length); turn += 1) {
+        await new Promise((resolve) => setTimeout(resolve, AGAIN)); // the journal is a little behind
+        ({ nodes, state } = await this.server.timings(job.id));
+      }
+      if (job.tab.results.job !== job.id) return;
+      for (const { node, seconds, cached, memory } of nodes) {
+        job.tab.results.timings.set(String(node), { seconds, cached, memory: memory ?? undefined });
+        this.#refresh(job.tab, String(node));
+      }
+      this.tell("measured", { id: job.id });
+    } catch { /* a server without them: what was seen here stays */ }
   }
 
   /** @param {{ blob: Blob, node_id?: string, display_node_id?: string, prompt_id?: string }} data */

@@ -71,6 +71,12 @@ export class Server {
     return this.json("api/upload/image", { method: "POST", body });
   }
 
+  /** @param {string} job @returns {Promise<{ state: string, nodes: { node: string, seconds: number, cached: boolean, memory: number | null }[] }>} */
+  timings(job) { return this.json(`nodeloom/timings?${new URLSearchParams({ job })}`); }
+
+  /** What went through an output. @param {string} job @param {string} node @param {number} output @returns {Promise<{ kept: boolean, count?: number, lines?: string[], picture?: string }>} */
+  value(job, node, output) { return this.json(`nodeloom/value?${new URLSearchParams({ job, node, output: String(output) })}`); }
+
   settings() { return this.json("api/settings"); }
 
   /** @param {Record<string, any>} values */

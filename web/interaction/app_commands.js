@@ -54,6 +54,15 @@ export function addFiles(commands, editor, documents, server, dialogues) {
   });
 }
 
+/** @param {any} reason of the server's `explain` @returns {string} */
+function reasonText({ kind, name, old, new: now, path }) {
+  const said = /** @type {Record<string, string>} */ ({ never_ran: "It has not run yet.", always_runs: "It runs every time.", not_kept: "Its result is not kept any more.", code: "Its code has changed." });
+  if (kind === "constant") return `${name}: ${JSON.stringify(old ?? null)} → ${JSON.stringify(now ?? null)}`;
+  if (kind === "link") return `${name} is connected otherwise.`;
+  if (kind === "upstream") return `What comes in at ${name} is new.`;
+  return said[kind] ?? (path ? `The file ${path} has changed.` : "It says that it has changed.");
+}
+
 /** @param {(files: File[]) => void} use @param {string} [accept] */
 export function chooseFiles(use, accept = ".json,image/png,image/webp,image/jpeg") {
   const field = Object.assign(document.createElement("input"), { type: "file", multiple: true, accept });
@@ -109,7 +118,13 @@ export function addRunning(commands, editor, runs, server, { times, toast }) {
   const add = (/** @type {string} */ id, /** @type {string} */ title, /** @type {string[]} */ keys, /** @type {() => any} */ run, /** @type {() => boolean} */ when = () => true) => commands.add({ id, title, group: "Run", keys, run, when });
   add("run", "Run", ["Ctrl+Enter"], () => runs.run({ times: times() }));
   add("run-front", "Run before what waits", ["Ctrl+Shift+Enter"], () => runs.run({ front: true }));
-  add("run-selected", "Run to the selected nodes", ["Alt+Enter"], () => runs.run({ targets: [...editor.selected].map((id) => editor.runId(id)) }), () => editor.selected.size > 0);
+  add("run-selected", "Run to the selected nodes", ["Alt+Enter"], () => {
+    const ids = Object.keys(toPrompt(editor.catalogue, { random: () => 0 }));
+    const wanted = [...editor.selected].map((id) => editor.runId(id));
+    const targets = ids.filter((id) => wanted.some((one) => id === one || id.startsWith(`${one}:`)));
+    if (!targets.length) return toast("Nothing to run here", { text: "The selected nodes are muted, bypassed or compute nothing." });
+    return runs.run({ targets });
+  }, () => editor.selected.size > 0);
   add("run-auto", "Run again and again, or stop that", [], () => {
     runs.auto = !runs.auto;
     if (runs.auto && !runs.queued) runs.run();
@@ -123,10 +138,12 @@ export function addRunning(commands, editor, runs, server, { times, toast }) {
   add("previous-seed", "Bring back the seeds of the last run", [], () => runs.bringBackSeeds());
   add("forecast", "What would run, what is cached?", [], async () => {
     const answer = await server.json("nodeloom/explain", { method: "POST", json: { prompt: toPrompt(editor.catalogue), client_id: runs.socket.clientId } });
-    editor.tab.results.forecast.clear();
-    for (const [runId, state] of Object.entries(answer.nodes ?? answer)) {
-      const word = typeof state === "string" ? state : /** @type {any} */ (state)?.state ?? /** @type {any} */ (state)?.status;
-      if (typeof word === "string") editor.tab.results.forecast.set(runId, word.replaceAll("_", " "));
+    const { forecast, reasons } = editor.tab.results;
+    forecast.clear();
+    reasons.clear();
+    for (const [runId, { state, reasons: why }] of Object.entries(/** @type {Record<string, { state: string, reasons: any[] }>} */ (answer.nodes))) {
+      forecast.set(runId, state.replaceAll("_", " "));
+      if (why.length) reasons.set(runId, why.map(reasonText).join("\n"));
     }
     editor.renderer.redraw();
     toast("Marked on the nodes", { text: "Each title says what the next run would do." });

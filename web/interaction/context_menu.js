@@ -29,8 +29,8 @@ function canvasMenu(at, parts) {
 }
 
 /** @param {import("./hit.js").LinkHit} found @param {Point} at @param {any} parts @returns {import("../panels/menu.js").Entry[]} */
-function linkMenu({ link }, at, { editor }) {
-  return [{ label: "Add a bend here", hint: "Alt+click", act: () => editor.do(addReroute(editor.where, link, editor.snapped(at))) }, { label: "Go to where it comes from", act: () => editor.reveal(link.origin_id), disabled: !editor.scene.scope.nodes.has(link.origin_id) }, { label: "Go to where it leads", act: () => editor.reveal(link.target_id), disabled: !editor.scene.scope.nodes.has(link.target_id) }, "line", { label: "Delete this link", danger: true, act: () => editor.do(disconnect(editor.where, [link])) }];
+function linkMenu({ link }, at, { editor, palettes }) {
+  return [{ label: "Insert a node here …", act: () => palettes.insertInto(link, at) }, { label: "Add a bend here", hint: "Alt+click", act: () => editor.do(addReroute(editor.where, link, editor.snapped(at))) }, { label: "Go to where it comes from", act: () => editor.reveal(link.origin_id), disabled: !editor.scene.scope.nodes.has(link.origin_id) }, { label: "Go to where it leads", act: () => editor.reveal(link.target_id), disabled: !editor.scene.scope.nodes.has(link.target_id) }, "line", { label: "Delete this link", danger: true, act: () => editor.do(disconnect(editor.where, [link])) }];
 }
 
 /** @param {"inputs" | "outputs"} side @param {number} index @param {any} parts @returns {import("../panels/menu.js").Entry[]} */

@@ -3,7 +3,7 @@
 /** @import { Commands } from "./commands.js" */
 /** @import { Picker } from "../panels/picker.js" */
 /** The lists one types into: nodes, commands, find in graph, connect to. */
-import { addLinked, addNode, bestPair, change, connectNodes } from "../core/edits.js";
+import { addLinked, addNode, bestPair, change, connectNodes, splice } from "../core/edits.js";
 import { ranked } from "../core/fuzzy.js";
 import { connectable } from "../core/types.js";
 import { titleOf } from "../view/node_painter.js";
@@ -106,10 +106,33 @@ export class Palettes {
       pick: (type) => {
         this.#count(type);
         /** @type {Id} */ let made = 0;
-        this.editor.do(change(this.editor.where, "Add node", (draft) => { made = draft.addNode(type, this.editor.snapped(at)).id; }));
-        this.editor.do(connectNodes(this.editor.where, id, made));
+        const merge = `after ${id} ${this.editor.tab.history.done.length}`;
+        this.editor.do({ ...change(this.editor.where, "Add node", (draft) => { made = draft.addNode(type, this.editor.snapped(at)).id; }), merge });
+        const joined = connectNodes(this.editor.where, id, made);
+        if (joined) this.editor.do({ ...joined, merge });
         this.editor.select([made]);
         this.editor.reveal(made);
+      },
+    });
+  }
+
+  /** A node that takes a link over, in the middle of it. @param {import("../types.js").Link} link @param {Point} at */
+  insertInto(link, at) {
+    const { editor } = this;
+    const target = editor.scene.scope.nodes.get(link.target_id)?.inputs?.[link.target_slot]?.type ?? link.type;
+    const specs = this.#specs().filter((spec) => spec.inputs.some((input) => !input.widget && connectable(link.type, input.type)) && spec.outputs.some((output) => connectable(output.type, target)));
+    const exact = (/** @type {Spec} */ spec) => Number(spec.inputs.some((input) => input.type === link.type)) + Number(spec.outputs.some((output) => output.type === target));
+    specs.sort((a, b) => exact(b) - exact(a));
+    this.picker.open({
+      title: `Insert a node into this ${String(link.type)} link`, placeholder: `${specs.length} nodes fit`, items: (query) => this.#items(specs, query),
+      pick: (type) => {
+        this.#count(type);
+        const made = addNode(editor.where, type, editor.snapped([at[0] - 100, at[1] + 20]));
+        const merge = `insert ${made.id}`;
+        editor.do({ ...made, merge });
+        const put = splice(editor.where, link, made.id, editor.snapped([at[0] - 100, at[1] + 20]));
+        if (put) editor.do({ ...put, merge });
+        editor.select([made.id]);
       },
     });
   }

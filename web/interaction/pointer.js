@@ -8,7 +8,7 @@ import { INPUT_PORTS, OUTPUT_PORTS } from "../core/types.js";
 import { glowLink, outlineNodes, progressBar } from "../view/live.js";
 import { DragGesture } from "./gestures/drag.js";
 import { PullGesture } from "./gestures/pull.js";
-import { BoxGesture, GroupResizeGesture, PanGesture, PinchGesture, positionOf, ResizeGesture } from "./gestures/small.js";
+import { BoxGesture, GroupResizeGesture, PanGesture, PinchGesture, positionOf, ResizeGesture, ZoomGesture } from "./gestures/small.js";
 import { cursorFor, hit } from "./hit.js";
 
 /**
@@ -32,6 +32,7 @@ export class Pointing {
   /** @type {Hit} */ hover = { kind: "bare" };
   /** @type {Point} last place of the pointer, in the graph */ at = [0, 0];
   navigation = "drag pans";
+  zooming = false; // the next drag draws the box to zoom to
   #press = { screen: /** @type {Point} */ ([0, 0]), at: /** @type {Point} */ ([0, 0]), found: /** @type {Hit} */ ({ kind: "bare" }), moved: false, button: 0 };
   #held = 0;
   #lastClick = { time: 0, screen: /** @type {Point} */ ([0, 0]) };
@@ -71,7 +72,24 @@ export class Pointing {
     this.#press = { screen, at, found, moved: false, button: event.button };
     if (event.pointerType === "touch") this.#held = window.setTimeout(() => this.#longPress(), LONG_PRESS);
     if (event.button === 1 || (event.button === 0 && this.#space)) this.gesture = new PanGesture(this.editor, screen);
-    else if (event.button === 0) this.gesture = this.#begin(found, at, event);
+    else if (event.button === 0) this.gesture = this.#zoomBox(found, at, event) ?? this.#begin(found, at, event);
+  }
+
+  /** @param {Hit} found @param {Point} at @param {PointerEvent} event */
+  #zoomBox(found, at, event) {
+    const held = (event.ctrlKey || event.metaKey) && event.shiftKey && found.kind === "bare";
+    if (!this.zooming && !held) return undefined;
+    this.#armZoom(false);
+    return new ZoomGesture(this.editor, at);
+  }
+
+  /** The next drag draws a box to zoom to; asked again, it does not. */
+  armZoom() { this.#armZoom(!this.zooming); }
+
+  /** @param {boolean} on */
+  #armZoom(on) {
+    this.zooming = on;
+    this.editor.host.style.cursor = on ? "zoom-in" : "";
   }
 
   #startPinch() {
@@ -180,7 +198,7 @@ export class Pointing {
   #hover(event) {
     if (!(event.target instanceof HTMLCanvasElement)) return;
     const found = hit(this.editor, this.at);
-    this.editor.host.style.cursor = cursorFor(found);
+    this.editor.host.style.cursor = this.zooming ? "zoom-in" : cursorFor(found);
     const same = found.kind === this.hover.kind && JSON.stringify({ ...found, link: 0 }) === JSON.stringify({ ...this.hover, link: 0 });
     if (same && (found.kind !== "link" || this.hover.kind !== "link" || found.link === this.hover.link)) return;
     this.hover = found;
@@ -250,6 +268,10 @@ export class Pointing {
 
   /** Escape gives a gesture up. @returns {boolean} whether there was one */
   abort() {
+    if (this.zooming) {
+      this.#armZoom(false);
+      return true;
+    }
     if (!this.gesture) return false;
     this.gesture.cancel();
     this.gesture = undefined;

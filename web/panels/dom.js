@@ -1,6 +1,7 @@
 /** Elements as expressions. Text is always text, never markup. */
 
-/** @typedef {Node | string | number | null | undefined | false | Child[]} Child */
+/** @typedef {Node | string | number | null | undefined | false} Leaf */
+/** @typedef {Leaf | (Leaf | (Leaf | Leaf[])[])[]} Child */
 
 /**
  * @param {string} tag @param {Record<string, any>} [properties] attributes; `on` holds listeners, `class` and `style` as usual

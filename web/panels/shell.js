@@ -11,6 +11,10 @@ export class Shell {
   /** @type {Map<string, Panel>} */ panels = new Map();
   /** @type {string | undefined} */ current;
   /** @type {(() => void) | void} */ #closePanel = undefined;
+  cancel = iconButton("Cancel the running job", "stop", () => this.commands.run("cancel"), { disabled: true });
+  more = button("", () => this.#runMenu(), { class: "button primary", "aria-label": "More ways to run", "aria-haspopup": "menu" });
+  /** @type {HTMLElement} */ tabs = h("nav", { class: "tabs", "aria-label": "Open workflows" });
+  /** @type {HTMLElement} */ crumbs = h("nav", { class: "crumbs", "aria-label": "Subgraphs", hidden: true });
 
   /** @param {Editor} editor @param {Commands} commands @param {Runs} runs @param {Documents} documents @param {(entries: import("./menu.js").Entry[], x: number, y: number) => void} menu */
   constructor(editor, commands, runs, documents, menu) {
@@ -29,14 +33,11 @@ export class Shell {
 
   #buildBar() {
     const { commands } = this;
-    /** @type {HTMLElement} */ this.tabs = h("nav", { class: "tabs", "aria-label": "Open workflows" });
     this.state = h("div", { class: "state", "aria-hidden": "true" });
     this.times = h("input", { class: "run-times", type: "number", min: "1", max: "999", value: "1", "aria-label": "How many runs" });
     this.runButton = button("Run", () => commands.run("run"), { class: "button primary", title: "Run (Ctrl+Enter)" });
     this.runButton.prepend(icon("run"));
-    /** @type {HTMLButtonElement} */ this.more = button("", () => this.#runMenu(), { class: "button primary", "aria-label": "More ways to run", "aria-haspopup": "menu" });
     this.more.append(icon("down"));
-    /** @type {HTMLButtonElement} */ this.cancel = iconButton("Cancel the running job", "stop", () => commands.run("cancel"), { disabled: true });
     const brand = h("button", { type: "button", class: "brand", "aria-label": "Menu", "aria-haspopup": "menu", title: "Menu", on: { click: () => this.#mainMenu(brand) } }, h("img", { src: "icon.svg", alt: "", width: "24", height: "24" }));
     this.bar.append(h("h1", { class: "visually-hidden" }, "Nodeloom"), brand, this.tabs, iconButton("New workflow", "plus", () => commands.run("new")), h("div", { class: "runbar" }, this.state, this.times, h("div", { class: "run" }, this.runButton, this.more), this.cancel));
     this.meter = h("div", { class: "meter", role: "progressbar", "aria-label": "Progress of the run", hidden: true }, h("i", {}));
@@ -46,7 +47,6 @@ export class Shell {
 
   #buildStage() {
     const { editor, commands } = this;
-    this.crumbs = h("nav", { class: "crumbs", "aria-label": "Subgraphs", hidden: true });
     this.percent = h("output", {}, "100%");
     this.corner = h("div", { class: "corner" },
       h("div", { class: "zoom" }, iconButton("Zoom out", "back", () => commands.run("zoom-out"), { hidden: true }), button("−", () => commands.run("zoom-out"), { class: "icon-button", "aria-label": "Zoom out" }), this.percent, button("+", () => commands.run("zoom-in"), { class: "icon-button", "aria-label": "Zoom in" }), iconButton("Fit", "fit", () => commands.run("fit")), iconButton("Minimap", "map", () => commands.run("minimap"))));

@@ -160,9 +160,9 @@ export function paintSocket({ ctx, theme }, type, x, y, radius, hollow, wrong = 
 }
 
 /** @param {Brush} brush @param {GraphNode} node @param {NodeView} view @param {Layout} layout */
-function paintContent(brush, node, view, { width, content }) {
+function paintContent(brush, node, view, layout) {
   const text = brush.facts.text(node.id);
-  const room = { x: MARGIN, y: content.y + 4, width: width - 2 * MARGIN, height: content.height - 12 };
+  const room = contentRoom(layout);
   if (!view.spec && !text) {
     const lines = brush.lettering.wrap(brush.small, "This node type is not installed. Its values and links are kept.", room.width, 3);
     lines.forEach((line, index) => label(brush, line, room.x, room.y + 12 + index * 16, brush.theme.colors.dim, "left", brush.small));
@@ -183,6 +183,18 @@ export function gridOf(room, count, aspect = 1) {
     if (size > best.size) best = { columns, rows, size };
   }
   return best;
+}
+
+/** @param {Layout} layout @returns {{ x: number, y: number, width: number, height: number }} where pictures and texts stand, from the top left of the body */
+export function contentRoom({ width, content }) { return { x: MARGIN, y: content.y + 4, width: width - 2 * MARGIN, height: content.height - 12 }; }
+
+/** @param {Layout} layout @param {{ width: number, height: number }[]} pictures @param {number} dx @param {number} dy from the top left of the body @returns {number} which picture lies there */
+export function pictureAt(layout, pictures, dx, dy) {
+  if (pictures.length < 2) return 0;
+  const room = contentRoom(layout);
+  const { columns, rows } = gridOf(room, pictures.length, pictures[0].width / Math.max(1, pictures[0].height));
+  const [column, row] = [Math.floor(((dx - room.x) / room.width) * columns), Math.floor(((dy - room.y) / room.height) * rows)];
+  return Math.max(0, Math.min(pictures.length - 1, row * columns + Math.max(0, Math.min(columns - 1, column))));
 }
 
 /** @param {Brush} brush @param {(CanvasImageSource & { width: number, height: number })[]} pictures @param {{ x: number, y: number, width: number, height: number }} room */
@@ -219,7 +231,7 @@ export function paintNodeMiddle(brush, node, view, layout, scale) {
   ctx.fillStyle = theme.colors.field;
   for (const { y, height } of layout.widgets) ctx.fillRect(MARGIN, y + 2, layout.width - 2 * MARGIN, height - 4);
   const pictures = brush.facts.pictures(node.id);
-  if (pictures.length && layout.content.height > 24) paintPictures(brush, pictures, { x: MARGIN, y: layout.content.y + 4, width: layout.width - 2 * MARGIN, height: layout.content.height - 12 });
+  if (pictures.length && layout.content.height > 24) paintPictures(brush, pictures, contentRoom(layout));
   if (node.mode) ctx.globalAlpha = 1;
 }
 

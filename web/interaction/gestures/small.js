@@ -6,6 +6,8 @@ import { point } from "../../core/layout.js";
 import { overlap } from "../../core/spatial.js";
 import { outlineNodes, rubberBand } from "../../view/live.js";
 
+const MOST_ZOOM = 2.5;
+
 export class PanGesture {
   /** @param {Editor} editor @param {Point} screen */
   constructor(editor, screen) {
@@ -89,6 +91,26 @@ export class BoxGesture {
   }
 
   cancel() { this.editor.renderer.stir(); }
+}
+
+/** A box that is to fill the view. */
+export class ZoomGesture extends BoxGesture {
+  /** @param {Editor} editor @param {Point} start */
+  constructor(editor, start) { super(editor, start, false); }
+
+  /** @param {import("../../view/node_painter.js").Brush} brush */
+  paint(brush) {
+    rubberBand(brush, this.box, this.editor.camera.scale);
+    return true;
+  }
+
+  end() {
+    const { camera, renderer } = this.editor;
+    const [, , w, h] = this.box;
+    if (Math.min(w, h) * camera.scale < 8) return;
+    camera.fit(this.box, renderer.width, renderer.height, 0, MOST_ZOOM);
+    this.editor.moved();
+  }
 }
 
 /** @param {Box} outer @param {Box} inner */

@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from diffusion import upscaler
 from diffusion.errors import UnknownModel
 from diffusion.precision import Precision
 from diffusion.residency import Residency
-from diffusion.upscaler import RRDB, load_upscaler
+from diffusion.upscaler import load_upscaler
+from diffusion.upscaler_networks import RRDB, Compact
 from tests.diffusion.small_models import seeded
 
 SMALL = {"channels": 8, "growth": 4, "blocks": 2, "colours": 3}
@@ -37,11 +38,19 @@ def old_name(name: str) -> str:
     return f"model.{places[layer]}.{kind}"
 
 
+def bsrgan_name(name: str) -> str:
+    """A name of Real-ESRGAN as BSRGAN wrote it."""
+    for ours, theirs in (("body.", "RRDB_trunk."), (".rdb", ".RDB"), ("conv_up", "upconv")):
+        name = name.replace(ours, theirs)
+    return name.replace("conv_hr", "HRconv").replace("conv_RRDB_trunk", "trunk_conv")
+
+
 LAYOUTS: dict[str, Callable[[str], str]] = {
     "bare": lambda name: name,
     "params": lambda name: f"params.{name}",
     "averaged": lambda name: f"params_ema.{name}",
     "old": old_name,
+    "bsrgan": bsrgan_name,
 }
 
 
@@ -50,7 +59,7 @@ def image(height: int = 5, width: int = 7) -> Tensor:
     return torch.rand(2, height, width, 3, generator=torch.Generator().manual_seed(0))
 
 
-def enlarged(module: RRDB, pixels: Tensor) -> Tensor:
+def enlarged(module: nn.Module, pixels: Tensor) -> Tensor:
     """What the module makes of pictures."""
     with torch.no_grad():
         return module(pixels.movedim(-1, 1)).movedim(1, -1).clamp(0, 1)
@@ -73,7 +82,35 @@ def test_the_scale_is_read_off_the_file(tmp_path: Path, doublings: int, folded: 
     save_file(module.state_dict(), tmp_path / "u.safetensors")
     loaded = load_upscaler(tmp_path / "u.safetensors", Residency(Precision("fp32"), "cpu"))
     assert loaded.scale == scale
-    assert loaded.enlarged(image(8, 4)).shape == (2, 8 * scale, 4 * scale, 3)
+    for height, width in ((8, 4), (7, 5)):
+        assert loaded.enlarged(image(height, width)).shape == (2, height * scale, width * scale, 3)
+
+
+@pytest.mark.parametrize("scale", [1, 2, 4])
+@pytest.mark.parametrize("wrapping", ["", "params.", "params_ema."])
+def test_a_compact_network_is_recognised(tmp_path: Path, wrapping: str, scale: int) -> None:
+    module = seeded(lambda: Compact(3, 8, 4, scale), 2)
+    for parameter in module.parameters():
+        parameter.copy_(parameter.half().float())
+    save_file({f"{wrapping}{name}": t for name, t in module.state_dict().items()}, tmp_path / "u.safetensors")
+    loaded = load_upscaler(tmp_path / "u.safetensors", Residency(Precision("fp32"), "cpu"))
+    assert loaded.scale == scale
+    torch.testing.assert_close(loaded.enlarged(image()), enlarged(module, image()))
+
+
+def test_a_compact_network_of_no_weights_enlarges_by_repeating() -> None:
+    module = Compact(3, 8, 2, 2).requires_grad_(False)
+    for parameter in module.parameters():
+        parameter.zero_()
+    picture = image().movedim(-1, 1)
+    assert torch.equal(module(picture), picture.repeat_interleave(2, 2).repeat_interleave(2, 3))
+
+
+def test_a_network_with_unknown_layers_is_not_taken_for_a_known_one(tmp_path: Path) -> None:
+    tensors = network().state_dict() | {"body.0.rdb1.conv1x1.weight": torch.zeros(4, 8, 1, 1)}
+    save_file(tensors, tmp_path / "u.safetensors")
+    with pytest.raises(UnknownModel, match=r"such as body\.0\.rdb1\.conv1x1\.weight"):
+        load_upscaler(tmp_path / "u.safetensors")
 
 
 def test_tiles_join_without_a_seam(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,5 +128,5 @@ def test_tiles_join_without_a_seam(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_a_file_of_another_kind_is_named(tmp_path: Path) -> None:
     save_file({"x": torch.zeros(1)}, tmp_path / "x.safetensors")
-    with pytest.raises(UnknownModel, match=r"x.safetensors: It is no ESRGAN upscaler"):
+    with pytest.raises(UnknownModel, match=r"x.safetensors: It is no upscaler of a known kind"):
         load_upscaler(tmp_path / "x.safetensors")

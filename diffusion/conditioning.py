@@ -20,6 +20,7 @@ from diffusion.errors import Mismatch
 from diffusion.hooks import Hooks
 from diffusion.images import like, resize, to_batch
 from diffusion.model import Model
+from diffusion.option_hooks import option_hooks
 from diffusion.picture_conditions import (
     low_resolution,
     noise_level,
@@ -122,6 +123,7 @@ def prepare(conditionings: Mapping[str, Conditioning], setting: Setting) -> dict
     placed = {name: [entry(line, setting) for line in lines] for name, lines in conditionings.items()}
     answer_areas(placed)
     lend_controls(placed)
+    lend_grounding(placed)
     return {name: tuple(part(e, name, setting) for e in entries) for name, entries in placed.items()}
 
 
@@ -212,6 +214,16 @@ def lend_controls(placed: Mapping[str, list[Entry]]) -> None:
             negative.append(borrower)
 
 
+def lend_grounding(placed: Mapping[str, list[Entry]]) -> None:
+    """Where the positive binds words to boxes (GLIGEN), the negative knows of boxes, but has none."""
+    lenders = [e.options["gligen"] for e in placed.get("positive", []) if "gligen" in e.options]
+    negative = placed.get("negative", [])
+    for number, entry in enumerate(negative):
+        if lenders and "gligen" not in entry.options:
+            kind, gligen, _ = lenders[0]
+            negative[number] = replace(entry, options={**entry.options, "gligen": (kind, gligen, [])})
+
+
 # Parts
 
 
@@ -230,7 +242,7 @@ def part(entry: Entry, name: str, setting: Setting) -> Part:
         begins=clock.sigma_at(options["start_percent"]) if "start_percent" in options else math.inf,
         ends=clock.sigma_at(options["end_percent"]) if "end_percent" in options else 0.0,
         control=options.get("control"),
-        hooks=hooks if isinstance(hooks := options.get("hooks"), Hooks) else None,
+        hooks=option_hooks(options, entry.embedding.shape[1], latent),
         control_context=options.get("cross_attn_controlnet"),
     )
 

@@ -22,6 +22,7 @@ from diffusion.unpickling import BadPickle, Call, Name, Reference, Unpickling
 
 MAX_PICKLE = 32 << 20
 MAX_DEPTH = 16
+MAX_FACT = 1000  # characters
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 WRAPPERS = ("state_dict", "params_ema", "params")
 
@@ -63,7 +64,14 @@ def open_pickled(path: Path) -> Weights:
         foreign = sorted(name for name in names if not name.startswith(("torch", "collections")))[:5]
         mentions = f" It mentions {', '.join(foreign)}; nothing of it was run." if foreign else ""
         raise FileProblem(path, f"This PyTorch file holds no tensors.{mentions}", "Choose another file.")
-    return _unwrapped(Weights(path, entries))
+    return _unwrapped(Weights(path, entries, _facts(tree)))
+
+
+def _facts(tree: Any) -> dict[str, str]:
+    """The words, numbers and yes or no that stand beside the tensors, outside of any container."""
+    items = tree.items() if isinstance(tree, dict) else ()
+    plain = {str(name): str(value) for name, value in items if isinstance(value, str | bool | int | float)}
+    return {name: value for name, value in plain.items() if len(name) + len(value) < MAX_FACT}
 
 
 def _unwrapped(weights: Weights) -> Weights:

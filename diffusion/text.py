@@ -60,6 +60,7 @@ class Tower:
     normed: bool = True
     padding: int = 49407
     gives_pooled: bool = True
+    projected: bool = True
 
     def with_layer(self, layer: int) -> Tower:
         """This tower stopped earlier; a layer that it does not have means its last, normed."""
@@ -80,6 +81,10 @@ class TextEncoder:
     def with_last_layer(self, layer: int) -> TextEncoder:
         """Clip skip: −1 is the last layer, −2 the one before, as the exported node counts."""
         return replace(self, towers=tuple(tower.with_layer(layer) for tower in self.towers))
+
+    def unprojected(self) -> TextEncoder:
+        """With pooled vectors as they are before their projection."""
+        return replace(self, towers=tuple(replace(tower, projected=False) for tower in self.towers))
 
     def with_patches(self, patches: Mapping[str, Patches]) -> TextEncoder:
         """Other weight patches, by tower key."""
@@ -184,7 +189,8 @@ def _run(module: ClipText, rows: Sequence[Chunk], tower: Tower) -> tuple[Tensor,
         for place, (token, _) in enumerate(row):
             if isinstance(token, Tensor):
                 vectors[index, place] = token.to(vectors)
-    hidden, pooled = module(numbers, layer=tower.layer, normed=tower.normed, vectors=vectors)
+    how = {"layer": tower.layer, "normed": tower.normed, "projected": tower.projected}
+    hidden, pooled = module(numbers, vectors=vectors, **how)
     return hidden, pooled
 
 

@@ -132,12 +132,17 @@ class ClipText(nn.Module):
             self.text_projection = nn.Linear(sizes.width, sizes.projection, bias=False)
 
     def forward(
-        self, tokens: Tensor, layer: int = -1, normed: bool = True, vectors: Tensor | None = None
+        self,
+        tokens: Tensor,
+        layer: int = -1,
+        normed: bool = True,
+        vectors: Tensor | None = None,
+        projected: bool = True,
     ) -> Encoded:
         """tokens [B, T]; `layer` −1 is the last, −2 the one before; `normed` adds the final norm.
 
         `vectors` [B, T, width] stand in for the tokens' own (textual inversion); the tokens then only say
-        where the text ends.
+        where the text ends. Not `projected`, the pooled vector is as it leaves the last norm.
         """
         tower = self.text_model
         h = tower.embeddings(tokens) if vectors is None else tower.embeddings.placed(vectors)
@@ -147,11 +152,12 @@ class ClipText(nn.Module):
             chosen = h if number == wanted else chosen
         last = tower.final_layer_norm(h)
         hidden = last if normed and layer == -1 else tower.final_layer_norm(chosen) if normed else chosen
-        return Encoded(hidden, self.pool(last, tokens))
+        return Encoded(hidden, self.pool(last, tokens, projected))
 
-    def pool(self, last: Tensor, tokens: Tensor) -> Tensor:
+    def pool(self, last: Tensor, tokens: Tensor, projected: bool = True) -> Tensor:
         """The last layer's normed vector at the first end of text, projected if there is a projection."""
         ends = (tokens == END_OF_TEXT).int().argmax(dim=-1)
         pooled = last[torch.arange(len(last), device=last.device), ends.to(last.device)]
-        out: Tensor = self.text_projection(pooled) if self.sizes.projection is not None else pooled
+        has_projection = projected and self.sizes.projection is not None
+        out: Tensor = self.text_projection(pooled) if has_projection else pooled
         return out

@@ -1,0 +1,43 @@
+"""Hooks that a conditioning's options ask for: its own, words in boxes, words looked at more or less."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from diffusion.attention import attention
+from diffusion.gligen import boxes_of
+from diffusion.hooks import Hook, Hooks, Place
+
+
+def option_hooks(options: Mapping[str, Any], tokens: int, latent: Tensor) -> Hooks | None:
+    """The hooks of an entry of so many tokens, for a latent [B, C, H, W]; None if there are none."""
+    own = options.get("hooks")
+    hooks = own if isinstance(own, Hooks) else None
+    if "gligen" in options:
+        _, gligen, positions = options["gligen"]
+        grounding = gligen.hooks(boxes_of(positions, *latent.shape[-2:]))
+        hooks = grounding if hooks is None else hooks + grounding
+    if "token_bias" in options:
+        biased = (Biased(_of_length(options["token_bias"], tokens)),)
+        hooks = (hooks or Hooks()).adding("attention.cross.attend", *biased)
+    return hooks
+
+
+@dataclass(frozen=True, eq=False)
+class Biased:
+    """Attention to the text with something added to the score of each token."""
+
+    bias: Tensor
+
+    def __call__(self, place: Place, q: Tensor, k: Tensor, v: Tensor, attend: Hook) -> Tensor:
+        repeated = self.bias.to(q).repeat(k.shape[1] // len(self.bias))
+        return attention(q, k, v, place.heads, repeated[None, None, None])
+
+
+def _of_length(bias: Tensor, tokens: int) -> Tensor:
+    return torch.cat([bias[:tokens], bias.new_zeros(max(0, tokens - len(bias)))])

@@ -8,6 +8,7 @@ held.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import threading
 import time
@@ -295,7 +296,9 @@ class Running:
         return self.interrupted or self.failure is not None
 
     def _stop_for_cancel(self) -> None:
-        self._interrupt(self._current.place if self._current is not None else None)
+        with self._changed:
+            at = self._current or next(filter(_runs, self.schedule.tasks.values()), None)
+            self._interrupt(at.place if at is not None else None)
 
     def _interrupt(self, place: Place | None) -> None:
         with self._changed:
@@ -311,7 +314,10 @@ class Running:
 
     def _wake_all(self) -> None:
         self._changed.notify_all()
-        self._loop.call_soon_threadsafe(self._cancel_async)
+        with contextlib.suppress(
+            RuntimeError
+        ):  # the job was over, and its loop closed, before the cancel came
+            self._loop.call_soon_threadsafe(self._cancel_async)
 
     def _cancel_async(self) -> None:
         for running in list(self._async_tasks):
@@ -379,3 +385,7 @@ class Running:
         task.seconds -= time.perf_counter() - started
         with self._changed:
             return self.schedule.value(*task.lazy_links[name])
+
+
+def _runs(task: Task) -> bool:
+    return task.state is State.RUNNING

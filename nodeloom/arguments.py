@@ -256,8 +256,14 @@ def add_server_options(parser: argparse.ArgumentParser) -> None:
     server.add_argument("--tls-certfile", type=Path, default=None, metavar="FILE", help="serve HTTPS")
     server.add_argument("--front-end-root", type=Path, default=None, metavar="DIR", help="another editor")
     server.add_argument("--auto-launch", action="store_true", help="open the editor in a browser")
-    server.add_argument("--multi-user", action="store_true", help="keep workflows and settings by user")
-    server.add_argument("--quick-test-for-ci", action="store_true", help="start, load everything, stop")
+    server.add_argument(
+        "--multi-user",
+        action="store_true",
+        help="keep workflows and settings by user (header comfy-user); no login",
+    )
+    server.add_argument(
+        "--quick-test-for-ci", action="store_true", help="start, load everything, stop; 1 if that failed"
+    )
     server.add_argument(
         "--verbose", nargs="?", const="DEBUG", default="INFO", metavar="LEVEL", help="how much is logged"
     )

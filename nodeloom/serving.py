@@ -54,10 +54,12 @@ def server_settings(options: argparse.Namespace) -> Settings:
         allowed_hosts=tuple(options.allowed_host),
         cors_origins=(options.enable_cors_header,) if options.enable_cors_header else (),
         limits=Limits(upload=int(options.max_upload_size * MEGABYTE)),
+        multi_user=options.multi_user,
         tls=tls,
         version=VERSION,
         argv=tuple(sys.argv),
         auto_launch=options.auto_launch,
+        quick_test=options.quick_test_for_ci,
         verbose=options.verbose,
     )
 

@@ -49,6 +49,8 @@ def problem(
 def refusal(status: int, kind: str, message: str, details: str = "") -> web.HTTPException:
     """An exception that answers with `status` and a JSON text naming the problem."""
     text = dumps(problem(kind, message, details))
+    if status == 405:
+        return web.HTTPMethodNotAllowed("POST", ["GET"], text=text, content_type=JSON_TYPE)
     if status == 413:
         return web.HTTPRequestEntityTooLarge(max_size=0, actual_size=0, text=text, content_type=JSON_TYPE)
     return ERRORS[status](text=text, content_type=JSON_TYPE)

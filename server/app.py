@@ -9,7 +9,7 @@ import socket
 import ssl
 import sys
 import webbrowser
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -23,6 +23,7 @@ from server.logs import LastLines
 from server.parts import PARTS, Parts, parts
 from server.pictures import Pictures
 from server.refreshing import ask_packs
+from server.rehearsal import rehearse
 from server.routes import (
     history,
     internal,
@@ -44,7 +45,7 @@ from server.settings import Settings
 from server.sockets import Hub
 from server.specs import Catalogue
 from server.statics import Statics
-from server.userfiles import UserFiles
+from server.users import Users
 from server.workers import Crew
 
 logger = logging.getLogger(__name__)
@@ -100,7 +101,7 @@ def made_parts(settings: Settings, file: Path, log: LastLines) -> Parts:
         scheduler=scheduler,
         crew=Crew([settings.worker_command], scheduler),
         pictures=Pictures(settings.limits.pixels),
-        user_files=UserFiles(settings.folders),
+        users=Users(settings.folders, settings.multi_user),
         statics=Statics(),
         log=log,
     )
@@ -210,17 +211,16 @@ def run(settings: Settings) -> int:
             "--enable-cors-header * would open the server to every web page; name the origin. Ignored."
         )
     try:
-        asyncio.run(serve(settings))
+        return asyncio.run(serve(settings))
     except OSError as error:
         logger.error("Cannot listen on %s port %d: %s", ", ".join(settings.listen), settings.port, error)
         return 1
     except KeyboardInterrupt:
         return 130
-    return 0
 
 
-async def serve(settings: Settings) -> None:
-    """Listen first, then load; stop at a signal."""
+async def serve(settings: Settings) -> int:
+    """Listen first, then load; stop at a signal, or, for a quick test, when all is loaded. The exit code."""
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -233,9 +233,20 @@ async def serve(settings: Settings) -> None:
             await site.start()
             port = port or runner.addresses[0][1]
         announce(settings, runner.app[PARTS].logins.token, port)
+        if settings.quick_test:
+            return await unless(stop, rehearse(runner.app[PARTS]))
         await stop.wait()
+        return 0
     finally:
         await runner.cleanup()
+
+
+async def unless(stop: asyncio.Event, work: Coroutine[None, None, int]) -> int:
+    """The exit code that `work` gives, or 130 when the signal comes first."""
+    working, stopped = asyncio.create_task(work), asyncio.create_task(stop.wait())
+    await asyncio.wait((working, stopped), return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    return working.result() if working.done() else 130
 
 
 def tls_context(settings: Settings) -> ssl.SSLContext | None:

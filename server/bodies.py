@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 from aiohttp import BodyPartReader, web
 
 from server.answers import refusal
-from server.safety import JSON
+from server.safety import FORM, JSON, is_browser
 
 CHUNK = 2**16
 OFF_LOOP = 2**18
@@ -31,6 +31,22 @@ async def read_bytes(request: web.Request, cap: int) -> bytes:
         if len(body) > cap:
             raise too_large(cap)
     return bytes(body)
+
+
+async def read_file(request: web.Request, cap: int) -> bytes:
+    """The whole body as a file's content. 415 when it came as the form type without being JSON."""
+    body = await read_bytes(request, cap)
+    if request.content_type == FORM and not is_browser(request):
+        await asyncio.to_thread(_require_json, body)
+    return body
+
+
+def _require_json(body: bytes) -> None:
+    try:
+        json.loads(body)
+    except (ValueError, RecursionError) as error:
+        message = "Send a file with its own Content-Type, or application/octet-stream."
+        raise refusal(415, "unsupported_type", message) from error
 
 
 def _refuse_constant(name: str) -> NoReturn:

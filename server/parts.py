@@ -18,7 +18,7 @@ from server.sockets import Hub
 from server.specs import Catalogue
 from server.statics import Statics
 from server.store import Store
-from server.userfiles import UserFiles
+from server.users import Users
 from server.workers import Crew
 
 
@@ -35,7 +35,7 @@ class Parts:
     scheduler: Scheduler
     crew: Crew
     pictures: Pictures
-    user_files: UserFiles
+    users: Users
     statics: Statics
     log: LastLines
     started: float = field(default_factory=time.time)

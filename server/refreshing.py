@@ -2,6 +2,8 @@
 
 import logging
 import time
+from collections.abc import Mapping
+from typing import Any
 
 from execution.messages import Loaded
 from server.frames import Frame
@@ -40,5 +42,22 @@ async def ask_packs(here: Parts) -> None:
     except NoAnswer as error:
         logger.debug("Nothing is known of packs: %s", error)
         return
+    for trouble in troubles(packs):
+        logger.warning(trouble)
     if isinstance(packs, list):
         await here.catalogue.describe_packs([pack for pack in packs if isinstance(pack, dict)])
+
+
+def troubles(packs: object) -> list[str]:
+    """A line for each pack that failed, with the reasons, from the packs' reports."""
+    reports = packs if isinstance(packs, list) else []
+    failed = [each for each in reports if isinstance(each, dict) and each.get("state") == "failed"]
+    return [f"Pack {each.get('name')} did not load: {reasons(each)}" for each in failed]
+
+
+def reasons(report: Mapping[str, Any]) -> str:
+    """What went wrong in a pack, with the line of its code."""
+    return "; ".join(
+        f"{each['reason']} ({each['file']}:{each['line']})" if each.get("file") else str(each["reason"])
+        for each in report.get("problems", ())
+    )

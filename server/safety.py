@@ -153,10 +153,12 @@ class Gate:
             return is_under(request, "/upload/")
         if kind is None:
             return not is_browser(request)
+        if kind == FORM and not is_browser(request):
+            return True  # urllib's and curl's default; the body still has to be JSON
         if kind in SIMPLE_TYPES and is_under(request, "/userdata/", "/settings"):
             return "Origin" in request.headers  # which has been found to be our own page
         if kind == FORM:
-            return not is_browser(request)  # urllib's and curl's default; the body still has to be JSON
+            return False
         return is_under(request, "/userdata/")
 
     def cors_headers(self, request: web.Request) -> Mapping[str, str]:

@@ -67,11 +67,15 @@ class Settings:
     cors_origins: tuple[str, ...] = ()
     """Further origins whose pages may use the API."""
     limits: Limits = field(default_factory=Limits)
+    multi_user: bool = False
+    """Whether each user has files and settings of their own."""
     tls: tuple[Path, Path] | None = None
     """Certificate and key file."""
     version: str = "0"
     argv: tuple[str, ...] = field(default_factory=lambda: tuple(sys.argv))
     auto_launch: bool = False
+    quick_test: bool = False
+    """Stop when everything is loaded; the exit code says whether it was."""
     verbose: str = "INFO"
 
     @property

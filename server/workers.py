@@ -152,6 +152,8 @@ class Crew:
         self.workers: list[Worker] = []
         self.problems: dict[int, str] = {}
         """Why a worker could not be started, by its index; emptied when it can."""
+        self.tried = asyncio.Event()
+        """Set once a worker has started, or could not be."""
 
     def start(self) -> None:
         """Begin starting workers; does not wait."""
@@ -215,6 +217,7 @@ class Crew:
             worker = await spawn(self._commands[index], index)
         except OSError as error:
             self.problems[index] = f"it could not be started: {error}"
+            self.tried.set()
             logger.error("Worker %d could not be started: %s", index, error)
             return False
         self.workers.append(worker)
@@ -252,6 +255,7 @@ class Crew:
         why = cause_of_death(worker.process.returncode, list(worker.last_lines))
         if not ready:
             self.problems[worker.index] = f"it ended while starting: {why}"
+            self.tried.set()
         logger.error("Worker %d (process %d) ended: %s", worker.index, worker.pid, why)
         await self._employer.worker_died(worker, why)
 
@@ -269,6 +273,7 @@ class Crew:
             worker.state = State.IDLE
             self.problems.pop(worker.index, None)
             await self._employer.worker_loaded(worker, message)
+            self.tried.set()
         else:
             await self._employer.worker_said(worker, message)
 

@@ -33,6 +33,7 @@ SHOWN: Mapping[Status, str] = {
     Status.CANCELLED: "cancelled",
 }
 SORTS = {"created_at": False, "create_time": False, "execution_duration": True, "execution_time": True}
+ORDERS = ("asc", "desc")
 
 
 def routes() -> list[web.RouteDef]:
@@ -70,20 +71,21 @@ def shown(record: Mapping[str, Any]) -> dict[str, Any]:
 def page_of(request: web.Request) -> Page:
     """The page that the query asks for; 400 for what it cannot mean."""
     names = [name for name in request.query.get("status", "").split(",") if name]
-    sort = request.query.get("sort_by", "created_at")
-    if any(name not in NAMES for name in names) or sort not in SORTS:
-        raise refusal(
-            400, "invalid_request", f"status is of {', '.join(NAMES)}; sort_by of {', '.join(SORTS)}."
-        )
+    sort, order = request.query.get("sort_by", "created_at"), request.query.get("sort_order", "desc")
+    if any(name not in NAMES for name in names) or sort not in SORTS or order not in ORDERS:
+        message = f"status is of {', '.join(NAMES)}; sort_by of {', '.join(SORTS)}; sort_order asc or desc."
+        raise refusal(400, "invalid_request", message)
     statuses = tuple(dict.fromkeys(status for name in names for status in NAMES[name]))
     limit = whole(request, "limit", MOST)
+    if limit == 0:
+        raise refusal(400, "invalid_request", "limit must be 1 or more.")
     return Page(
         limit=MOST if limit is None else limit,
         offset=whole(request, "offset") or 0,
         statuses=statuses or tuple(Status),
         workflow_id=request.query.get("workflow_id"),
         by_duration=SORTS[sort],
-        ascending=request.query.get("sort_order") == "asc",
+        ascending=order == "asc",
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from aiohttp import web
 
-from server.answers import answer, not_found
+from server.answers import answer, not_found, refusal
 from server.bodies import read_object
 from server.files import send_user_file
 from server.parts import Parts, parts
@@ -32,6 +32,7 @@ def routes() -> list[web.RouteDef]:
         web.get("/features", get_features),
         web.post("/free", post_free),
         web.get("/users", get_users),
+        web.post("/users", post_users),
         web.get("/extensions", get_extensions),
         web.get("/i18n", get_translations),
         web.get("/workflow_templates", get_templates),
@@ -106,9 +107,20 @@ async def post_free(request: web.Request) -> web.Response:
 
 
 async def get_users(request: web.Request) -> web.Response:
-    """Files are kept on the server, for one user."""
+    """Files are kept on the server: for one user, or for `users`, names by id."""
     here = parts(request)
+    if here.users.several:
+        return answer({"storage": "server", "users": await asyncio.to_thread(here.users.names)})
     return answer({"storage": "server", "migrated": (here.folders.user / DEFAULT_USER).is_dir()})
+
+
+async def post_users(request: web.Request) -> web.Response:
+    """`{"username"}` makes a user and gives the id, to be sent as the header `comfy-user`."""
+    here = parts(request)
+    if not here.users.several:
+        raise refusal(405, "one_user", "This server has one user. Start it with --multi-user for several.")
+    body = await read_object(request, here.limits.body, here.limits.depth)
+    return answer(await asyncio.to_thread(here.users.add, body.get("username")))
 
 
 def web_folders(here: Parts) -> dict[str, Path]:

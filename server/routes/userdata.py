@@ -9,10 +9,10 @@ from typing import Any
 from aiohttp import web
 
 from server.answers import answer, dumps, json_text, refusal
-from server.bodies import read_bytes, read_json
+from server.bodies import read_file, read_json
 from server.files import matches, user_headers
-from server.parts import Parts, parts
-from server.userfiles import Entry, in_thread, revision
+from server.parts import parts
+from server.userfiles import Entry, UserFiles, in_thread, revision
 
 SETTINGS = "comfy.settings.json"
 MOST_NAME = 256
@@ -34,6 +34,11 @@ def routes() -> list[web.RouteDef]:
     ]
 
 
+def files_of(request: web.Request) -> UserFiles:
+    """The files of the user who asks."""
+    return parts(request).users.files(request)
+
+
 def flag(request: web.Request, name: str, default: bool = False) -> bool:
     """A yes or no of the query."""
     return request.query.get(name, str(default)).lower() in ("true", "1", "yes")
@@ -46,7 +51,7 @@ async def get_list(request: web.Request) -> web.Response:
     folder = request.query.get("dir")
     if folder is None:
         raise refusal(400, "invalid_request", "dir is missing.")
-    found = await in_thread(parts(request).user_files.entries, folder, flag(request, "recurse"))
+    found = await in_thread(files_of(request).entries, folder, flag(request, "recurse"))
     if flag(request, "full_info"):
         return answer([entry.to_json() for entry in found])
     if flag(request, "split"):
@@ -57,7 +62,7 @@ async def get_list(request: web.Request) -> web.Response:
 async def get_tree(request: web.Request) -> web.Response:
     """Files and folders in `path`, with their kind."""
     folder = request.query.get("path", "")
-    found = await in_thread(parts(request).user_files.entries, folder, False, True)
+    found = await in_thread(files_of(request).entries, folder, False, True)
     prefix = f"{folder.strip('/')}/" if folder.strip("/") else ""
     return answer([branch(entry, prefix) for entry in found])
 
@@ -75,7 +80,7 @@ def branch(entry: Entry, prefix: str) -> dict[str, Any]:
 async def get_file(request: web.Request) -> web.Response:
     """A file with its revision as ETag."""
     name = request.match_info["file"]
-    content, etag = await in_thread(parts(request).user_files.read, name)
+    content, etag = await in_thread(files_of(request).read, name)
     headers = {**user_headers(name.rpartition("/")[2]), "ETag": etag, "Cache-Control": "private, no-cache"}
     if matches(request.headers.get("If-None-Match", ""), etag):
         return web.Response(status=304, headers=headers)
@@ -86,11 +91,11 @@ async def post_file(request: web.Request) -> web.Response:
     """Write a file whole. 409 when it exists and `overwrite=false`; 412 when it is not the revision of
     If-Match.
     """
-    here, name = parts(request), request.match_info["file"]
-    content = await read_bytes(request, here.limits.body)
+    files, name = files_of(request), request.match_info["file"]
+    content = await read_file(request, parts(request).limits.body)
     if_match, if_none = request.headers.get("If-Match", ""), request.headers.get("If-None-Match", "")
     overwrite = flag(request, "overwrite", default=True)
-    entry: Entry = await in_thread(here.user_files.write, name, content, overwrite, if_match, if_none)
+    entry: Entry = await in_thread(files.write, name, content, overwrite, if_match, if_none)
     return described(request, entry, {"ETag": revision(content)})
 
 
@@ -101,17 +106,16 @@ def described(request: web.Request, entry: Entry, headers: Mapping[str, str]) ->
 
 async def delete_file(request: web.Request) -> web.Response:
     """Remove a file."""
-    await in_thread(
-        parts(request).user_files.delete, request.match_info["file"], request.headers.get("If-Match", "")
-    )
+    await in_thread(files_of(request).delete, request.match_info["file"], request.headers.get("If-Match", ""))
     return web.Response(status=204)
 
 
 async def move_file(request: web.Request) -> web.Response:
     """Rename a file. 409 when the new name is taken and `overwrite=false`."""
-    here, names = parts(request), request.match_info
+    names = request.match_info
+    await read_file(request, parts(request).limits.body)  # nothing is wanted; a page's form is refused
     overwrite = flag(request, "overwrite", default=True)
-    entry: Entry = await in_thread(here.user_files.move, names["file"], names["dest"], overwrite)
+    entry: Entry = await in_thread(files_of(request).move, names["file"], names["dest"], overwrite)
     return described(request, entry, {})
 
 
@@ -119,10 +123,10 @@ NO_SETTINGS = '"none"'
 """The revision before anything was set."""
 
 
-def read_settings(here: Parts) -> tuple[dict[str, Any], str]:
+def read_settings(files: UserFiles) -> tuple[dict[str, Any], str]:
     """All settings and their revision; a broken file counts as empty."""
     try:
-        content, etag = here.user_files.read(SETTINGS)
+        content, etag = files.read(SETTINGS)
     except web.HTTPNotFound:
         return {}, NO_SETTINGS
     try:
@@ -134,13 +138,13 @@ def read_settings(here: Parts) -> tuple[dict[str, Any], str]:
 
 async def get_settings(request: web.Request) -> web.Response:
     """All settings, with their revision as ETag."""
-    settings, etag = await in_thread(read_settings, parts(request))
+    settings, etag = await in_thread(read_settings, files_of(request))
     return json_text(json.dumps(settings), headers={"ETag": etag})
 
 
 async def get_setting(request: web.Request) -> web.Response:
     """One setting, null when it is not set."""
-    settings, etag = await in_thread(read_settings, parts(request))
+    settings, etag = await in_thread(read_settings, files_of(request))
     return json_text(json.dumps(settings.get(request.match_info["id"])), headers={"ETag": etag})
 
 
@@ -168,15 +172,15 @@ async def merge(request: web.Request, changes: Mapping[str, Any]) -> web.Respons
         raise refusal(
             400, "invalid_request", f"The id of a setting has 1 to {MOST_NAME} printable characters."
         )
-    here, asked = parts(request), request.headers.get("If-Match", "")
+    files, asked = files_of(request), request.headers.get("If-Match", "")
     for _ in range(ATTEMPTS):
-        settings, etag = await in_thread(read_settings, here)
+        settings, etag = await in_thread(read_settings, files)
         if asked and not matches(asked, etag):
             break
         content = dumps({**settings, **changes}).encode()
         bound = (etag, "") if etag != NO_SETTINGS else ("", "*")
         try:
-            await in_thread(here.user_files.write, SETTINGS, content, True, *bound)
+            await in_thread(files.write, SETTINGS, content, True, *bound)
         except web.HTTPPreconditionFailed:
             continue
         return web.Response(headers={"ETag": revision(content)})

@@ -947,6 +947,14 @@ def test_a_cancel_ends_async_nodes_and_waiting() -> None:
             token.cancel()
             thread.join(5)
             assert results[0].status == "interrupted"
+            assert here.of(Interrupted)[-1].place.node == "p"
+
+
+def test_a_cancel_that_comes_too_late_changes_nothing() -> None:
+    token = CancelToken()
+    with lab() as here:
+        here.run({"n": node("Number", value=1)}, "n", cancel=token)
+        token.cancel()
 
 
 def test_a_job_cancelled_before_it_starts_runs_nothing() -> None:

@@ -78,7 +78,7 @@ async def test_jobs_are_listed_filtered_and_shown(client: Client) -> None:
         assert [job["id"] for job in body["jobs"]] == expected, query
     _, body = await client.get("/api/jobs?limit=1&offset=1")
     assert body["pagination"] == {"offset": 1, "limit": 1, "total": 4, "has_more": True}
-    for query in ("?status=nonsense", "?sort_by=x", "?limit=x", "?offset=-5"):
+    for query in ("?status=nonsense", "?sort_by=x", "?sort_order=up", "?limit=x", "?limit=0", "?offset=-5"):
         assert (await client.get(f"/api/jobs{query}"))[0] == 400, query
     _, record = await client.get(f"/jobs/{good}")
     assert record["workflow"]["prompt"] == number(1)

@@ -8,6 +8,7 @@ import pytest
 
 from server.settings import Settings
 from tests.server.client import Client
+from tests.server.conftest import NOBODY, Serve
 
 
 @pytest.fixture
@@ -157,3 +158,42 @@ async def test_the_editors_own_posts_without_a_type_are_taken(calm: Client) -> N
     for path in ("/userdata/w.json", "/settings", "/settings/x"):
         answer = await calm.request("POST", path, headers, b'{"a": 1}')
         assert answer.status == 200, path
+
+
+async def test_several_users_have_files_and_settings_of_their_own(serve: Serve, settings: Settings) -> None:
+    async with serve(worker_command=NOBODY, multi_user=True) as client:
+        assert await client.get("/users") == (200, {"storage": "server", "users": {}})
+        status, anna = await client.post("/users", {"username": "Anna Ü."})
+        assert status == 200
+        assert anna.startswith("Anna-_")
+        _, bert = await client.post("/users", {"username": "bert"})
+        assert (await client.get("/users"))[1]["users"] == {anna: "Anna Ü.", bert: "bert"}
+        who = {user: {"comfy-user": user} for user in (anna, bert, "default")}
+        for user, headers in who.items():
+            await client.post("/userdata/a.json", {"of": user}, headers=headers)
+            await client.post("/settings/x", user, headers=headers)
+        for user, headers in who.items():
+            assert await client.get("/userdata/a.json", headers=headers) == (200, {"of": user})
+            assert await client.get("/settings/x", headers=headers) == (200, user)
+            assert json.loads((settings.folders.user / user / "a.json").read_bytes()) == {"of": user}
+        assert await client.get("/userdata/a.json") == (200, {"of": "default"})
+        for bad in ("bert", "../default", "nobody"):
+            status, body = await client.get("/userdata/a.json", headers={"comfy-user": bad})
+            assert (status, body["error"]["type"]) == (401, "unknown_user")
+        for name, kind in (("bert", "duplicate_username"), ("", "invalid_username"), (5, "invalid_username")):
+            status, body = await client.post("/users", {"username": name})
+            assert (status, body["error"]["type"]) == (400, kind)
+
+
+async def test_a_server_of_one_user_makes_no_others(calm: Client) -> None:
+    status, body = await calm.post("/users", {"username": "anna"})
+    assert (status, body["error"]["type"]) == (405, "one_user")
+    assert (await calm.get("/settings", headers={"comfy-user": "anna"}))[0] == 200
+
+
+async def test_scripts_may_send_json_files_by_the_form_type(calm: Client) -> None:
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    assert (await calm.ask("POST", "/userdata/a.json", data=b'{"a": 1}', headers=form))[0] == 200
+    assert await calm.get("/userdata/a.json") == (200, {"a": 1})
+    assert (await calm.ask("POST", "/settings/x", data=b"5", headers=form))[0] == 200
+    assert await calm.get("/settings/x") == (200, 5)

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from server.refreshing import troubles
+from server.rehearsal import rehearse
 from server.workers import Worker, cause_of_death
 from tests.server.client import Client
 from tests.server.conftest import Serve
@@ -119,6 +121,20 @@ async def test_a_worker_that_is_no_program_is_explained(serve: Serve) -> None:
         while not client.parts.crew.problems:
             await asyncio.sleep(0.05)
         assert "could not be started" in (await client.get("/nodeloom/workers"))[1]["problems"][0]
+
+
+async def test_a_quick_test_says_what_does_not_load(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+    async with serve() as client:
+        assert await rehearse(client.parts) == 0
+    async with serve(worker_command=("/nowhere/python",)) as client:
+        assert await rehearse(client.parts) == 1
+    assert "could not be started" in caplog.text
+
+
+def test_a_pack_that_failed_is_named_with_its_reason() -> None:
+    problem = {"reason": "NameError: x", "file": "/packs/bad.py", "line": 3}
+    packs = [{"name": "good", "state": "loaded"}, {"name": "bad", "state": "failed", "problems": [problem]}]
+    assert troubles(packs) == ["Pack bad did not load: NameError: x (/packs/bad.py:3)"]
 
 
 async def test_prompts_wait_for_a_worker_that_is_slow_to_start(

@@ -87,7 +87,8 @@ def _stated(folder: Path, part: str) -> dict[str, str]:
     if part == "unet":
         stated |= _heads(config)
         schedule = _json(folder / "scheduler" / "scheduler_config.json")
-        stated["nodeloom.prediction"] = {"v_prediction": "v"}.get(str(schedule.get("prediction_type")), "eps")
+        said = schedule.get("prediction_type")
+        stated["nodeloom.prediction"] = {"v_prediction": "v", "epsilon": "eps"}.get(str(said))
         stated["nodeloom.unet.zero_snr"] = "true" if schedule.get("rescale_betas_zero_snr") else None
     if part.startswith("text"):
         stated["nodeloom.text.heads"] = config.get("num_attention_heads")

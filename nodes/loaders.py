@@ -1,12 +1,12 @@
 """Models from files."""
 
-import json
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
+from diffusion import diffusers_folder
 from diffusion.checkpoints import (
     load_checkpoint,
     load_taesd,
@@ -236,30 +236,7 @@ def load_diffusers(
     Opens a model that is kept as a folder, one file for each part.
     """
     root = folders.resolve("diffusers", model_path)
-    texts = [path for name in ("text_encoder", "text_encoder_2") if (path := _weights_in(root / name))]
-    unet, vae = _weights_in(root / "unet"), _weights_in(root / "vae")
-    if unet is None:
+    loaded = diffusers_folder.load_diffusers(root, residency, embedding_finder(folders))
+    if loaded.model is None:
         raise FileMissing("diffusers", f"{model_path}/unet/diffusion_pytorch_model.safetensors")
-    model = load_unet(unet, residency)
-    if _predicts_v(root):
-        model = model.with_prediction(stable_diffusion(V))
-    return Parts(
-        model,
-        load_text_encoder(texts, residency, embedding_finder(folders)) if texts else None,
-        load_vae(vae, residency) if vae else None,
-    )
-
-
-def _weights_in(folder: Path) -> Path | None:
-    """The weight file of one part in diffusers' layout, safetensors and whole precision first."""
-    files = [path for path in sorted(folder.glob("*")) if path.suffix in (".safetensors", ".bin")]
-    files.sort(key=lambda path: (path.suffix != ".safetensors", ".fp16" in path.name, path.name))
-    return files[0] if files else None
-
-
-def _predicts_v(root: Path) -> bool:
-    """Whether the scheduler's configuration in a diffusers folder says v-prediction."""
-    path = root / "scheduler" / "scheduler_config.json"
-    if not path.is_file():
-        return False
-    return bool(json.loads(path.read_text()).get("prediction_type") == "v_prediction")
+    return Parts(loaded.model, loaded.text, loaded.vae)

@@ -75,6 +75,18 @@ def test_the_scheduler_says_what_is_predicted(tmp_path: Path, residency: Residen
         assert model.prediction.target == meant
 
 
+def test_a_family_with_a_clock_of_its_own_keeps_it(tmp_path: Path, residency: Residency) -> None:
+    unet = UNet2DConditionModel(norm_num_groups=8, **THEIR_UNETS["upscaler_x4"])
+    unet.save_pretrained(tmp_path / "unet")
+    (tmp_path / "scheduler").mkdir()
+    for stated in ({"prediction_type": "v_prediction"}, {}):
+        (tmp_path / "scheduler" / "scheduler_config.json").write_text(json.dumps(stated))
+        model = load_diffusers(tmp_path, residency).model
+        assert model is not None
+        assert model.prediction.target is V
+        assert round(model.prediction.sigma_max) == 37
+
+
 def test_a_folder_of_something_else_is_an_error(tmp_path: Path, residency: Residency) -> None:
     with pytest.raises(FileProblem, match="no unet"):
         load_diffusers(tmp_path, residency)

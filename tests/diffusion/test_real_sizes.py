@@ -3,13 +3,12 @@
 Only names and shapes are compared, on the meta device; `benchmarks/real_size.py` loads files of real size.
 """
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from diffusers import (
-    AutoencoderKL as TheirVAE,
-)
+from diffusers import AutoencoderKL as TheirVAE
 from diffusers import (
     AutoencoderKLTemporalDecoder,
     UNet2DConditionModel,
@@ -17,13 +16,17 @@ from diffusers import (
 )
 
 from diffusion.catalogue import architecture, unet_part
-from diffusion.entries import Weights
+from diffusion.control_files import control_weights, hint_sizes
+from diffusion.control_union import union_sizes
+from diffusion.controlnet import ControlUNet
+from diffusion.entries import Entry, Weights
 from diffusion.layouts import ldm_vae
 from diffusion.loading import Uninitialised, build_empty
-from diffusion.shapes import vae_sizes
+from diffusion.shapes import unet_sizes, vae_sizes
 from diffusion.unet import UNet
 from diffusion.vae import AutoencoderKL
 from tests.diffusion.small_models import as_weights
+from tests.golden.weights import manifests
 
 XL: dict[str, Any] = {
     "block_out_channels": (320, 640, 1280),
@@ -115,3 +118,15 @@ def test_an_autoencoder_of_real_size_has_all_its_tensors(name: str) -> None:
     sizes = vae_sizes(weights)
     assert (sizes.downscale, sizes.video) == {"upscaler_x4": (4, False), "svd": (8, True)}[name]
     assert set(build_empty(lambda: AutoencoderKL(sizes), weights).state_dict()) == set(weights)
+
+
+def test_a_control_network_of_real_size_has_all_its_tensors() -> None:
+    entries = {
+        name: Entry(tuple(shape), torch.float16, lambda shape=shape: torch.zeros(shape))
+        for name, shape in manifests()["controlnet_sd15"].items()
+    }
+    weights = control_weights(Weights(Path("control.safetensors"), entries))
+    sizes, hints = unet_sizes(weights, downward_only=True), hint_sizes(weights)
+    ours = build_empty(lambda: ControlUNet(sizes, hints, union_sizes(weights)), weights)
+    assert set(ours.state_dict()) == set(weights)
+    assert len(weights) == len(entries)

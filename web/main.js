@@ -27,6 +27,8 @@ function once(make) {
   return () => (made ??= make());
 }
 
+const AUTOSAVE = 3000; // milliseconds of rest
+
 /** Loaded when something is to be told or asked. */
 const reports = () => import("./panels/reports.js");
 /** @type {import("./interaction/app_commands.js").Dialogues["ask"]} */
@@ -104,6 +106,7 @@ async function start() {
       await showMenu(contextMenu(found, at, { editor, commands, palettes: await palettes(), fields, extensions, ask, view, paint }), ...onPage(screen));
     },
   });
+  fields.lastUsed = (id, name) => runs.lastUsed(editor.tab, `${editor.scopeId}/${id}/${name}`);
   const edit = (/** @type {any} */ id, /** @type {string | undefined} */ name) => (name ? fields.edit(id, name) : fields.rename(id));
 
   commands.failed = (error) => toasts.show("That did not work", { kind: "bad", text: String(/** @type {Error} */ (error)?.message ?? error) });
@@ -120,6 +123,8 @@ async function start() {
   add("connect", "Connect to …", ["C"], async () => (await palettes()).connectFrom(chosen()), only);
   add("edit-value", "Edit a value", ["Enter"], async () => (await palettes()).chooseWidget(chosen(), (name) => edit(chosen(), name)), only);
   add("rename", "Rename the node", ["F2"], () => fields.rename(chosen()), only);
+  add("help", "What this node does", ["F1"], async () => (await import("./panels/help_dialog.js")).explainNode(editor, chosen()), only);
+  add("problems", "What needs attention", ["Alt+E"], async () => (await reports()).listProblems(editor), () => editor.tab.results.errors.size > 0);
   add("swap", "Replace the node with another type", ["Ctrl+R"], async () => (await palettes()).swap(chosen()), only);
   add("zoom-box", "Zoom to a box", ["Z"], () => pointing.armZoom());
   add("minimap", "Show or hide the minimap", [], () => { minimap.element.hidden = !minimap.element.hidden; minimap.refresh(); });
@@ -134,7 +139,7 @@ async function start() {
   minimap.element.addEventListener("moved", () => editor.tell("camera"));
 
   shell.addPanel({ id: "nodes", title: "Nodes", icon: "plus", key: "N", open: later(async () => (await import("./panels/nodes_panel.js")).nodesPanel(editor)) });
-  shell.addPanel({ id: "workflows", title: "Workflows", icon: "folder", key: "W", open: later(async () => (await import("./panels/workflows_panel.js")).workflowsPanel(documents, commands)) });
+  shell.addPanel({ id: "workflows", title: "Workflows", icon: "folder", key: "W", open: later(async () => (await import("./panels/workflows_panel.js")).workflowsPanel(documents, commands, settings)) });
   shell.addPanel({ id: "queue", title: "Queue and history", icon: "queue", key: "Q", open: later(async () => new (await import("./panels/queue_panel.js")).QueuePanel(server, runs, commands, view).open) });
   shell.addRail("Templates", "template", "templates");
   shell.addRail("Settings", "settings", "settings", true);
@@ -173,7 +178,16 @@ async function start() {
     picture: (file) => addPicture(file, editor, server, editor.middle),
   });
   editor.on("change", () => { if (runs.onChange) runs.runSoon(); });
-  addEventListener("beforeunload", () => drafts.flush());
+  let saving = 0;
+  editor.on("change", () => {
+    clearTimeout(saving);
+    const { tab } = editor;
+    if (settings.get("autosave") && tab.file) saving = window.setTimeout(() => { if (tab === editor.tab && tab.dirty) commands.run("save-quietly"); }, AUTOSAVE);
+  });
+  addEventListener("beforeunload", (event) => {
+    drafts.flush();
+    if (!drafts.safe && documents.tabs.some((tab) => tab.dirty)) event.preventDefault();
+  });
 
   socket.open();
   const app = createApp(editor, documents, runs, register);

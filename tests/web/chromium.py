@@ -121,10 +121,11 @@ def drop(page: Any, name: str, kind: str, content: bytes) -> None:
     )
 
 
-def plain(page: Any) -> bytes:
-    """A red PNG of 32 pixels, without texts."""
+def plain(page: Any, side: int = 32) -> bytes:
+    """A red PNG without texts."""
     return bytes(
         page.evaluate(
-            "async () => { const c = new OffscreenCanvas(32, 32); const x = c.getContext('2d'); x.fillStyle = 'red'; x.fillRect(0, 0, 32, 32); return [...new Uint8Array(await (await c.convertToBlob()).arrayBuffer())]; }"
+            "async (side) => { const c = new OffscreenCanvas(side, side); const x = c.getContext('2d'); x.fillStyle = 'red'; x.fillRect(0, 0, side, side); return [...new Uint8Array(await (await c.convertToBlob()).arrayBuffer())]; }",
+            side,
         )
     )

@@ -267,7 +267,7 @@ def test_a_dropped_prompt_and_a_broken_file(page: Any) -> None:
     page.wait_for_selector("text=The file is not valid JSON")
 
 
-def test_a_dropped_picture_without_a_workflow_becomes_a_loader_and_takes_a_mask(page: Any) -> None:
+def test_a_dropped_picture_without_a_workflow_becomes_a_loader(page: Any) -> None:
     drop(page, "plain.png", "image/png", plain(page))
     until(page, "[...nodeloom.editor.scene.scope.nodes.values()].some((node) => node.type === 'LoadImage')")
     made = page.evaluate("[...nodeloom.editor.selected][0]")
@@ -276,17 +276,6 @@ def test_a_dropped_picture_without_a_workflow_becomes_a_loader_and_takes_a_mask(
         page,
         f"nodeloom.editor.tab.results.pictures('{made}', nodeloom.editor.scene.node({made}), 200).length === 1",
     )
-    page.evaluate("() => { const e = nodeloom.editor; e.fit(e.selected); }")
-    page.wait_for_timeout(100)
-    page.mouse.click(
-        *place(page, f"[e.scene.node({made}).pos[0] + 100, e.scene.node({made}).pos[1] + 8]"), button="right"
-    )
-    page.click("text=Paint a mask")
-    canvas = page.wait_for_selector("dialog.viewer canvas")
-    box = canvas.bounding_box()
-    drag(page, (box["x"] + 20, box["y"] + 20), (box["x"] + box["width"] - 20, box["y"] + box["height"] - 20))
-    page.click("text=Use this mask")
-    until(page, f"nodeloom.editor.scene.view({made}).widgets[0].value.startsWith('mask-')")
 
 
 def test_copies_cross_windows_by_the_clipboard(browser: Any, address: str) -> None:

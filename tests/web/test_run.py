@@ -1,6 +1,7 @@
 # ruff: noqa: E501 - scripts and tables that stand in one line each read better than wrapped
-"""The page on the real server: the starter workflow makes a picture with the default checkpoint, and the picture brings the workflow back."""
+"""The page on the real server and the default checkpoint: running, queue, results, values on links, masks, saved workflows."""
 
+import json
 import os
 import shutil
 import socket
@@ -15,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.web.chromium import ARGUMENTS, CHROMIUM, place, ready, until
+from tests.web.chromium import ARGUMENTS, CHROMIUM, drag, drop, place, plain, ready, until, value, widget_at
 
 sync_api = pytest.importorskip("playwright.sync_api")
 ROOT = Path(__file__).parents[2]
@@ -252,3 +253,117 @@ def test_several_pictures_stand_in_a_grid_and_the_one_clicked_opens(page: Any) -
     until(page, "/1 of 4/.test(document.querySelector('.viewer-bar').textContent)")
     for name in ("Save to this computer", "Copy", "Open in a new tab", "Paint a mask"):
         assert page.query_selector(f"dialog.viewer [aria-label='{name}']")
+
+
+ALPHA = """async (value) => { const [, folder, name] = value.match(/^(?:(.*)[/])?(.*)$/); const r = await fetch(nodeloom.server.view({ filename: name, subfolder: folder ?? '', type: 'input' }));
+    const b = await createImageBitmap(await r.blob(), { premultiplyAlpha: 'none' }); const c = new OffscreenCanvas(b.width, b.height); const x = c.getContext('2d', { willReadFrequently: true }); x.drawImage(b, 0, 0);
+    return [[5, 5], [32, 32], [60, 60]].map(([i, j]) => x.getImageData(i, j, 1, 1).data[3]); }"""
+
+
+def test_a_mask_is_painted_erased_filled_undone_softened_and_used(page: Any) -> None:
+    drop(page, "plain.png", "image/png", plain(page, 64))
+    until(page, "[...nodeloom.editor.scene.scope.nodes.values()].some((node) => node.type === 'LoadImage')")
+    made = page.evaluate("[...nodeloom.editor.selected][0]")
+    until(page, f"nodeloom.editor.scene.view({made}).widgets[0].value.startsWith('plain')")
+    until(
+        page,
+        f"nodeloom.editor.tab.results.pictures('{made}', nodeloom.editor.scene.node({made}), 200).length === 1",
+    )
+    page.evaluate("() => { const e = nodeloom.editor; e.fit(e.selected); }")
+    page.wait_for_timeout(100)
+
+    def paint(name: str) -> Any:
+        page.mouse.click(
+            *place(page, f"[e.scene.node({made}).pos[0] + 100, e.scene.node({made}).pos[1] + 8]"),
+            button="right",
+        )
+        page.click("text=Paint a mask")
+        box = page.wait_for_selector("dialog.viewer canvas").bounding_box()
+        page.click(f"dialog.viewer >> text={name}")
+        return box
+
+    def used() -> list[int]:
+        before = value(page, made, "image")
+        page.click("text=Use this mask")
+        until(page, f"nodeloom.editor.scene.view({made}).widgets[0].value !== {json.dumps(before)}")
+        alpha: list[int] = page.evaluate(ALPHA, value(page, made, "image"))
+        return alpha
+
+    box = paint("Fill")
+    page.mouse.click(box["x"] + 40, box["y"] + 40)
+    page.keyboard.press("e")
+    middle = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    drag(page, (middle[0] - 30, middle[1]), (middle[0] + 30, middle[1]))
+    assert used() == [0, 255, 0]
+    box = paint("Brush")
+    drag(page, (middle[0] - 30, middle[1]), (middle[0] + 30, middle[1]))
+    page.keyboard.press("Control+z")
+    page.click("dialog.viewer >> text=Invert")
+    assert used() == [255, 0, 255]
+    paint("Brush")
+    page.evaluate(
+        "() => { const s = document.querySelector('[aria-label=\"Soft edge\"]'); s.value = 20; s.dispatchEvent(new Event('input')); }"
+    )
+    corner, inside, _ = used()
+    assert 0 < inside < corner
+
+
+def test_workflows_are_saved_renamed_duplicated_starred_and_deleted(page: Any) -> None:
+    page.keyboard.press("Control+s")
+    page.fill("dialog input", "First")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("text=Saved")
+    page.evaluate("void nodeloom.commands.run('rename-workflow')")
+    page.fill("dialog input", "Second")
+    page.keyboard.press("Enter")
+    until(page, "nodeloom.editor.tab.file === 'workflows/Second.json'")
+    page.evaluate("nodeloom.commands.run('duplicate-workflow')")
+    until(page, "nodeloom.editor.tab.name === 'Second copy'")
+    assert page.evaluate("nodeloom.editor.tab.file") is None
+    page.keyboard.press("w")
+    page.click("[aria-label='Make Second a favourite']")
+    page.wait_for_selector("#side h3:has-text('Favourites')")
+    page.click("#side .row-main:has-text('Second')")
+    until(page, "nodeloom.editor.tab.file === 'workflows/Second.json'")
+    page.evaluate("nodeloom.settings.set('autosave', true)")
+    revision = page.evaluate("nodeloom.editor.tab.revision")
+    page.evaluate("nodeloom.editor.select([6])")
+    page.evaluate("nodeloom.commands.run('bypass')")
+    until(page, f"nodeloom.editor.tab.revision !== {json.dumps(revision)}")
+    assert (
+        page.evaluate(
+            "async () => JSON.parse((await nodeloom.server.readFile('workflows/Second.json')).text).nodes.find((n) => n.id === 6).mode"
+        )
+        == 4
+    )
+    page.evaluate("nodeloom.settings.set('autosave', false)")
+    page.click("[aria-label='Delete Second']")
+    page.click("dialog >> text=Delete >> nth=-1")
+    page.wait_for_selector("text=No saved workflows yet")
+
+
+def test_a_picture_is_chosen_by_its_thumbnail(page: Any) -> None:
+    drop(page, "thumbnail.png", "image/png", plain(page, 64))
+    until(page, "nodeloom.editor.selectedNodes[0]?.type === 'LoadImage'")
+    made = page.evaluate("[...nodeloom.editor.selected][0]")
+    page.evaluate("nodeloom.commands.run('refresh')")
+    until(page, f"nodeloom.editor.scene.view({made}).widgets[0].choices.includes('thumbnail.png')")
+    page.evaluate("() => { const e = nodeloom.editor; e.fit(e.selected); }")
+    page.wait_for_timeout(100)
+    page.mouse.click(*widget_at(page, made, "image"))
+    page.wait_for_selector(".picker-row:has-text('thumbnail.png') img")
+    until(
+        page,
+        "[...document.querySelectorAll('.picker-picture')].some((img) => img.complete && img.naturalWidth === 64)",
+    )
+
+
+def test_the_history_is_cleared_after_a_question(page: Any) -> None:
+    small(page)
+    page.keyboard.press("Control+Enter")
+    finished(page, "success")
+    page.keyboard.press("q")
+    page.wait_for_selector("#side .row")
+    page.click("[aria-label='Clear the history']")
+    page.click("dialog >> text=Clear >> nth=-1")
+    page.wait_for_selector("text=Nothing has run yet")

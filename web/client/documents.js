@@ -6,7 +6,7 @@ import { Catalogue } from "../core/catalogue.js";
 import { History } from "../core/history.js";
 import { starterWorkflow } from "../core/starter.js";
 import { emptyWorkflow, isPrompt, isWorkflow, readWorkflow, writeWorkflow } from "../core/workflow.js";
-import { Results } from "./results.js";
+import { fileOf, Results } from "./results.js";
 import { ServerError } from "./server.js";
 
 export const FOLDER = "workflows";
@@ -128,6 +128,21 @@ export class Documents {
     return "saved";
   }
 
+  /** The tab takes another name, and its file with it. @param {Tab} tab @param {string} name */
+  async rename(tab, name) {
+    if (tab.file) {
+      const path = `${FOLDER}/${name}.json`;
+      await this.server.moveFile(tab.file, path);
+      tab.file = path;
+    }
+    tab.name = name;
+    this.drafts.keep(tab);
+    this.editor.tell("tab");
+  }
+
+  /** The same workflow in a tab of its own, without a file. @param {Tab} tab */
+  duplicate(tab) { return this.open(this.freeName(`${tab.name} copy`), readWorkflow(writeWorkflow(tab.workflow))); }
+
   /** Tabs of the last visit, with their undo; else the starter. */
   async restore() {
     const { drafts, current } = await this.drafts.restore();
@@ -155,7 +170,5 @@ function pictureSource(tab, node) {
   if (!input) return undefined;
   const value = tab.catalogue.view(node, "").widgets.find((widget) => widget.name === input.name)?.value;
   if (typeof value !== "string" || !value) return undefined;
-  const [, path, , type] = /** @type {RegExpMatchArray} */ (value.match(/^(.*?)( \[(input|output|temp)\])?$/));
-  const slash = path.lastIndexOf("/");
-  return { filename: path.slice(slash + 1), subfolder: slash < 0 ? "" : path.slice(0, slash), type: type ?? input.options.image_folder ?? "input" };
+  return fileOf(value, input.options.image_folder);
 }

@@ -23,6 +23,8 @@ export class Drafts {
   /** @type {Map<string, number>} */ #backups = new Map();
   /** @type {(path: string, revision: string | undefined) => void} called when another window saved a file */ savedElsewhere = () => {};
   /** @type {(tab: Tab, text: string) => Promise<any>} keeps a copy on the server */ backup = async () => {};
+  /** Whether edits are kept by this browser. */
+  get safe() { return this.#database !== undefined; }
   channel = new BroadcastChannel("nodeloom");
   /** Which window this is: each has its own list of tabs. */
   window = sessionStorage.getItem("nodeloom-window") ?? crypto.randomUUID();

@@ -10,6 +10,16 @@ const PICTURES_HEIGHT = 220;
 const TEXT_HEIGHT = 80;
 const ANIMATED = /\.(png|jpe?g|webp|gif|avif|bmp|tiff?)$/i;
 
+/** @param {string} value of a widget, such as `folder/name.png [output]` @param {string} [otherwise] where it lies when the value does not say @returns {FileRef} */
+export function fileOf(value, otherwise = "input") {
+  const [, path, , type] = /** @type {RegExpMatchArray} */ (value.match(/^(.*?)( \[(input|output|temp)\])?$/s));
+  const slash = path.lastIndexOf("/");
+  return { filename: path.slice(slash + 1), subfolder: slash < 0 ? "" : path.slice(0, slash), type: type ?? otherwise };
+}
+
+/** @param {any} name @returns {boolean} whether a file of this name can be shown */
+export function isPicture(name) { return typeof name === "string" && ANIMATED.test(name.replace(/ \[(input|output|temp)\]$/, "")); }
+
 export class Results {
   /** @type {Map<string, any>} a node's `ui` by its id in the prompt */ outputs = new Map();
   /** @type {Map<string, NodeError>} */ errors = new Map();

@@ -71,14 +71,17 @@ export class Runs extends EventTarget {
   /** @param {Tab} tab @param {any} prompt @param {any} workflow @param {boolean} front @param {string[]} [targets] */
   async #send(tab, prompt, workflow, front, targets) {
     tab.results.errors.clear();
+    /** @type {Job} */ const job = { id: crypto.randomUUID(), tab, started: Date.now() };
+    this.jobs.set(job.id, job); // before it is sent: a run from the cache may end before the answer is here
     try {
-      const body = { client_id: this.socket.clientId, prompt, extra_data: { extra_pnginfo: { workflow } }, ...(front ? { front: true } : {}), ...(targets ? { partial_execution_targets: targets } : {}) };
+      const body = { prompt_id: job.id, client_id: this.socket.clientId, prompt, extra_data: { extra_pnginfo: { workflow } }, ...(front ? { front: true } : {}), ...(targets ? { partial_execution_targets: targets } : {}) };
       const answer = await this.server.submit(body);
-      this.jobs.set(answer.prompt_id, { id: answer.prompt_id, tab, started: Date.now() });
+      if (answer.prompt_id !== job.id) this.#renamed(job, answer.prompt_id);
       this.#problems(tab, answer.node_errors ?? {});
       this.tell("submitted", { id: answer.prompt_id });
       return true;
     } catch (error) {
+      this.jobs.delete(job.id);
       if (!(error instanceof ServerError)) throw error;
       this.#problems(tab, error.body?.node_errors ?? {});
       this.tell("refused", { error, tab });
@@ -87,6 +90,13 @@ export class Runs extends EventTarget {
       this.editor.renderer.stir();
       this.editor.tell("results");
     }
+  }
+
+  /** The server gave the job another id. @param {Job} job @param {string} id */
+  #renamed(job, id) {
+    this.jobs.delete(job.id);
+    job.id = id;
+    this.jobs.set(id, job);
   }
 
   /** @param {Tab} tab @param {Record<string, any>} nodeErrors as the server lists them */

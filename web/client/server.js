@@ -77,6 +77,15 @@ export class Server {
   /** What went through an output. @param {string} job @param {string} node @param {number} output @returns {Promise<{ kept: boolean, count?: number, lines?: string[], picture?: string }>} */
   value(job, node, output) { return this.json(`nodeloom/value?${new URLSearchParams({ job, node, output: String(output) })}`); }
 
+  /** A copy of a stored picture that takes the alpha channel of another. @param {Blob} mask @param {string} name @param {import("./results.js").FileRef} original @param {string} subfolder @returns {Promise<{ name: string, subfolder: string, type: string }>} */
+  uploadMask(mask, name, original, subfolder) {
+    const body = new FormData();
+    body.append("image", mask, name);
+    body.append("subfolder", subfolder);
+    body.append("original_ref", JSON.stringify({ filename: original.filename, subfolder: original.subfolder ?? "", type: original.type ?? "output" }));
+    return this.json("api/upload/mask", { method: "POST", body });
+  }
+
   settings() { return this.json("api/settings"); }
 
   /** @param {Record<string, any>} values */
@@ -108,6 +117,9 @@ export class Server {
     const response = await this.fetch(`api/userdata/${encodeURIComponent(path)}?overwrite=${overwrite}&full_info=true`, { method: "POST", headers, body: text });
     return response.headers.get("ETag") ?? undefined;
   }
+
+  /** @param {string} path @param {string} to refused when there is one of that name */
+  moveFile(path, to) { return this.fetch(`api/userdata/${encodeURIComponent(path)}/move/${encodeURIComponent(to)}?overwrite=false`, { method: "POST" }); }
 
   /** @param {string} path */
   deleteFile(path) { return this.fetch(`api/userdata/${encodeURIComponent(path)}`, { method: "DELETE" }); }

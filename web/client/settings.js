@@ -2,7 +2,7 @@
 /** A user's settings: kept on the server, and here for the next start. */
 
 /** @type {Record<string, any>} */
-export const DEFAULTS = { theme: "system", navigation: "drag pans", linkShape: "spline", snap: false, minimap: true, keys: {} };
+export const DEFAULTS = { theme: "system", navigation: "drag pans", linkShape: "spline", snap: false, minimap: true, autosave: false, favourites: [], keys: {} };
 const PREFIX = "Nodeloom.";
 const STORE = "nodeloom-settings";
 

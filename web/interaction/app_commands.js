@@ -32,17 +32,19 @@ export function addFiles(commands, editor, documents, server, dialogues) {
   add("new", "New workflow", ["Alt+N"], () => documents.openEmpty());
   add("starter", "Text to image", [], () => documents.openStarter());
   add("save", "Save", ["Ctrl+S"], () => (editor.tab.file ? save(editor.tab, editor.tab.file) : saveAs()));
+  commands.add({ id: "save-quietly", title: "Save without a word", group: "File", when: () => Boolean(editor.tab.file), run: async () => {
+    const { tab } = editor;
+    if ((await documents.save(tab, /** @type {string} */ (tab.file))) !== "saved") dialogues.conflict(tab, /** @type {string} */ (tab.file));
+  } });
   add("save-as", "Save as …", ["Ctrl+Shift+S"], saveAs);
   add("open", "Open a file …", ["Ctrl+O"], () => chooseFiles((files) => openFiles(files, documents, dialogues, editor, server)));
   add("open-saved", "Open a saved workflow", [], (path) => documents.openSaved(path));
   add("close-tab", "Close this workflow", ["Alt+W"], () => documents.close(editor.tab));
   add("rename-workflow", "Rename this workflow", [], async () => {
     const name = await dialogues.ask("Rename the workflow", "Name", editor.tab.name, "Rename");
-    if (!name) return;
-    editor.tab.name = name;
-    documents.drafts.keep(editor.tab);
-    editor.tell("tab");
+    if (name && name !== editor.tab.name) await documents.rename(editor.tab, name.replace(/\.json$/i, ""));
   });
+  add("duplicate-workflow", "Duplicate this workflow", [], () => documents.duplicate(editor.tab));
   add("export", "Export to this computer", [], () => download(`${editor.tab.name}.json`, writeWorkflow(editor.workflow)));
   add("export-api", "Export in the API format", [], () => download(`${editor.tab.name} (API).json`, toPrompt(editor.catalogue)));
   add("open-job", "Open a job's workflow", [], async (/** @type {any} */ card) => {

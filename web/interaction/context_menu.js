@@ -74,7 +74,7 @@ function nodeMenu({ id }, parts) {
     ...(error ? [{ label: "What went wrong?", act: () => editor.host.dispatchEvent(new CustomEvent("explain-error", { detail: runId })) }, "line"] : []),
     ...(files.length ? [{ label: "View the picture", act: () => view(files, 0) }, { label: "Paint a mask …", act: () => paint(files[0]) }, "line"] : []),
     ...(editor.catalogue.isInstance(node) ? [{ label: "Open the subgraph", act: () => editor.enter([...editor.tab.path, id]) }, entry("unpack"), "line"] : []),
-    entry("run-selected", "Run to here"), { label: "Rename", hint: "F2", act: () => fields.rename(id) }, { label: "Connect to …", hint: "C", act: () => palettes.connectFrom(id) }, { label: "Add a node after this …", hint: "Tab", act: () => palettes.addAfter(id) }, entry("swap", "Replace with …"),
+    entry("run-selected", "Run to here"), { label: "Rename", hint: "F2", act: () => fields.rename(id) }, { label: "Connect to …", hint: "C", act: () => palettes.connectFrom(id) }, { label: "Add a node after this …", hint: "Tab", act: () => palettes.addAfter(id) }, entry("swap", "Replace with …"), entry("help"),
     "line", entry("bypass", node.mode === 4 ? "Stop bypassing" : "Bypass"), entry("mute", node.mode === 2 ? "Unmute" : "Mute"), entry("collapse", node.flags?.collapsed ? "Expand" : "Collapse"), entry("pin", node.flags?.pinned ? "Unpin" : "Pin"), swatches(parts),
     "line", entry("copy"), entry("duplicate"), entry("group"), entry("subgraph", "Make a subgraph"), ...(several ? ["line", entry("align-left"), entry("align-top"), entry("align-row"), entry("align-column")] : []),
     ...(extensions?.nodeMenu(editor.selectedNodes) ?? []), "line", entry("upstream"), entry("downstream"), entry("delete-heal"), { ...entry("delete"), danger: true },

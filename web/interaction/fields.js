@@ -11,6 +11,8 @@ export class Fields {
   /** @type {{ element: HTMLInputElement | HTMLTextAreaElement, finish: (keep: boolean) => void, place: () => void } | undefined} */ open;
   /** @type {Map<string, (editor: Editor, id: Id, widget: WidgetView, at: Point) => any>} editing of widget kinds that extensions added */ custom = new Map();
 
+  /** @type {(id: Id, name: string) => any} the value of the last run */ lastUsed = () => undefined;
+
   /** @param {Editor} editor @param {() => Promise<import("./lists.js").Lists>} lists loaded when first needed @param {(id: Id, name: string) => void} upload asks for a file and sets the widget to it */
   constructor(editor, lists, upload) {
     this.editor = editor;

@@ -3,6 +3,7 @@
 /** @import { Commands } from "./commands.js" */
 /** @import { Fields } from "./fields.js" */
 /** Everything one types into to choose: loaded when first asked for. */
+import { fileOf, isPicture } from "../client/results.js";
 import { ranked } from "../core/fuzzy.js";
 import { CONTROLS } from "../core/values.js";
 import { Picker } from "../panels/picker.js";
@@ -20,6 +21,7 @@ const WORDS = /** @type {Record<string, string>} */ ({ fixed: "stays", increment
 
 const UPLOADS = ["image_upload", "video_upload", "audio_upload", "file_upload"];
 const UPLOAD = Symbol("upload");
+const AGAIN = Symbol("again");
 
 /** The values of one widget. */
 class Choices {
@@ -40,7 +42,7 @@ class Choices {
       items: (query) => [
         ...(!query && UPLOADS.some((upload) => widget.options[upload]) ? [{ label: "Upload from this computer …", value: UPLOAD }] : []),
         ...(missing && !query && widget.value !== "" ? [{ label: String(widget.value), detail: "not installed", value: widget.value }] : []),
-        ...ranked(query, choices, (choice) => [[String(choice), 1]]).map((choice) => ({ label: String(choice), value: choice, detail: chosen.has(choice) ? "chosen" : undefined })),
+        ...ranked(query, choices, (choice) => [[String(choice), 1]]).map((choice) => ({ label: String(choice), value: choice, detail: chosen.has(choice) ? "chosen" : undefined, picture: this.#thumbnail(widget, choice) })),
       ],
       pick: (value) => {
         if (value === UPLOAD) return this.fields.upload(id, widget.name);
@@ -51,13 +53,23 @@ class Choices {
     });
   }
 
+  /** @param {WidgetView} widget @param {any} choice @returns {string | undefined} */
+  #thumbnail({ options }, choice) {
+    if (!options.image_upload || !isPicture(choice)) return undefined;
+    return `${this.fields.editor.tab.results.url(fileOf(choice, options.image_folder))}&size=64&preview=webp;80`;
+  }
+
   /** @param {Id} id @param {WidgetView} widget */
   editControl(id, widget) {
+    const used = this.fields.lastUsed(id, widget.name);
     const rules = widget.kind === "combo" ? [...CONTROLS, "increment-wrap"] : CONTROLS;
     this.picker.open({
       title: "What the next run does with this value", current: widget.control, at: this.fields.pagePlace(id, widget.name), width: 280,
-      items: (query) => ranked(query, rules, (rule) => [[rule, 1]]).map((rule) => ({ label: rule, detail: WORDS[rule], value: rule })),
-      pick: (rule) => this.fields.set(id, `${widget.name}/control`, rule),
+      items: (query) => [
+        ...ranked(query, rules, (rule) => [[rule, 1]]).map((rule) => ({ label: rule, detail: WORDS[rule], value: rule })),
+        ...(used !== undefined && used !== widget.value && !query ? [{ label: `Use ${used} again`, detail: "of the last run", value: AGAIN }] : []),
+      ],
+      pick: (rule) => (rule === AGAIN ? this.fields.set(id, widget.name, used) : this.fields.set(id, `${widget.name}/control`, rule)),
     });
   }
 }

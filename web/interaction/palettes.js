@@ -23,8 +23,9 @@ export class Palettes {
     this.picker = picker;
   }
 
-  /** @param {Spec[]} specs @param {string} query @returns {Spec[]} */
-  #ranked(specs, query) {
+  /** @param {Spec[]} all @param {string} text with words like `in:IMAGE` and letters of the name @returns {Spec[]} */
+  #ranked(all, text) {
+    const { specs, query } = narrowed(all, text);
     if (!query) {
       const place = (/** @type {Spec} */ spec) => (FIRST.includes(spec.type) ? FIRST.indexOf(spec.type) : 100) - Math.min(50, 5 * (this.uses.get(spec.type) ?? 0));
       return [...specs].sort((a, b) => place(a) - place(b));
@@ -51,7 +52,7 @@ export class Palettes {
   addNode(at, page) {
     const specs = this.#specs();
     this.picker.open({
-      title: "Add a node", placeholder: `Search ${specs.length} nodes`, at: page, empty: "No node fits. Try fewer letters.",
+      title: "Add a node", placeholder: `Search ${specs.length} nodes; in:IMAGE out:MASK cat:sampling narrow it`, at: page, empty: "No node fits. Try fewer letters.",
       items: (query) => this.#items(specs, query), pick: (type) => this.#place(type, at),
     });
   }
@@ -244,3 +245,19 @@ export class Palettes {
   /** @param {Id} from @param {Id} to @returns {boolean} */
   fits(from, to) { return Boolean(bestPair(this.editor.where, from, to)); }
 }
+
+/** Words `in:`, `out:`, `cat:` and `pack:` narrow a search by input, output, category and where a type comes from. @param {Spec[]} specs @param {string} text @returns {{ specs: Spec[], query: string }} */
+export function narrowed(specs, text) {
+  const words = text.split(/\s+/);
+  const rules = words.map((word) => /^(in|out|cat|pack):(.*)$/i.exec(word));
+  const left = specs.filter((spec) => rules.every((rule) => !rule || !rule[2] || FILTERS[rule[1].toLowerCase()](spec, rule[2].toLowerCase())));
+  return { specs: left, query: words.filter((_, index) => !rules[index]).join(" ") };
+}
+
+/** @type {Record<string, (spec: Spec, wanted: string) => boolean>} */
+const FILTERS = {
+  in: (spec, wanted) => spec.inputs.some((input) => String(input.type).toLowerCase().startsWith(wanted)),
+  out: (spec, wanted) => spec.outputs.some((output) => String(output.type).toLowerCase().startsWith(wanted)),
+  cat: (spec, wanted) => spec.category.toLowerCase().includes(wanted),
+  pack: (spec, wanted) => spec.module.toLowerCase().includes(wanted),
+};

@@ -1,6 +1,6 @@
 /** @import { Editor } from "../interaction/editor.js" */
 /** @import { Server } from "../client/server.js" */
-/** Painting a mask over a picture: brush, eraser, fill, undo, soft edge. The mask becomes the alpha channel of an uploaded copy. */
+/** Painting a mask over a picture: brush, eraser, fill, undo, soft edge. The server stores a copy with the mask as its alpha channel. */
 import { addNode, setValue } from "../core/edits.js";
 import { button, h, iconButton } from "./dom.js";
 
@@ -8,12 +8,15 @@ const COLOR = "#ff3b6b";
 
 /** @param {Server} server @param {Editor} editor @param {import("../client/results.js").FileRef} file */
 export async function paintMask(server, editor, file) {
-  const response = await fetch(server.view(file));
-  if (!response.ok) throw new Error(`“${file.filename}” cannot be read.`);
-  const picture = await createImageBitmap(await response.blob());
-  const painting = new MaskPainting(picture);
+  const painting = new MaskPainting(await pictureOf(server, file, "rgb"));
+  painting.begin(await pictureOf(server, file, "a"));
   const size = h("input", { type: "range", min: "2", max: "200", value: "40", "aria-label": "Brush size", on: { input: () => { painting.size = Number(size.value); } } });
   const soft = h("input", { type: "range", min: "0", max: "60", value: "0", "aria-label": "Soft edge", on: { input: () => { painting.soft = Number(soft.value); painting.draw(); } } });
+  const seen = h("input", { type: "range", min: "10", max: "100", value: "60", "aria-label": "How much the mask covers", on: { input: () => { painting.opacity = Number(seen.value) / 100; painting.draw(); } } });
+  const resize = (/** @type {number} */ by) => {
+    size.value = String(Number(size.value) + by);
+    painting.size = Number(size.value);
+  };
   const tools = ["Brush", "Erase", "Fill"].map((name) => button(name, () => choose(name), { "aria-pressed": String(name === "Brush") }));
   const choose = (/** @type {string} */ name) => {
     painting.tool = name;
@@ -21,7 +24,7 @@ export async function paintMask(server, editor, file) {
     tools.forEach((tool) => tool.classList.toggle("primary", tool.textContent === name));
   };
   const save = async () => {
-    const { name, subfolder } = await server.upload(await painting.result(), `mask-${Date.now()}.png`, { subfolder: "masks" });
+    const { name, subfolder } = await server.uploadMask(await painting.result(), `mask-${Date.now()}.png`, file, "masks");
     const value = subfolder ? `${subfolder}/${name}` : name;
     const target = editor.selectedNodes.find((node) => node.type === "LoadImage" || node.type === "LoadImageMask");
     if (target) editor.do(setValue(editor.where, target.id, "image", value));
@@ -34,14 +37,16 @@ export async function paintMask(server, editor, file) {
     element.close();
   };
   const element = /** @type {HTMLDialogElement} */ (h("dialog", { class: "viewer", "aria-label": "Paint a mask" },
-    h("div", { class: "viewer-bar" }, tools, h("label", {}, "Size ", size), h("label", {}, "Soft ", soft), button("Undo", () => painting.undo()), button("Invert", () => painting.invert()), button("Clear", () => painting.clear()), h("span", {}), button("Use this mask", save, { class: "button primary" }), iconButton("Close", "close", () => element.close())),
-    h("div", { class: "viewer-stage" }, painting.view)));
+    h("div", { class: "viewer-bar" }, tools, h("label", {}, "Size ", size), h("label", {}, "Soft ", soft), h("label", {}, "Cover ", seen), button("Undo", () => painting.undo()), button("Invert", () => painting.invert()), button("Clear", () => painting.clear()), h("span", {}), button("Use this mask", save, { class: "button primary" }), iconButton("Close", "close", () => element.close())),
+    h("div", { class: "viewer-stage" }, painting.view, painting.ring)));
   element.addEventListener("close", () => element.remove());
   element.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
     event.stopPropagation();
-    if (event.ctrlKey && event.code === "KeyZ") painting.undo();
+    if ((event.ctrlKey || event.metaKey) && event.code === "KeyZ") painting.undo();
     if (event.key === "b") choose("Brush");
     if (event.key === "e") choose("Erase");
+    if (event.key === "f") choose("Fill");
+    if (event.key === "[" || event.key === "]") resize(event.key === "[" ? -6 : 6);
   });
   document.body.append(element);
   choose("Brush");
@@ -49,11 +54,20 @@ export async function paintMask(server, editor, file) {
   element.showModal();
 }
 
+/** @param {Server} server @param {import("../client/results.js").FileRef} file @param {string} channel @returns {Promise<ImageBitmap>} */
+async function pictureOf(server, file, channel) {
+  const response = await fetch(`${server.view(file)}&channel=${channel}`);
+  if (!response.ok) throw new Error(`“${file.filename}” cannot be read.`);
+  return createImageBitmap(await response.blob());
+}
+
 /** The mask at the picture's size, with its own undo. */
 class MaskPainting {
   tool = "Brush";
   size = 40;
   soft = 0;
+  opacity = 0.6;
+  ring = /** @type {HTMLElement} */ (h("div", { class: "brush-ring", hidden: true }));
   /** @type {ImageData[]} */ #past = [];
   /** @type {[number, number] | undefined} */ #last;
 
@@ -66,6 +80,24 @@ class MaskPainting {
     this.view.addEventListener("pointerdown", (event) => this.#start(event));
     this.view.addEventListener("pointermove", (event) => { if (event.buttons) this.#stroke(event); });
     this.view.addEventListener("pointerup", () => { this.#last = undefined; });
+    this.view.addEventListener("pointermove", (event) => this.#ring(event));
+    this.view.addEventListener("pointerleave", () => { this.ring.hidden = true; });
+  }
+
+  /** The mask that the picture has already. @param {ImageBitmap} alpha */
+  begin(alpha) {
+    const { width, height } = this.mask;
+    this.ctx.fillStyle = COLOR;
+    this.ctx.fillRect(0, 0, width, height);
+    this.ctx.globalCompositeOperation = "destination-out";
+    this.ctx.drawImage(alpha, 0, 0, width, height);
+    this.ctx.globalCompositeOperation = "source-over";
+  }
+
+  /** A ring shows how much the brush covers. @param {PointerEvent} event */
+  #ring(event) {
+    this.ring.hidden = this.tool === "Fill" || event.pointerType === "touch";
+    Object.assign(this.ring.style, { width: `${this.size}px`, height: `${this.size}px`, left: `${event.clientX - this.size / 2}px`, top: `${event.clientY - this.size / 2}px` });
   }
 
   #keep() {
@@ -147,24 +179,20 @@ class MaskPainting {
     ctx.globalAlpha = 1;
     ctx.clearRect(0, 0, this.view.width, this.view.height);
     ctx.drawImage(this.picture, 0, 0);
-    ctx.globalAlpha = 0.6;
+    ctx.globalAlpha = this.opacity;
     ctx.filter = this.soft ? `blur(${this.soft}px)` : "none";
     ctx.drawImage(this.mask, 0, 0);
   }
 
-  /** @returns {Promise<Blob>} the picture with the masked part transparent: what Load Image reads as a mask */
+  /** @returns {Promise<Blob>} a picture of the mask alone: transparent where it applies, which is what Load Image reads as a mask */
   async result() {
     const canvas = Object.assign(document.createElement("canvas"), { width: this.mask.width, height: this.mask.height });
     const ctx = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
-    ctx.drawImage(this.picture, 0, 0);
-    const colors = ctx.getImageData(0, 0, canvas.width, canvas.height);
-    const soft = Object.assign(document.createElement("canvas"), { width: this.mask.width, height: this.mask.height });
-    const softCtx = /** @type {CanvasRenderingContext2D} */ (soft.getContext("2d"));
-    softCtx.filter = this.soft ? `blur(${this.soft}px)` : "none";
-    softCtx.drawImage(this.mask, 0, 0);
-    const alpha = softCtx.getImageData(0, 0, canvas.width, canvas.height);
-    for (let at = 3; at < colors.data.length; at += 4) colors.data[at] = Math.max(1, 255 - alpha.data[at]);
-    ctx.putImageData(colors, 0, 0);
+    ctx.filter = this.soft ? `blur(${this.soft}px)` : "none";
+    ctx.drawImage(this.mask, 0, 0);
+    const pixels = ctx.getImageData(0, 0, canvas.width, canvas.height);
+    for (let at = 0; at < pixels.data.length; at += 4) pixels.data.set([0, 0, 0, 255 - pixels.data[at + 3]], at);
+    ctx.putImageData(pixels, 0, 0);
     return new Promise((resolve, reject) => { canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error("The mask cannot be written."))), "image/png"); });
   }
 }

@@ -1,7 +1,7 @@
 /** A list one types into: node palette, command palette, find, choices, connect-to. One element, several sources. */
 import { h, placeAt, refill } from "./dom.js";
 
-/** @typedef {{ label: string, hint?: string, detail?: string, color?: string, group?: string, disabled?: boolean, value: any }} Item */
+/** @typedef {{ label: string, hint?: string, detail?: string, color?: string, picture?: string, group?: string, disabled?: boolean, value: any }} Item */
 /**
  * @typedef {object} Source
  * @property {string} title read out as the name of the list
@@ -84,6 +84,7 @@ export class Picker {
   /** @param {Item} item @param {number} index */
   #row(item, index) {
     return h("div", { class: "picker-row", role: "option", id: `picker-${index}`, "aria-disabled": item.disabled ? "true" : undefined, on: { click: () => this.#pick(index), pointermove: () => this.#hover(index) } },
+      item.picture && h("img", { class: "picker-picture", src: item.picture, alt: "", loading: "lazy", width: "40", height: "40" }),
       item.color && h("span", { class: "picker-dot", style: { background: item.color } }),
       h("span", { class: "picker-label" }, item.label), item.detail && h("span", { class: "picker-detail" }, item.detail), item.hint && h("kbd", {}, item.hint));
   }

@@ -18,11 +18,16 @@ export class QueuePanel {
   /** @param {HTMLElement} body @param {HTMLElement} head @returns {() => void} */
   open = (body, head) => {
     this.body = body;
-    head.append(iconButton("Clear what waits", "trash", () => this.commands.run("clear-queue")));
+    head.append(iconButton("Clear what waits", "trash", () => this.commands.run("clear-queue")), iconButton("Clear the history", "clock", () => this.#clearHistory()));
     const refresh = () => this.refresh();
-    for (const type of ["status", "ended", "submitted"]) this.runs.addEventListener(type, refresh);
+    const progress = () => this.#showProgress();
+    for (const type of ["status", "ended", "submitted", "started"]) this.runs.addEventListener(type, refresh);
+    for (const type of ["progress", "preview"]) this.runs.addEventListener(type, progress);
     this.refresh();
-    return () => { for (const type of ["status", "ended", "submitted"]) this.runs.removeEventListener(type, refresh); };
+    return () => {
+      for (const type of ["status", "ended", "submitted", "started"]) this.runs.removeEventListener(type, refresh);
+      for (const type of ["progress", "preview"]) this.runs.removeEventListener(type, progress);
+    };
   };
 
   async refresh() {
@@ -37,6 +42,30 @@ export class QueuePanel {
     }
   }
 
+  async #clearHistory() {
+    const { confirm } = await import("./dialogs.js");
+    if (!(await confirm("Clear the history?", "The list of runs is emptied. Saved pictures stay where they are.", "Clear", "danger"))) return;
+    await this.server.editHistory({ clear: true });
+    await this.refresh();
+  }
+
+  /** The card of what runs shows how far it is, and the newest preview. */
+  #showProgress() {
+    const { active } = this.runs;
+    const row = active && this.body?.querySelector(`[data-job="${CSS.escape(active.id)}"]`);
+    if (!row) return;
+    const share = Math.max(0, ...active.tab.results.running.values());
+    const words = row.querySelector(".row-main span");
+    if (words) words.textContent = share > 0 ? `running · ${Math.round(share * 100)}%` : "running";
+    const preview = [...active.tab.results.previews.values()].at(-1);
+    const place = row.querySelector(".thumb");
+    if (!preview || !place) return;
+    let canvas = place.querySelector("canvas");
+    if (!canvas) refill(place, (canvas = /** @type {HTMLCanvasElement} */ (h("canvas", { width: 56, height: 56 }))));
+    const scale = Math.max(56 / preview.width, 56 / preview.height);
+    canvas.getContext("2d")?.drawImage(preview, (56 - preview.width * scale) / 2, (56 - preview.height * scale) / 2, preview.width * scale, preview.height * scale);
+  }
+
   /** @param {Card[]} open @param {Card[]} done */
   #draw(open, done) {
     if (!open.length && !done.length) return refill(/** @type {HTMLElement} */ (this.body), h("div", { class: "empty" }, h("strong", {}, "Nothing has run yet"), `Press Run or ${this.commands.hint("run")}. Each run stays here with its picture and the workflow that made it.`));
@@ -49,7 +78,7 @@ export class QueuePanel {
     const shown = files.find((file) => file.type === "output") ?? files[0];
     const waits = card.status === "waiting" || card.status === "running";
     const picture = shown ? h("button", { type: "button", class: "thumb", "aria-label": `View ${shown.filename}`, on: { click: () => this.view(files, files.indexOf(shown)) } }, h("img", { src: `${this.server.view(shown)}&size=128&preview=webp;80`, alt: "", loading: "lazy", width: "56", height: "56" })) : h("span", { class: "thumb", "aria-hidden": "true" }, waits ? "…" : "–");
-    return h("div", { class: "row" }, picture,
+    return h("div", { class: "row", "data-job": card.id }, picture,
       h("button", { type: "button", class: "row-main", title: "Open this job's workflow", on: { click: () => this.commands.run("open-job", card) } }, h("strong", {}, titleOf(card)), h("span", { class: card.status === "error" ? "bad" : "" }, card.message ?? facts(card, files.length))),
       waits ? iconButton(card.status === "running" ? "Cancel" : "Remove from the queue", "close", () => this.#remove(card)) : iconButton("Delete from the history", "trash", () => this.#remove(card)));
   }

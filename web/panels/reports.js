@@ -28,6 +28,27 @@ export function explain(editor, runId) {
   ], [{ label: "Copy report", act: () => { navigator.clipboard.writeText(`${name} (${runId})\n${error.message}\n\n${error.trace ?? ""}`); return false; } }, { label: "Close", kind: "primary" }]);
 }
 
+/** Everything that is wrong at once, each to be gone to. @param {Editor} editor */
+export function listProblems(editor) {
+  const { errors } = editor.tab.results;
+  if (errors.size === 1) return explain(editor, [...errors.keys()][0]);
+  const element = dialog("What needs attention", [h("ul", { class: "list-plain" }, [...errors].map(([runId, error]) => h("li", { class: "problem" }, h("div", {}, h("strong", {}, nameOf(editor, runId)), h("small", {}, error.message)), button("Show", () => { element.close(); explain(editor, runId); }))))]);
+  return undefined;
+}
+
+/** @param {Editor} editor @param {string} runId @returns {string} the node's title, wherever it lies */
+function nameOf(editor, runId) {
+  let scope = "";
+  /** @type {any} */ let node;
+  for (const part of runId.split(":")) {
+    const { nodes } = editor.workflow.scope(scope);
+    node = nodes.get(part) ?? nodes.get(Number(part));
+    if (!node) return `Node ${runId}`;
+    if (editor.workflow.definitions.has(node.type)) scope = node.type;
+  }
+  return String(node.title || editor.catalogue.library.get(node.type)?.title || node.type);
+}
+
 /** Lists missing node types and files, with near matches. @param {Tab} tab @param {Toasts} toasts @param {Editor} editor */
 export function reportMissing(tab, toasts, editor) {
   const types = missingTypes(tab.workflow, tab.catalogue);

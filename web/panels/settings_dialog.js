@@ -10,6 +10,7 @@ const CHOICES = /** @type {{ key: string, title: string, text: string, values: [
   { key: "theme", title: "Appearance", text: "", values: [["system", "As the system"], ["dark", "Dark"], ["light", "Light"]] },
   { key: "navigation", title: "Dragging on bare canvas", text: "The other one is on Ctrl; the wheel zooms or pans accordingly.", values: [["drag pans", "Pans"], ["drag selects", "Selects"]] },
   { key: "linkShape", title: "Links", text: "", values: [["spline", "Curved"], ["linear", "Slanted"], ["straight", "Straight"], ["hidden", "Hidden"]] },
+  { key: "autosave", title: "Save by itself", text: "A workflow that has a file is saved three seconds after an edit. Drafts are always kept.", values: [[false, "Off"], [true, "On"]] },
   { key: "snap", title: "Snap to grid", text: "Moved nodes land on a grid of 12.", values: [[false, "Off"], [true, "On"]] },
 ]);
 

@@ -3,7 +3,9 @@
 /** @import { Runs } from "../client/runs.js" */
 /** @import { Documents } from "../client/documents.js" */
 /** The frame around the canvas: bar with tabs and Run, rail of panels, breadcrumb, zoom, the empty state. */
-import { button, h, icon, iconButton, refill } from "./dom.js";
+import { button, h, icon, iconButton, placeAt, refill } from "./dom.js";
+
+const REST = 400; // milliseconds until a tab shows its graph
 
 /** @typedef {{ id: string, title: string, icon: string, open: (body: HTMLElement, head: HTMLElement) => (() => void) | void, key?: string }} Panel */
 
@@ -42,6 +44,7 @@ export class Shell {
     this.bar.append(h("h1", { class: "visually-hidden" }, "Nodeloom"), brand, this.tabs, iconButton("New workflow", "plus", () => commands.run("new")), h("div", { class: "runbar" }, this.state, this.times, h("div", { class: "run" }, this.runButton, this.more), this.cancel));
     this.meter = h("div", { class: "meter", role: "progressbar", "aria-label": "Progress of the run", hidden: true }, h("i", {}));
     this.bar.append(this.meter);
+    document.body.append(this.#preview);
     this.drawTabs();
   }
 
@@ -74,13 +77,38 @@ export class Shell {
   }
 
   drawTabs() {
+    this.#hidePreview();
     const { documents, editor } = this;
     refill(this.tabs, documents.tabs.map((tab) => {
       const current = tab === editor.tab;
       const open = h("button", { type: "button", class: "tab-name", "aria-current": current ? "page" : undefined, tabindex: current ? "0" : "-1", title: tab.name, on: { click: () => documents.show(tab), dblclick: () => this.commands.run("rename-workflow"), keydown: (/** @type {KeyboardEvent} */ event) => this.#tabKey(event) } }, tab.name);
-      return h("div", { class: `tab ${current ? "current" : ""} ${tab.dirty ? "dirty" : ""}` }, open, iconButton(`Close ${tab.name}`, "close", () => documents.close(tab)));
+      return h("div", { class: `tab ${current ? "current" : ""} ${tab.dirty ? "dirty" : ""}`, on: { pointerenter: (/** @type {PointerEvent} */ event) => this.#previewSoon(event, tab), pointerleave: () => this.#hidePreview(), pointerdown: () => this.#hidePreview() } }, open, iconButton(`Close ${tab.name}`, "close", () => documents.close(tab)));
     }));
     this.tabs.querySelector(".current")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  }
+
+  #preview = h("div", { class: "tab-preview", role: "tooltip", hidden: true });
+  #previewTimer = 0;
+
+  /** A picture of another tab's graph, once the pointer rests on it. @param {PointerEvent} event @param {import("../interaction/editor.js").Tab} tab */
+  #previewSoon(event, tab) {
+    const at = /** @type {HTMLElement} */ (event.currentTarget).getBoundingClientRect();
+    this.#hidePreview();
+    if (tab === this.editor.tab || event.pointerType === "touch") return;
+    this.#previewTimer = window.setTimeout(async () => {
+      const timer = this.#previewTimer;
+      const { graphPicture } = await import("./graph_picture.js");
+      if (timer !== this.#previewTimer) return;
+      refill(this.#preview, graphPicture(tab.workflow, this.editor), h("div", {}, h("strong", {}, tab.name), h("span", {}, [plural(tab.workflow.root.nodes.size, "node"), tab.file ? "" : "not saved to a file"].filter(Boolean).join(" · "))));
+      this.#preview.hidden = false;
+      placeAt(this.#preview, at.left, at.bottom + 6);
+    }, REST);
+  }
+
+  #hidePreview() {
+    clearTimeout(this.#previewTimer);
+    this.#previewTimer = 0;
+    this.#preview.hidden = true;
   }
 
   /** @param {KeyboardEvent} event */
@@ -145,7 +173,7 @@ export class Shell {
     const box = from.getBoundingClientRect();
     const { commands } = this;
     const entry = (/** @type {string} */ id) => ({ label: commands.all.get(id)?.title ?? id, hint: commands.hint(id), disabled: commands.all.get(id)?.when?.() === false, act: () => commands.run(id) });
-    this.menu([entry("new"), entry("open"), entry("save"), entry("save-as"), "line", entry("export"), entry("export-api"), "line", entry("undo"), entry("redo"), "line", entry("commands"), entry("find"), entry("templates"), entry("keys"), entry("settings")], box.left + 6, box.bottom + 2);
+    this.menu([entry("new"), entry("open"), entry("save"), entry("save-as"), entry("rename-workflow"), entry("duplicate-workflow"), "line", entry("export"), entry("export-api"), "line", entry("undo"), entry("redo"), "line", entry("commands"), entry("find"), entry("templates"), entry("keys"), entry("settings")], box.left + 6, box.bottom + 2);
   }
 
   /** @param {Panel} panel */
@@ -180,6 +208,9 @@ export class Shell {
     this.#closePanel = panel.open(body, tools);
   }
 }
+
+/** @param {number} count @param {string} word */
+function plural(count, word) { return `${count} ${word}${count === 1 ? "" : "s"}`; }
 
 /** @param {string} id @returns {HTMLElement} */
 export function byId(id) { return /** @type {HTMLElement} */ (document.getElementById(id)); }

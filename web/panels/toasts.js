@@ -34,7 +34,7 @@ export function reportRuns(runs, editor, toasts, reports) {
   listen("refused", ({ error, tab }) => {
     const count = tab.results.errors.size;
     const first = [...tab.results.errors.keys()][0];
-    toasts.show(count ? `${count === 1 ? "One node needs" : `${count} nodes need`} attention` : error.status ? "The run was refused" : "The server cannot be reached", { kind: "bad", key: "refused", text: count ? firstLine(tab.results.errors.get(first).message) : error.status ? error.message : "Your work is kept here. Run again when the server is back.", actions: count ? [{ label: "Show", act: () => explain(editor, first) }] : [] });
+    toasts.show(count ? `${count === 1 ? "One node needs" : `${count} nodes need`} attention` : error.status ? "The run was refused" : "The server cannot be reached", { kind: "bad", key: "refused", text: count ? firstLine(tab.results.errors.get(first).message) : error.status ? error.message : "Your work is kept here. Run again when the server is back.", actions: count ? [{ label: "Show", act: async () => (await reports()).listProblems(editor) }] : [] });
   });
   listen("ended", ({ how, data, seconds, tab }) => {
     if (how === "success") toasts.live.textContent = `Done in ${seconds.toFixed(1)} seconds.`;

@@ -107,7 +107,11 @@ class Calls:
         except Exception as error:
             if isinstance(error, BlockedInput) or not self._rescue(error):
                 raise
-        return _outcome(await awaited(task.node_type(inputs, run)))
+        try:
+            return _outcome(await awaited(task.node_type(inputs, run)))
+        except Exception as error:
+            self._rescue(error)
+            raise
 
     def _items(self, task: Task, lists: Lists) -> Iterator[tuple[int, Inputs, Outcome[Any] | None]]:
         """For each call its number, its inputs, and its outcome if it is blocked."""
@@ -127,7 +131,11 @@ class Calls:
         except Exception as error:
             if not self._rescue(error):
                 raise
-        return _outcome(settle(task.node_type(inputs, run)))
+        try:
+            return _outcome(settle(task.node_type(inputs, run)))
+        except Exception as error:
+            self._rescue(error)  # the next job shall find room; the error may be told what to do
+            raise
 
     def _blocked(self, task: Task, blocker: ExecutionBlocker) -> Outcome[Any]:
         """Report a blocker's message once, and block in silence what follows."""

@@ -28,7 +28,7 @@ class Failure:
         return {
             "place": self.place,
             "exception_type": type_name(self.error),
-            "exception_message": str(self.error),
+            "exception_message": "\n".join([str(self.error), *getattr(self.error, "__notes__", ())]),
             "traceback": tuple(lines_of(self.error)),
             "current_inputs": {name: _shown_items(values) for name, values in self.inputs.items()},
         }

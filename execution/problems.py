@@ -110,11 +110,12 @@ def not_in_list(each: InputSpec, value: Any, choices: Collection[Any]) -> Proble
     """A choice that is not offered."""
     many = len(choices) > SHOWN_CHOICES
     offered = f"(list of length {len(choices)})" if many else str(list(choices))
+    nearest = get_close_matches(str(value), list(map(str, choices)), 3, 0.6) if many else []
+    hint = f"; did you mean {' or '.join(map(repr, nearest))}?" if nearest else ""
     facts: dict[str, Any] = {"input_name": each.name, "received_value": value}
     facts["input_config"] = None if many else each.object_info()
-    return problem(
-        "value_not_in_list", "Value not in list", f"{each.name}: '{value}' not in {offered}", **facts
-    )
+    details = f"{each.name}: '{value}' not in {offered}{hint}"
+    return problem("value_not_in_list", "Value not in list", details, **facts)
 
 
 def custom_validation_failed(name: str, message: str) -> Problem:

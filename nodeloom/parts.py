@@ -95,10 +95,14 @@ def build_residency(options: argparse.Namespace, notice: Callable[[str], None]) 
 def make_room(
     error: BaseException, residency: Residency, cache: Cache, notice: Callable[[str], None]
 ) -> bool:
-    """After a node ran out of memory: give up what is idle; says whether to try once more."""
+    """After a node ran out of memory: give up what is idle; says whether to try once more.
+
+    The error gets a note of what a person can do, for when that does not help either.
+    """
     if not is_out_of_memory(error):
         return False
     freed = residency.free() + cache.free()
+    error.add_note("Take a smaller size or batch, decode in tiles, or give the program more memory.")
     notice(
         f"A node ran out of memory; {freed / 2**20:.0f} MB of idle models and results were given up to retry."
     )

@@ -891,6 +891,19 @@ def test_a_node_that_failed_for_lack_of_memory_is_tried_once_more_if_something_w
                 here.run({"h": node(name, needs=needs)}, "h", status=status)
 
 
+def test_an_error_that_could_not_be_mended_carries_what_the_mender_noted() -> None:
+    def hungry(inputs: Inputs, run: Run) -> Outcome[Any]:
+        raise MemoryError("no room")
+
+    def advise(error: BaseException) -> bool:
+        error.add_note("Take less.")
+        return True
+
+    with lab(toy("Hungry", hungry), rescue=advise) as here:
+        here.run({"h": node("Hungry")}, "h", status="error")
+        assert here.of(Failed)[0].exception_message == "no room\nTake less."
+
+
 # --- cancelling ---
 
 

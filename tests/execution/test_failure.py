@@ -38,6 +38,12 @@ def test_a_failure_tells_what_an_event_needs() -> None:
     assert facts["current_inputs"] == {"a": [1], "b": list(range(MOST_ITEMS))}
 
 
+def test_notes_on_an_error_are_part_of_its_message() -> None:
+    error = MemoryError("no room")
+    error.add_note("Take less.")
+    assert Failure(PLACE, error, {}).facts()["exception_message"] == "no room\nTake less."
+
+
 def test_the_traceback_begins_where_the_engine_ends() -> None:
     def inner() -> None:
         raise ValueError

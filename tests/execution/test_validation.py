@@ -145,6 +145,16 @@ CASES: list[tuple[dict[str, Any], dict[str, Any]]] = [
         },
     ),
     (
+        node("Long", one="choise 12"),
+        {
+            "type": "value_not_in_list",
+            "message": "Value not in list",
+            "details": "one: 'choise 12' not in (list of length 30); "
+            "did you mean 'choice 12' or 'choice 2' or 'choice 1'?",
+            "extra_info": {"input_name": "one", "input_config": None, "received_value": "choise 12"},
+        },
+    ),
+    (
         {"class_type": "Join", "inputs": {"a": ["load"]}},
         {
             "type": "bad_linked_input",

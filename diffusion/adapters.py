@@ -206,7 +206,7 @@ def apply(
     if text is not None:
         alone = len(text.towers) == 1
         towers = {each.key: tower_targets(each.key, each.resident.weights, alone) for each in text.towers}
-    _require_some(weights, [unet, *towers.values()])
+    require_some(weights, [unet, *towers.values()])
     if model is not None and strength_model:
         model = model.with_patches(patches(weights, unet, strength_model))
     if text is not None and strength_text:
@@ -214,7 +214,7 @@ def apply(
     return model, text
 
 
-def _require_some(weights: Weights, targets: list[Targets]) -> None:
+def require_some(weights: Weights, targets: list[Targets]) -> None:
     """Say what of a file does not fit.
 
     Raises:

@@ -29,6 +29,7 @@ from diffusion.picture_conditions import (
     video_vector,
 )
 from diffusion.unclip import ImageNoise, unclip_vector
+from diffusion.weight_hooks import WeightHooks
 
 Options = Mapping[str, Any]
 Conditioning = Sequence[Sequence[Any]]  # [[embedding [B, T, C], options], …]
@@ -98,6 +99,8 @@ class Part:
     control: Any = None
     hooks: Hooks | None = None
     control_context: Tensor | None = None  # what control networks read instead of the context
+    changes: WeightHooks | None = None
+    fills: bool = False  # applies only where no other entry does
 
     def acts(self, sigma: float) -> bool:
         """Whether it takes part at this noise level."""
@@ -232,19 +235,29 @@ def part(entry: Entry, name: str, setting: Setting) -> Part:
     options, model, latent = entry.options, setting.model, setting.latent
     vector = VECTORS[model.vector](entry, name, setting) if model.vector else None
     channels = [CHANNELS[name](options, setting) for name in model.concat]
-    clock = model.prediction.clock
+    begins, ends = _span(options, model)
     return Part(
         context=(model.camera(entry.embedding) if model.camera else entry.embedding).to(latent),
         y=vector.to(latent) if vector is not None else None,
         channels=torch.cat(channels, dim=1) if channels else None,
         area=entry.area,
         weight=weight(entry, latent),
-        begins=clock.sigma_at(options["start_percent"]) if "start_percent" in options else math.inf,
-        ends=clock.sigma_at(options["end_percent"]) if "end_percent" in options else 0.0,
+        begins=begins,
+        ends=ends,
         control=options.get("control"),
         hooks=option_hooks(options, entry.embedding.shape[1], latent),
         control_context=options.get("cross_attn_controlnet"),
+        changes=changes if isinstance(changes := options.get("hooks"), WeightHooks) else None,
+        fills=bool(options.get("default")),
     )
+
+
+def _span(options: Options, model: Model) -> tuple[float, float]:
+    """The highest and the lowest sigma at which an entry takes part: by its own span, and by its text's."""
+    starts, stops = ("start_percent", "clip_start_percent"), ("end_percent", "clip_end_percent")
+    begins = [model.prediction.clock.sigma_at(options[key]) for key in starts if key in options]
+    ends = [model.prediction.clock.sigma_at(options[key]) for key in stops if key in options]
+    return min(begins, default=math.inf), max(ends, default=0.0)
 
 
 def weight(entry: Entry, latent: Tensor) -> Tensor:

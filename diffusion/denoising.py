@@ -17,7 +17,9 @@ from torch import Tensor
 from diffusion.conditioning import Conditioning, Part, Setting, prepare
 from diffusion.hooks import Hooks
 from diffusion.images import to_batch
+from diffusion.loading import Patches
 from diffusion.unet import Control, UNet
+from diffusion.weight_hooks import WeightHooks
 
 NO_HOOKS = Hooks()
 NOTHING = 1e-37  # the count where no part applies: estimates there are 0, not NaN
@@ -73,6 +75,7 @@ def share(a: Part, b: Part) -> bool:
         (a.area.size if a.area else None) == (b.area.size if b.area else None)
         and a.control is b.control
         and a.hooks is b.hooks
+        and a.changes == b.changes
         and (a.y is None) == (b.y is None)
         and math.lcm(*lengths) <= MOST_REPEATS * min(lengths)
     )
@@ -127,6 +130,8 @@ class Denoising:
         self._batches: dict[tuple[tuple[str, int], ...], list[Batch]] = {}
         self._controls: dict[int, Controlling] = {}
         self._prepared: dict[tuple[str, int], tuple[Conditioning, Parts]] = {}
+        self._patches: dict[tuple[WeightHooks, tuple[float, ...]], Patches] = {}
+        self._in_place = setting.model.weight_patches
 
     def prepared(self, name: str, conditioning: Conditioning) -> Parts:
         """A conditioning that was not among the run's own, made ready once."""
@@ -158,7 +163,7 @@ class Denoising:
         members = [(name, part) for name, parts in wanted.items() for part in parts if part.acts(sigma)]
         key = tuple((name, id(part)) for name, part in members)
         if key not in self._batches:
-            self._batches[key] = batches(members, rows)
+            self._batches[key] = batches(filled(members, self.setting.latent), rows)
         return self._batches[key]
 
     def _attempted(self, batch: Batch, x: Tensor, sigma: Tensor, hooks: Hooks) -> Sequence[Tensor]:
@@ -185,19 +190,36 @@ class Denoising:
     def _called(self, batch: Batch, x: Tensor, sigmas: Tensor, timesteps: Tensor, hooks: Hooks) -> Tensor:
         hooks = hooks + batch.lead.hooks if batch.lead.hooks else hooks
         call = self.facts(batch.names, sigmas)
+        self._put_in_place(batch.lead.changes, sigmas[0].item())
         arguments: dict[str, Any] = {
             "context": batch.context,
             "y": batch.y,
             "control": self._control(batch, x, sigmas, timesteps),
             "hooks": hooks,
             "call": call,
-            "kept": None if hooks["backbone.call"] else batch.kept,
+            "kept": None if hooks["backbone.call"] or batch.lead.changes else batch.kept,
         }
         if self.unet.sizes.video:
             arguments["frames"] = len(x) // len(batch.parts)
         predict = hooks.wrap("backbone.call", call, lambda x, t, arguments: self.unet(x, t, **arguments))
         output: Tensor = predict(x, timesteps, arguments)
         return output
+
+    def _put_in_place(self, changes: WeightHooks | None, sigma: float) -> None:
+        """Gives the backbone the weights that a part is asked with at this noise level."""
+        model = self.setting.model
+        wanted = model.weight_patches
+        if changes is not None:
+            key = changes, changes.factors(sigma, model.prediction.clock)
+            if key not in self._patches:
+                changed = model
+                for patches in changes.patches(model.backbone.weights, key[1]):
+                    changed = changed.with_patches(patches)
+                self._patches[key] = changed.weight_patches
+            wanted = self._patches[key]
+        if wanted is not self._in_place:
+            model.backbone.residency.switch(model.backbone, wanted)
+            self._in_place = wanted
 
     def facts(self, names: Sequence[str], sigmas: Tensor) -> Mapping[str, Any]:
         """What hooks inside the backbone are told of a call."""
@@ -215,6 +237,26 @@ class Denoising:
             self._controls[id(control)] = control.for_run(self.setting)
         context = batch.context if batch.control_context is None else batch.control_context
         return self._controls[id(control)](x, sigmas, timesteps, context, batch.y)
+
+
+def filled(members: Sequence[tuple[str, Part]], latent: Tensor) -> list[tuple[str, Part]]:
+    """The parts, those that fill with the weight that the others of their name leave; without it they go."""
+    if not any(part.fills for _, part in members):
+        return list(members)
+    left: dict[str, Tensor] = {}
+    for name, part in members:
+        if not part.fills:
+            rest = left.setdefault(name, torch.ones_like(latent[:, :1]))
+            (part.area.cut(rest) if part.area else rest).sub_(part.weight)
+    kept = []
+    for name, part in members:
+        if part.fills and name in left:
+            room = left[name].clamp(0, 1)
+            part = replace(part, weight=part.weight * (part.area.cut(room) if part.area else room))
+            if not part.weight.any():
+                continue
+        kept.append((name, part))
+    return kept
 
 
 def checking(check: Any) -> Hooks:

@@ -131,6 +131,12 @@ class Residency:
         finally:
             self._give_back(resident, held, before)
 
+    def switch(self, resident: Resident[M], patches: Patches, check: Check = never) -> None:
+        """Other patches for a module that is in use; it stays as it is when a patch is that of before."""
+        with self._lock:
+            held = self._held[(*resident.identity, resident.dtype, resident.device)]
+            self._repatch(resident, held, patches, check)
+
     def attempt(self, *ways: Callable[[], T], doing: str = "computing") -> T:
         """The result of the first way that memory allows; before the second try the idle is unloaded."""
         for number, way in enumerate((ways[0], *ways)):

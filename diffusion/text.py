@@ -77,6 +77,7 @@ class TextEncoder:
     vocabulary: Vocabulary
     find: Find = no_embeddings
     patches: Mapping[str, Patches] = field(default_factory=dict)
+    carried: Any = None  # changes that come and go during a run (`weight_hooks.OnText`)
 
     def with_last_layer(self, layer: int) -> TextEncoder:
         """Clip skip: −1 is the last layer, −2 the one before, as the exported node counts."""
@@ -85,6 +86,10 @@ class TextEncoder:
     def unprojected(self) -> TextEncoder:
         """With pooled vectors as they are before their projection."""
         return replace(self, towers=tuple(replace(tower, projected=False) for tower in self.towers))
+
+    def carrying(self, carried: Any) -> TextEncoder:
+        """With changes that come and go during a run."""
+        return replace(self, carried=carried)
 
     def with_patches(self, patches: Mapping[str, Patches]) -> TextEncoder:
         """Other weight patches, by tower key."""

@@ -37,6 +37,7 @@ MODULES = (
     "vae",
     "video_models",
     "vision",
+    "weight_hooks",
 )
 
 

@@ -3,6 +3,7 @@
 from typing import Annotated, Any
 
 from diffusion.text import Tokens
+from diffusion.weight_hooks import spans
 from execution.folders import Folders
 from execution.node import Range, Run, Tip, node
 from nodes.embeddings import embedding_stamps
@@ -14,14 +15,19 @@ Side = Annotated[int, Range(0, MAX_SIDE)]
 
 
 def encoded(clip: Clip, tokens: Tokens, run: Run, **options: Any) -> Conditioning:
-    """Tokens as a conditioning of one entry, with the pooled embedding and `options` beside the embedding.
+    """Tokens as a conditioning, with the pooled embedding and `options` beside the embedding.
+
+    It has one entry, or one for each span of the run in which the text encoder is another.
 
     Raises:
         ValueError: there is no text encoder.
     """
-    embedding = clip.encode(tokens, run.check)
-    pooled = {} if embedding.pooled is None else {"pooled_output": embedding.pooled}
-    return [[embedding.cond, {**pooled, **embedding.extra, **options}]]
+    entries = []
+    for encoder, span in spans(clip):
+        embedding = encoder.encode(tokens, run.check)
+        pooled = {} if embedding.pooled is None else {"pooled_output": embedding.pooled}
+        entries.append([embedding.cond, {**pooled, **embedding.extra, **span, **options}])
+    return entries
 
 
 def present(clip: Clip | None) -> Clip:

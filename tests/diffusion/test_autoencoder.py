@@ -1,11 +1,13 @@
 """Pictures become latents and come back, whole or in tiles, whatever memory and number types do."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from diffusion import autoencoder
 from diffusion.autoencoder import VAE, cropped
 from diffusion.precision import Precision
 from diffusion.residency import Residency, Resident
@@ -114,3 +116,20 @@ def test_a_check_may_stop_between_pictures_and_tiles(residency: Residency) -> No
         with pytest.raises(KeyboardInterrupt):
             work(check)
         assert len(calls) == 3
+
+
+def test_frames_of_a_clip_are_decoded_together_as_far_as_a_clip_goes(
+    residency: Residency, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = replace(SIZES, video=True)
+    weights = weights_of(seeded(lambda: AutoencoderKL(sizes)))
+    resident = Resident(residency, "vae", weights, lambda: AutoencoderKL(sizes), ("clip",))
+    still, moving = (VAE(resident, video=video) for video in (False, True))
+    latent = torch.randn(4, 4, 3, 3)
+    together = moving.decode(latent)
+    assert together.shape == (4, 24, 24, 3)
+    assert not torch.allclose(together, still.decode(latent), atol=1e-4)
+    assert torch.equal(moving.encode(together), still.encode(together)), "pictures go in one by one"
+    monkeypatch.setattr(autoencoder, "CLIP", 2 * 3 * 3)
+    halves = torch.cat([moving.decode(latent[:2]), moving.decode(latent[2:])])
+    torch.testing.assert_close(moving.decode(latent), halves)

@@ -1,33 +1,47 @@
 """Which inputs of a node type are widgets in the editor, and the values that a workflow file keeps for them.
 
 Files keep widget values as a list by position (`widgets_values`), as an object by name, or both
-(`widgets_values_named`). Names win: positions shift when a node type changes.
+(`widgets_values_named`). Names win: positions shift when a node type changes. A list has further places: one
+for the rule that changes a seed after a run (two behind a choice), one for an upload button.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from execution.spec import InputSpec, NodeSpec
 
-WIDGET_TYPES = frozenset({"INT", "FLOAT", "STRING", "BOOLEAN"})
-CONTROLS = frozenset({"fixed", "increment", "decrement", "randomize"})
+WIDGET_TYPES = frozenset({"INT", "FLOAT", "STRING", "BOOLEAN", "COLOR", "COMFY_DYNAMICCOMBO_V3"})
+CONTROLS = frozenset({"fixed", "increment", "decrement", "randomize", "increment-wrap"})
 """What a `control after generate` entry says; it follows the widget it controls in a list of values."""
 CONTROLLED_NAMES = frozenset({"seed", "noise_seed"})
+UPLOADS = ("image_upload", "animated_image_upload", "video_upload", "audio_upload", "file_upload")
+BUTTON = "upload/button"
+"""The place of a button, which is no input."""
+DEFAULTS: Mapping[str, Any] = {"INT": 0, "FLOAT": 0, "STRING": "", "BOOLEAN": False}
 
 
 def is_widget(given: InputSpec) -> bool:
     """Whether the editor shows this input as a control rather than only as a socket."""
     if given.group == "hidden" or given.force_input:
         return False
-    return given.is_combo or given.socket in WIDGET_TYPES
+    return given.is_combo or widget_type(given) in WIDGET_TYPES
 
 
-def is_controlled(given: InputSpec) -> bool:
-    """Whether the editor adds a `control after generate` entry behind this widget."""
-    options = given.options or {}
-    return bool(options.get("control_after_generate")) or given.name in CONTROLLED_NAMES
+def widget_type(given: InputSpec) -> str:
+    """The type whose widget the input has, which may differ from that of its socket."""
+    return str((given.options or {}).get("widgetType") or given.socket)
+
+
+def controls_behind(given: InputSpec) -> int:
+    """How many entries the editor adds behind this widget: a rule, and behind a choice a filter too."""
+    asked = (given.options or {}).get("control_after_generate")
+    if given.is_combo:
+        return 2 if asked else 0
+    if widget_type(given) != "INT":
+        return 0
+    return int(given.name in CONTROLLED_NAMES if asked is None else bool(asked))
 
 
 def by_position(values: Sequence[Any], widgets: Iterable[InputSpec]) -> dict[str, Any]:
@@ -43,14 +57,15 @@ def take(values: Sequence[Any], position: int, widgets: Iterable[InputSpec]) -> 
             break
         named[widget.name] = values[position]
         position += 1
-        if is_controlled(widget) and position < len(values) and _is_control(values[position]):
-            position += 1
+        controls = controls_behind(widget)
+        if controls and position < len(values) and _is_control(values[position]):
+            position += controls
     return named, position
 
 
 def _is_control(value: Any) -> bool:
     """Early files keep a boolean there; no seed is followed by a boolean widget of its own."""
-    return isinstance(value, bool) or (isinstance(value, str) and value in CONTROLS)
+    return value is None or isinstance(value, bool) or (isinstance(value, str) and value in CONTROLS)
 
 
 def widget_values(node: Mapping[str, Any], spec: NodeSpec | None) -> dict[str, Any]:
@@ -63,14 +78,33 @@ def widget_values(node: Mapping[str, Any], spec: NodeSpec | None) -> dict[str, A
     if isinstance(values, Mapping):
         named = {str(name): value for name, value in values.items()}
     elif isinstance(values, Sequence) and not isinstance(values, str):
-        named = by_position(values, widgets_of(node, spec))
+        named = by_position(values, _placed(node, spec, values))
     by_name = node.get("widgets_values_named")
     if isinstance(by_name, Mapping):
         named.update(by_name)
-    if spec is None or spec.accepts_extra_inputs:
-        return named
-    known = {each.name for each in spec.inputs if each.group != "hidden"}
+    if spec is not None and spec.accepts_extra_inputs:
+        return {name: value for name, value in named.items() if name != BUTTON}
+    known = {each.name for each in widgets_of(node, spec)}
     return {name: value for name, value in named.items() if name in known}
+
+
+def value_of(node: Mapping[str, Any], spec: NodeSpec, widget: InputSpec) -> Any:
+    """The value that a node shows for one of its widgets: its own, else the default."""
+    values = widget_values(node, spec)
+    return values[widget.name] if widget.name in values else default_value(widget)
+
+
+def default_value(widget: InputSpec) -> Any:
+    """What a fresh widget shows; None when nothing is known."""
+    options = widget.options or {}
+    if widget.type == "COMFY_DYNAMICCOMBO_V3":
+        keys = [each.get("key") for each in options.get("options") or ()]
+        return options.get("default", keys[0] if keys else None)
+    if widget.is_combo:
+        value = options.get("default", next(iter(widget.choices or ()), None))
+        several = options.get("multiselect") or options.get("multi_select")
+        return (value if isinstance(value, list) else []) if several else value
+    return options.get("default", DEFAULTS.get(widget_type(widget)))
 
 
 def widgets_of(node: Mapping[str, Any], spec: NodeSpec | None) -> list[InputSpec]:
@@ -82,8 +116,40 @@ def widgets_of(node: Mapping[str, Any], spec: NodeSpec | None) -> list[InputSpec
     return [
         each
         for each in spec.inputs
-        if is_widget(each) or (each.name in declared and each.group != "hidden" and not each.force_input)
+        if is_widget(each) or (declared.get(each.name) == each.type != "*" and not each.force_input)
     ]
+
+
+def _placed(node: Mapping[str, Any], spec: NodeSpec | None, values: Sequence[Any]) -> list[InputSpec]:
+    """What the entries of a list stand for: widgets, a button, in old files also plain sockets."""
+    widgets = widgets_of(node, spec)
+    if spec is None:
+        return widgets
+    forced = [
+        each for each in spec.inputs if each in widgets or (each.force_input and each.group != "hidden")
+    ]
+    if len(forced) > len(widgets) and len(list(_spelt_out(forced))) == len(values):
+        return list(_spelt_out(forced))
+    if not any(_has_upload(each) for each in widgets):
+        return widgets
+    optional = [each for each in widgets if each.group == "optional"]
+    required = [each for each in widgets if each.group != "optional"]
+    button = InputSpec(BUTTON, "BUTTON")
+    at = sum(1 + controls_behind(each) for each in required)
+    behind_all = list(values).count("image") and values[at : at + 1] != ["image"]
+    return [*required, *optional, button] if behind_all else [*required, button, *optional]
+
+
+def _has_upload(given: InputSpec) -> bool:
+    return given.group == "required" and any((given.options or {}).get(each) for each in UPLOADS)
+
+
+def _spelt_out(widgets: Iterable[InputSpec]) -> Iterator[InputSpec]:
+    """Each widget, and a place for each rule that its spec asks for in so many words."""
+    for each in widgets:
+        yield InputSpec(each.name, "*", None, each.group)
+        if (each.options or {}).get("control_after_generate"):
+            yield InputSpec(f"{each.name}/control", "*")
 
 
 def _declared_widgets(node: Mapping[str, Any]) -> dict[str, str]:

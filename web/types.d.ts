@@ -94,6 +94,14 @@ export interface InputSpec {
   options: Record<string, any>;
   optional: boolean;
   hidden?: boolean;
+  /** inputs that come with a choice */
+  branches?: Map<string, InputSpec[]>;
+  /** inputs that come one after another as they are connected */
+  grows?: { min: number; max: number; at: (ordinal: number) => InputSpec[] };
+  /** the widget inside the subgraph that this input of an instance feeds */
+  target?: { id: string; name: string };
+  /** the widget of a group node's member that this one stands for */
+  inner?: { member: number; name: string };
 }
 export interface OutputSpec { name: string; type: SocketType; isList: boolean; tooltip?: string }
 export interface Spec {
@@ -109,6 +117,8 @@ export interface Spec {
   aliases: string[];
   module: string;
   virtual?: boolean;
+  /** exists only in the editor and hands its first input on */
+  passes?: boolean;
   definition?: Definition;
 }
 
@@ -138,6 +148,10 @@ export interface WidgetView {
   spec?: InputSpec;
   /** set when the value lives on a node inside the subgraph */
   proxy?: { scope: string; id: Id; name: string };
+  /** for such a widget: the node within this subgraph and the widget it names */
+  route?: { id: string; name: string };
+  /** whether the instance keeps a value of its own for it */
+  own?: boolean;
 }
 export interface Layout {
   width: number;

@@ -5,14 +5,18 @@
  * What a node looks like to the rest of the editor: its spec, inputs, outputs and widgets, joined from the file's own
  * words and the server's specs. Answers are remembered by the node object.
  */
-import { controlRule, valueOf, valuePlaces } from "./values.js";
+import { expanded } from "./dynamic.js";
+import { groupInterior, groupOf } from "./group_nodes.js";
+import { controlRule, proxyPairs, valueOf, valuePlaces } from "./values.js";
 import { controlPlaces } from "./specs.js";
 import { INPUT_PORTS, typeName } from "./types.js";
 
+/** @typedef {import("./group_nodes.js").Interior} Interior */
 /** @typedef {{ spec: Spec | undefined, inputs: InputView[], outputs: OutputView[], widgets: WidgetView[] }} NodeView */
 
 export class Catalogue {
   /** @type {WeakMap<GraphNode, { revision: number, view: NodeView }>} */ #views = new WeakMap();
+  /** @type {WeakMap<object, Map<number, Interior>>} group nodes of old, by the file's words about the group */ #groups = new WeakMap();
 
   /** @param {Workflow} workflow @param {Library} library */
   constructor(workflow, library) {
@@ -22,6 +26,20 @@ export class Catalogue {
 
   /** @param {GraphNode} node @returns {boolean} whether the node is an instance of a subgraph */
   isInstance(node) { return this.workflow.definitions.has(node.type); }
+
+  /** @param {GraphNode} node @returns {Interior | undefined} what is inside a subgraph's instance or a group node of old */
+  interior(node) {
+    const definition = this.workflow.definitions.get(node.type);
+    if (definition) return { definition, scope: this.workflow.scope(definition.id), inputs: [] };
+    const group = groupOf(this.workflow, node.type);
+    if (!group) return undefined;
+    const known = this.#groups.get(group) ?? new Map();
+    const count = Array.isArray(node.widgets_values) ? node.widgets_values.length : -1;
+    const interior = known.get(count) ?? groupInterior(node.type, group, this.library, count);
+    known.set(count, interior);
+    this.#groups.set(group, known);
+    return interior;
+  }
 
   /** @param {GraphNode} node @param {string} scope where the node is @returns {NodeView} */
   view(node, scope) {
@@ -39,14 +57,16 @@ export class Catalogue {
   replace(library) {
     this.library = library;
     this.#views = new WeakMap();
+    this.#groups = new WeakMap();
   }
 
   /** @param {GraphNode} node @param {string} scope @returns {Spec | undefined} nothing when the node's type is missing */
   spec(node, scope) {
     const definition = this.workflow.definitions.get(node.type);
     if (definition) return this.#instanceSpec(node, definition);
-    const spec = this.library.get(node.type);
-    return spec && node.type === "PrimitiveNode" ? this.#primitiveSpec(node, spec, scope) : spec;
+    const spec = this.library.get(node.type) ?? this.#groupSpec(node);
+    if (!spec) return undefined;
+    return node.type === "PrimitiveNode" ? this.#primitiveSpec(node, spec, scope) : withOwnWidgets(expanded(spec, node), node);
   }
 
   /** @param {GraphNode} node @param {Definition} definition @returns {Spec} */
@@ -55,12 +75,23 @@ export class Catalogue {
     const inputs = (definition.inputs ?? []).map((port, index) => {
       const target = this.promoted(scope, index);
       const plain = { name: port.name, type: port.type, widget: null, options: {}, optional: true };
-      return target ? { ...plain, ...target.spec, name: port.name, type: port.type } : plain;
+      return target ? { ...plain, ...target.spec, name: port.name, type: port.type, target: { id: String(target.node.id), name: target.name } } : plain;
     });
     const outputs = (definition.outputs ?? []).map((port) => ({ name: port.name, type: port.type, isList: false }));
     return {
       type: definition.id, title: String(node.title ?? definition.name ?? "Subgraph"), category: "subgraphs", description: String(definition.description ?? ""),
       inputs, outputs, outputNode: false, deprecated: false, experimental: false, aliases: [], module: "subgraph", definition,
+    };
+  }
+
+  /** @param {GraphNode} node @returns {Spec | undefined} what a group node of old shows of its members */
+  #groupSpec(node) {
+    const interior = this.interior(node);
+    if (!interior) return undefined;
+    const { definition, inputs } = interior;
+    return {
+      type: node.type, title: String(node.title ?? definition.name), category: "groups", description: "", inputs, outputs: definition.outputs.map(({ name, type }) => ({ name, type, isList: false })),
+      outputNode: false, deprecated: false, experimental: false, aliases: [], module: "group",
     };
   }
 
@@ -113,16 +144,17 @@ export class Catalogue {
   #widgets(node, spec, inputs) {
     if (!spec) return [];
     const places = valuePlaces(node, spec);
-    const own = spec.inputs.filter((input) => input.widget).map((input) => {
+    const own = spec.inputs.filter((input) => input.widget && input.widget !== "button").map((input) => {
       const view = inputs.find((candidate) => candidate.spec?.name === input.name);
       const inner = spec.definition ? this.#innerValue(spec.definition, input.name) : undefined;
+      const controlled = controlPlaces(input) > 0 && (!spec.definition || places.has(`${input.name}/control`));
       return {
         name: input.name, label: view?.label ?? input.name, kind: String(input.widget), options: input.options, choices: input.choices,
-        value: valueOf(node, input, places, inner), linked: view?.link != null, spec: input,
-        control: controlPlaces(input) ? controlRule(valueOf(node, { ...input, name: "control_after_generate" }, places, "fixed", input.name)) : undefined,
+        value: mended(node, input, valueOf(node, input, places, inner)), linked: view?.link != null, spec: input,
+        control: controlled ? controlRule(valueOf(node, { ...input, name: "control_after_generate" }, places, "fixed", input.name)) : undefined,
       };
     });
-    return spec.definition ? [...own, ...this.#proxies(node, spec.definition)] : own;
+    return spec.definition ? [...own, ...this.#proxies(node, spec.definition, places)] : own;
   }
 
   /** @param {Definition} definition @param {string} name @returns {any} the value the inner node of a promoted input has */
@@ -133,19 +165,48 @@ export class Catalogue {
     return target && this.view(target.node, scope.id).widgets.find((widget) => widget.name === target.name)?.value;
   }
 
-  /** @param {GraphNode} node @param {Definition} definition @returns {WidgetView[]} widgets promoted by name (`proxyWidgets`) */
-  #proxies(node, definition) {
+  /**
+   * Widgets promoted by name (`proxyWidgets`): the value is the instance's where it keeps one, else that of the node inside.
+   * @param {GraphNode} node @param {Definition} definition @param {import("./values.js").Places} places @returns {WidgetView[]}
+   */
+  #proxies(node, definition, places) {
+    const spec = this.#instanceSpec(node, definition);
     const scope = this.workflow.scope(definition.id);
-    const named = node.properties?.proxyWidgets;
-    if (!Array.isArray(named)) return [];
-    return named.flatMap(([id, name]) => {
-      const inner = scope.nodes.get(id) ?? scope.nodes.get(Number(id));
-      const widget = inner && this.view(inner, scope.id).widgets.find((candidate) => candidate.name === name);
+    return proxyPairs(node).flatMap((pair) => {
+      const inner = pair.id === "-1" || isOwn(spec, pair) ? undefined : scope.nodes.get(pair.id) ?? scope.nodes.get(Number(pair.id));
+      const widget = inner && promotedWidget(this.view(inner, scope.id).widgets, pair);
       if (!inner || !widget) return [];
-      const proxy = widget.proxy ?? { scope: scope.id, id: /** @type {Id} */ (inner.id), name };
-      return [{ ...widget, name: `${id}: ${name}`, label: widget.label, proxy }];
+      const name = `${pair.id}: ${pair.name}`;
+      const place = places.get(name) ?? -1;
+      const kept = Array.isArray(node.widgets_values) ? node.widgets_values[place] : undefined;
+      const proxy = widget.proxy ?? { scope: scope.id, id: /** @type {Id} */ (inner.id), name: widget.name };
+      const own = kept != null;
+      return [{ ...widget, name, label: widget.label, value: own ? kept : widget.value, proxy, own, route: { id: String(inner.id), name: widget.name } }];
     });
   }
+}
+
+/** @param {WidgetView[]} widgets @param {{ name: string, source?: string }} pair @returns {WidgetView | undefined} `source` names the node further in */
+function promotedWidget(widgets, { name, source }) {
+  return widgets.find((one) => one.name === name && (source === undefined || !one.proxy))
+    ?? widgets.find((one) => one.route?.name === name && (source === undefined || one.route.id === source || String(one.proxy?.id) === source));
+}
+
+/** @param {Spec} spec of an instance @param {{ id: string, name: string }} pair @returns {boolean} whether it names the widget that an input of the instance feeds */
+function isOwn(spec, { id, name }) { return spec.inputs.some((input) => input.target?.id === id && input.target.name === name); }
+
+/** A type of a pack may have a widget of the pack's own kind: the file knows. @param {Spec} spec @param {GraphNode} node @returns {Spec} */
+function withOwnWidgets(spec, node) {
+  const own = (/** @type {InputSpec} */ input) => !input.widget && !input.options.forceInput && typeName(input.type) !== "*"
+    && node.inputs?.some((filed) => filed.name === input.name && filed.widget && filed.type === input.type);
+  if (spec.virtual || spec.module === "group" || !spec.inputs.some(own)) return spec;
+  return { ...spec, inputs: spec.inputs.map((input) => (own(input) ? { ...input, widget: `custom:${input.type}` } : input)) };
+}
+
+/** Early files of samplers say `sample_euler`. @param {GraphNode} node @param {InputSpec} input @param {any} value */
+function mended(node, input, value) {
+  const early = input.name === "sampler_name" && (node.type === "KSampler" || node.type === "KSamplerAdvanced") && typeof value === "string";
+  return early && value.startsWith("sample_") ? value.slice("sample_".length) : value;
 }
 
 /** @param {any} value @returns {InputSpec} what a lone primitive's value seems to be */

@@ -4,6 +4,7 @@
  * A change being written: reads see what was put before, nothing reaches the document until the puts are applied.
  */
 import { inputViews, outputViews } from "./catalogue.js";
+import { chooseBranch } from "./dynamic.js";
 import { point } from "./layout.js";
 import { INPUT_PORTS, OUTPUT_PORTS, typeName } from "./types.js";
 import { defaultValues, withValue } from "./values.js";
@@ -197,7 +198,9 @@ export class Draft {
   setValue(id, name, value, scope = this.scope) {
     const node = this.get("nodes", id, scope);
     const spec = node && this.catalogue.spec(node, scope);
-    if (spec) this.put("nodes", id, withValue(node, spec, name, value), scope);
+    if (!spec) return;
+    if (scope === this.scope && spec.inputs.some((/** @type {import("../types.js").InputSpec} */ input) => input.name === name && input.branches)) chooseBranch(this, id, name, value);
+    else this.put("nodes", id, withValue(node, spec, name, value), scope);
   }
 }
 

@@ -45,7 +45,7 @@ export function setValue(where, id, name, value) {
   const widget = node && where.catalogue.view(node, where.scope).widgets.find((one) => one.name === name);
   const proxy = widget?.proxy;
   return change(where, `Change ${name.replace("/control", " control")}`, (draft) => {
-    if (proxy) draft.setValue(proxy.id, proxy.name, value, proxy.scope);
+    if (proxy && !widget.own) draft.setValue(proxy.id, proxy.name, value, proxy.scope);
     else draft.setValue(id, name, value);
   }, `value ${where.scope}/${id}/${name}`);
 }

@@ -2,39 +2,85 @@
 /** Widget values in a node of the file: a list by position, an object by name, or both; and what a control rule makes of one. */
 import { controlPlaces, defaultValue } from "./specs.js";
 
-/** Widgets that the reference's editor adds after the node's own and that take a place in the list. */
-const UPLOADS = ["image_upload", "video_upload", "audio_upload", "file_upload"];
+/** Inputs behind which the reference's editor adds a button that takes a place in the list. */
+const UPLOADS = ["image_upload", "animated_image_upload", "video_upload", "audio_upload", "file_upload"];
+const BUTTON = "upload/button";
 
 /** @typedef {Map<string, number>} Places from a widget's name (or `name/control`, `name/filter`) to its place in the list */
 
 /** @param {GraphNode} node @param {Spec} spec @returns {Places} */
 export function valuePlaces(node, spec) {
-  const listed = Array.isArray(node.widgets_values) ? node.widgets_values.length : -1;
-  const forced = places(spec, true);
-  return forced.size !== places(spec, false).size && forced.size === listed ? forced : places(spec, false);
+  const list = Array.isArray(node.widgets_values) ? node.widgets_values : undefined;
+  if (spec.definition) return instancePlaces(node, spec, list);
+  const forced = list && forcedPlaces(spec);
+  return forced && forced.size === list.length ? forced : places(spec, list);
 }
 
 /**
- * Old files also hold values for inputs that are sockets only (`forceInput`); `withForced` counts those in.
- * @param {Spec} spec @param {boolean} withForced @returns {Places}
+ * Old files also hold values for inputs that are sockets only (`forceInput`). The reference's editor tells such a file by the length
+ * of its list, in which it counts the rules that a spec asks for in so many words.
+ * @param {Spec} spec @returns {Places | undefined} nothing when the spec has no such input
  */
-function places(spec, withForced) {
+function forcedPlaces(spec) {
+  if (!spec.inputs.some((input) => input.options.forceInput)) return undefined;
   /** @type {Places} */ const found = new Map();
-  const uploads = spec.inputs.some((input) => !input.optional && hasUpload(input));
   for (const input of spec.inputs) {
-    if (uploads && input.optional && !found.has("upload/button")) found.set("upload/button", found.size);
-    if (!input.widget && !(withForced && input.options.forceInput)) continue;
+    if (!input.widget && !input.options.forceInput) continue;
     found.set(input.name, found.size);
-    const controls = controlPlaces(input) || (withForced && !input.widget && input.options.control_after_generate ? 1 : 0);
-    if (controls > 0) found.set(`${input.name}/control`, found.size);
-    if (controls > 1) found.set(`${input.name}/filter`, found.size);
+    if (input.options.control_after_generate) found.set(`${input.name}/control`, found.size);
   }
-  if (uploads && !found.has("upload/button")) found.set("upload/button", found.size);
   return found;
 }
 
-/** @param {InputSpec} input @returns {boolean} the reference's editor adds a button after the required inputs, with a place in the list */
-function hasUpload(input) { return UPLOADS.some((upload) => input.options[upload]); }
+/**
+ * A subgraph's instance lists its values in the order of `proxyWidgets`, where `-1` stands for the instance itself; inputs of its own
+ * that are not listed there come first.
+ * @param {GraphNode} node @param {Spec} spec @param {any[] | undefined} list @returns {Places}
+ */
+function instancePlaces(node, spec, list) {
+  const order = proxyPairs(node).map(({ id, name }) => (id === "-1" ? name : spec.inputs.find(({ target }) => target?.id === id && target.name === name)?.name ?? `${id}: ${name}`));
+  const inputs = spec.inputs.filter((input) => !order.includes(input.name));
+  const listed = order.map((name) => spec.inputs.find((input) => input.name === name) ?? { name, type: "*", widget: "other", options: {}, optional: true });
+  return places({ ...spec, inputs: [...inputs, ...listed] }, list ?? []);
+}
+
+/** @param {GraphNode} node @returns {{ id: string, name: string, source?: string }[]} the widgets an instance promotes by name */
+export function proxyPairs(node) {
+  const listed = node.properties?.proxyWidgets;
+  return (Array.isArray(listed) ? listed : []).filter(Array.isArray).map(([id, name, source]) => ({ id: String(id), name: String(name), ...(source == null ? {} : { source: String(source) }) }));
+}
+
+/**
+ * Rules and the upload button have places of their own; a list that holds something else there was written without them.
+ * @param {Spec} spec @param {any[]} [list] @returns {Places}
+ */
+function places(spec, list) {
+  /** @type {Places} */ const found = new Map();
+  const uploads = spec.inputs.some((input) => !input.optional && UPLOADS.some((upload) => input.options[upload]));
+  const firstOptional = spec.inputs.findIndex((input) => input.optional);
+  for (const [index, input] of spec.inputs.entries()) {
+    if (uploads && index === firstOptional && !buttonIsLast(spec, list, found.size)) found.set(BUTTON, found.size);
+    if (!input.widget) continue;
+    found.set(input.name, found.size);
+    const controls = controlPlaces(input);
+    if (!controls || !holdsRule(list, found.size, Boolean(spec.definition))) continue;
+    found.set(`${input.name}/control`, found.size);
+    if (controls > 1) found.set(`${input.name}/filter`, found.size);
+  }
+  if (uploads && !found.has(BUTTON)) found.set(BUTTON, found.size);
+  return found;
+}
+
+/** @param {any[] | undefined} list @param {number} place @param {boolean} surely only if it is there @returns {boolean} whether a rule stands there, or may */
+function holdsRule(list, place, surely) {
+  if (!list || place >= list.length) return !surely;
+  return RULES.has(list[place]) || (!surely && (list[place] == null || typeof list[place] === "boolean"));
+}
+
+/** Versions differ in where the button stands: behind the required inputs, or behind all. @param {Spec} spec @param {any[] | undefined} list @param {number} place */
+function buttonIsLast(spec, list, place) {
+  return Boolean(list && list[place] !== "image" && list.lastIndexOf("image") >= place + spec.inputs.filter((input) => input.optional && input.widget).length);
+}
 
 /**
  * @param {GraphNode} node @param {InputSpec} input @param {Places} places @param {any} [fallback] used instead of the spec's default
@@ -47,7 +93,7 @@ export function valueOf(node, input, places, fallback, controlOf) {
   const values = node.widgets_values;
   if (Array.isArray(values)) {
     const place = places.get(controlOf ? `${controlOf}/control` : input.name);
-    if (place !== undefined && place < values.length) return values[place];
+    if (place !== undefined && place < values.length && (values[place] !== null || fallback === undefined)) return values[place];
   } else if (values && typeof values === "object" && Object.hasOwn(values, input.name)) return values[input.name];
   return fallback === undefined ? defaultValue(input) : fallback;
 }
@@ -76,13 +122,14 @@ export function withValue(node, spec, name, value) {
 /** @param {Spec} spec @returns {any[]} what a fresh node holds */
 export function defaultValues(spec) {
   /** @type {any[]} */ const values = [];
-  for (const [name] of places(spec, false)) values.push(name === "upload/button" ? "image" : name.endsWith("/control") ? controlDefault(spec, name) : name.endsWith("/filter") ? "" : defaultValue(/** @type {InputSpec} */ (spec.inputs.find((input) => input.name === name))) ?? null);
+  for (const [name] of places(spec, spec.definition ? [] : undefined)) values.push(name === BUTTON ? "image" : name.endsWith("/control") ? controlDefault(spec, name) : name.endsWith("/filter") ? "" : defaultValue(/** @type {InputSpec} */ (spec.inputs.find((input) => input.name === name))) ?? null);
   return values;
 }
 /** @param {Spec} spec @param {string} name `widget/control` @returns {string} numbers are drawn anew, choices stay */
 function controlDefault(spec, name) { return spec.inputs.find((input) => `${input.name}/control` === name)?.widget === "int" ? "randomize" : "fixed"; }
 
 export const CONTROLS = ["fixed", "increment", "decrement", "randomize"];
+const RULES = new Set([...CONTROLS, "increment-wrap"]);
 const LARGEST_EXACT = 1125899906842624; // 2^50: a random seed stays exact in JSON and in JavaScript
 
 /**

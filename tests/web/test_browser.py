@@ -136,7 +136,7 @@ def test_a_graph_is_made_by_touch(browser: Any, address: str) -> None:
     start = input_at(page, 5, "latent_image")
     touch("touchStart", start)
     touch("touchMove", (start[0] - 30, start[1] + 10))
-    bare = place(page, "[820, 90]")
+    bare = place(page, "[850, 600]")
     touch("touchMove", bare)
     touch("touchEnd")
     until(page, "async () => !('latent_image' in (await app.graphToPrompt()).output[5].inputs)")

@@ -144,8 +144,8 @@ def test_nodes_are_joined_without_aiming_and_pulled_out_by_shaking(page: Any) ->
     held(page, ["Alt", "Shift"], lambda: drag(page, title_at(page, 6), title_at(page, 7)))
     assert prompt(page)["7"]["inputs"]["images"] == ["6", 0]
     added = page.evaluate(
-        """async () => { const { addNode, splice } = await import('./core/edits.js'); const e = nodeloom.editor; const m = addNode(e.where, 'ImageInvert', [1230, 420]); e.do(m);
-        e.do(splice(e.where, [...e.scene.scope.links.values()].find((k) => k.target_id === 7), m.id, [1230, 420])); return m.id; }"""
+        """async () => { const { addNode, splice } = await import('./core/edits.js'); const e = nodeloom.editor; const m = addNode(e.where, 'ImageInvert', [1000, 560]); e.do(m);
+        e.do(splice(e.where, [...e.scene.scope.links.values()].find((k) => k.target_id === 7), m.id, [1000, 560])); return m.id; }"""
     )
     assert prompt(page)["7"]["inputs"]["images"] == [str(added), 0]
     x, y = title_at(page, added)
@@ -159,8 +159,8 @@ def test_nodes_are_joined_without_aiming_and_pulled_out_by_shaking(page: Any) ->
 
 def test_deleting_may_join_the_links_around(page: Any) -> None:
     added = page.evaluate(
-        """async () => { const { addNode, splice } = await import('./core/edits.js'); const e = nodeloom.editor; const m = addNode(e.where, 'ImageInvert', [1230, 420]); e.do(m);
-        e.do(splice(e.where, [...e.scene.scope.links.values()].find((k) => k.target_id === 7), m.id, [1230, 420])); e.select([m.id]); return m.id; }"""
+        """async () => { const { addNode, splice } = await import('./core/edits.js'); const e = nodeloom.editor; const m = addNode(e.where, 'ImageInvert', [1000, 560]); e.do(m);
+        e.do(splice(e.where, [...e.scene.scope.links.values()].find((k) => k.target_id === 7), m.id, [1000, 560])); e.select([m.id]); return m.id; }"""
     )
     page.keyboard.press("Control+Delete")
     sent = prompt(page)
@@ -188,7 +188,7 @@ def test_a_link_has_a_menu_that_puts_a_node_into_it(page: Any) -> None:
 
 def test_a_link_takes_a_value_over_and_gives_it_back(page: Any) -> None:
     added = page.evaluate(
-        "async () => { const { addNode } = await import('./core/edits.js'); const m = addNode(nodeloom.editor.where, 'PrimitiveInt', [400, 720]); nodeloom.editor.do(m); nodeloom.editor.fit(); return m.id; }"
+        "async () => { const { addNode } = await import('./core/edits.js'); const m = addNode(nodeloom.editor.where, 'PrimitiveInt', [40, 620]); nodeloom.editor.do(m); nodeloom.editor.fit(); return m.id; }"
     )
     drag(page, output_at(page, added, 0), input_at(page, 5, "steps"))
     assert prompt(page)["5"]["inputs"]["steps"] == [str(added), 0]

@@ -83,13 +83,13 @@ export class Results {
     return timing.seconds >= 0.05 ? `${timing.seconds < 10 ? timing.seconds.toFixed(1) : Math.round(timing.seconds)} s` : undefined;
   }
 
-  /** @param {string} runId @returns {string | undefined} the title's colour, from cool to hot by its share of the slowest */
-  heat(runId) {
+  /** @param {string} runId @param {boolean} [dark] @returns {string | undefined} the title's colour, from cool to hot by its share of the slowest */
+  heat(runId, dark = true) {
     const timing = this.timings.get(runId);
     if (!timing) return undefined;
-    if (timing.cached) return "hsl(210 30% 34%)";
+    if (timing.cached) return dark ? "hsl(210 30% 30%)" : "hsl(210 40% 86%)";
     const most = Math.max(0.001, ...[...this.timings.values()].map(({ seconds }) => seconds));
-    return `hsl(${Math.round(130 - 130 * Math.sqrt(timing.seconds / most))} 48% 36%)`;
+    return `hsl(${Math.round(130 - 130 * Math.sqrt(timing.seconds / most))} ${dark ? "55% 28%" : "70% 80%"})`;
   }
 
   /** A new run begins. @returns {string[]} ids that look different now */

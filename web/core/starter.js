@@ -41,22 +41,22 @@ class Builder {
 
   /** Checkpoint and the two texts. */
   begin() {
-    const loader = this.node("CheckpointLoaderSimple", [40, 300], [300, 98], { ckpt_name: this.checkpoint });
+    const loader = this.node("CheckpointLoaderSimple", [40, 120], [270, 98], { ckpt_name: this.checkpoint });
     const text = this.small ? "an apple on a blue background" : "a quiet harbour at dawn, mist over the water, soft light";
-    const positive = this.node("CLIPTextEncode", [400, 120], [380, 150], { text, clip: [loader, 1] }, "Positive prompt");
-    const negative = this.node("CLIPTextEncode", [400, 320], [380, 150], { text: this.small ? "" : "text, watermark", clip: [loader, 1] }, "Negative prompt");
+    const positive = this.node("CLIPTextEncode", [370, 230], [320, 140], { text, clip: [loader, 1] }, "Positive prompt");
+    const negative = this.node("CLIPTextEncode", [370, 420], [320, 140], { text: this.small ? "" : "text, watermark", clip: [loader, 1] }, "Negative prompt");
     return { loader, positive, negative };
   }
 
   /** @param {{ loader: any, positive: any, negative: any }} parts @param {[any, number]} latent @param {[number, number]} pos @param {Record<string, any>} [values] */
   sample({ loader, positive, negative }, latent, pos, values = {}) {
-    return this.node("KSampler", pos, [300, 240], { seed: 1234, ...(this.small ? { cfg: 5, sampler_name: "dpmpp_2m", scheduler: "karras" } : {}), model: [loader, 0], positive: [positive, 0], negative: [negative, 0], latent_image: latent, ...values });
+    return this.node("KSampler", pos, [260, 240], { seed: 1234, ...(this.small ? { cfg: 5, sampler_name: "dpmpp_2m", scheduler: "karras" } : {}), model: [loader, 0], positive: [positive, 0], negative: [negative, 0], latent_image: latent, ...values });
   }
 
   /** @param {any} loader @param {[any, number]} latent @param {[number, number]} pos */
   finish(loader, latent, [x, y]) {
-    const decode = this.node("VAEDecode", [x, y], [200, 46], { samples: latent, vae: [loader, 2] });
-    this.node("SaveImage", [x + 260, y], [380, 400], { images: [decode, 0], filename_prefix: "Nodeloom" });
+    const decode = this.node("VAEDecode", [x, y], [160, 46], { samples: latent, vae: [loader, 2] });
+    this.node("SaveImage", [x + 220, y], [320, 380], { images: [decode, 0], filename_prefix: "Nodeloom" });
     this.workflow.apply(this.draft.puts);
     return this.workflow;
   }
@@ -66,51 +66,51 @@ class Builder {
 export function starterWorkflow(library) {
   const build = new Builder(library);
   const parts = build.begin();
-  const latent = build.node("EmptyLatentImage", [400, 520], [380, 106], { width: build.side, height: build.side });
-  const sampler = build.sample(parts, [latent, 0], [840, 120]);
-  return build.finish(parts.loader, [sampler, 0], [1200, 120]);
+  const latent = build.node("EmptyLatentImage", [370, 610], [320, 106], { width: build.side, height: build.side });
+  const sampler = build.sample(parts, [latent, 0], [750, 120]);
+  return build.finish(parts.loader, [sampler, 0], [1070, 120]);
 }
 
 /** @param {Library} library */
 function imageToImage(library) {
   const build = new Builder(library);
   const parts = build.begin();
-  const image = build.node("LoadImage", [40, 520], [300, 330]);
-  const scaled = build.node("ImageScale", [400, 520], [380, 130], { image: [image, 0], width: build.side, height: build.side, crop: "center" });
-  const latent = build.node("VAEEncode", [400, 720], [380, 46], { pixels: [scaled, 0], vae: [parts.loader, 2] });
-  const sampler = build.sample(parts, [latent, 0], [840, 120], { denoise: 0.6 });
-  return build.finish(parts.loader, [sampler, 0], [1200, 120]);
+  const image = build.node("LoadImage", [40, 280], [270, 330]);
+  const scaled = build.node("ImageScale", [370, 610], [320, 130], { image: [image, 0], width: build.side, height: build.side, crop: "center" });
+  const latent = build.node("VAEEncode", [370, 800], [320, 46], { pixels: [scaled, 0], vae: [parts.loader, 2] });
+  const sampler = build.sample(parts, [latent, 0], [750, 120], { denoise: 0.6 });
+  return build.finish(parts.loader, [sampler, 0], [1070, 120]);
 }
 
 /** @param {Library} library */
 function inpaint(library) {
   const build = new Builder(library);
   const parts = build.begin();
-  const image = build.node("LoadImage", [40, 520], [300, 330]);
-  const latent = build.node("VAEEncode", [400, 520], [380, 46], { pixels: [image, 0], vae: [parts.loader, 2] });
-  const masked = build.node("SetLatentNoiseMask", [400, 640], [380, 46], { samples: [latent, 0], mask: [image, 1] });
-  const sampler = build.sample(parts, [masked, 0], [840, 120], { denoise: 0.9 });
-  return build.finish(parts.loader, [sampler, 0], [1200, 120]);
+  const image = build.node("LoadImage", [40, 280], [270, 330]);
+  const latent = build.node("VAEEncode", [370, 610], [320, 46], { pixels: [image, 0], vae: [parts.loader, 2] });
+  const masked = build.node("SetLatentNoiseMask", [370, 710], [320, 46], { samples: [latent, 0], mask: [image, 1] });
+  const sampler = build.sample(parts, [masked, 0], [750, 120], { denoise: 0.9 });
+  return build.finish(parts.loader, [sampler, 0], [1070, 120]);
 }
 
 /** @param {Library} library */
 function twoPasses(library) {
   const build = new Builder(library);
   const parts = build.begin();
-  const latent = build.node("EmptyLatentImage", [400, 520], [380, 106], { width: build.side, height: build.side });
-  const first = build.sample(parts, [latent, 0], [840, 120]);
-  const larger = build.node("LatentUpscale", [840, 440], [300, 130], { samples: [first, 0], width: build.side * 1.5, height: build.side * 1.5 });
-  const second = build.sample(parts, [larger, 0], [1200, 120], { denoise: 0.55, steps: 14 });
-  return build.finish(parts.loader, [second, 0], [1560, 120]);
+  const latent = build.node("EmptyLatentImage", [370, 610], [320, 106], { width: build.side, height: build.side });
+  const first = build.sample(parts, [latent, 0], [750, 120]);
+  const larger = build.node("LatentUpscale", [750, 430], [260, 130], { samples: [first, 0], width: build.side * 1.5, height: build.side * 1.5 });
+  const second = build.sample(parts, [larger, 0], [1070, 120], { denoise: 0.55, steps: 14 });
+  return build.finish(parts.loader, [second, 0], [1390, 120]);
 }
 
 /** @param {Library} library */
 function batch(library) {
   const build = new Builder(library);
   const parts = build.begin();
-  const latent = build.node("EmptyLatentImage", [400, 520], [380, 106], { width: build.side, height: build.side, batch_size: 4 });
-  const sampler = build.sample(parts, [latent, 0], [840, 120]);
-  return build.finish(parts.loader, [sampler, 0], [1200, 120]);
+  const latent = build.node("EmptyLatentImage", [370, 610], [320, 106], { width: build.side, height: build.side, batch_size: 4 });
+  const sampler = build.sample(parts, [latent, 0], [750, 120]);
+  return build.finish(parts.loader, [sampler, 0], [1070, 120]);
 }
 
 /** @type {Template[]} bundled, and made for whatever checkpoint is there */

@@ -19,7 +19,7 @@ import { Theme } from "../view/theme.js";
 
 /** @typedef {"change" | "select" | "tab" | "scope" | "results" | "library" | "theme" | "camera"} Topic */
 
-const LEGIBLE = 0.42;
+const LEGIBLE = 0.62;
 
 export class Editor extends EventTarget {
   theme = new Theme();
@@ -43,7 +43,7 @@ export class Editor extends EventTarget {
       pictures: (/** @type {Id} */ id) => this.tab.results.pictures(this.runId(id), this.scene.node(id), this.drawnPixels(id)),
       text: (/** @type {Id} */ id) => this.tab.results.text(this.runId(id)),
       badge: (/** @type {Id} */ id) => this.tab.results.badge(this.runId(id)),
-      heat: (/** @type {Id} */ id) => (this.heat ? this.tab.results.heat(this.runId(id)) : undefined),
+      heat: (/** @type {Id} */ id) => (this.heat ? this.tab.results.heat(this.runId(id), this.theme.dark) : undefined),
     };
     this.scene = new Scene(tab.catalogue, (text) => this.renderer?.measure(text) ?? text.length * 7, (id) => this.contentHeight(id));
     this.renderer = new Renderer(host, this.scene, this.theme, facts);
@@ -153,7 +153,7 @@ export class Editor extends EventTarget {
   /** @param {Iterable<Id>} [ids] shows these, or everything */
   fit(ids) {
     const chosen = ids ? union([...ids].map((id) => this.scene.box(id))) : this.scene.bounds();
-    if (chosen && this.renderer.width) this.camera.fit(chosen, this.renderer.width, this.renderer.height, 70, ids ? 1.2 : 1);
+    if (chosen && this.renderer.width) this.camera.fit(chosen, this.renderer.width, this.renderer.height, Math.min(70, this.renderer.width * 0.04 + 8), ids ? 1.2 : 1);
     if (chosen && !ids && this.renderer.width < 640 && this.camera.scale < LEGIBLE) this.#startAt(chosen);
     this.moved();
   }

@@ -4,7 +4,7 @@ import { button, h, iconButton } from "./dom.js";
 /** @param {string} title @param {any[]} body @param {{ label: string, act?: () => any, kind?: string }[]} [actions] @param {string} [className] @returns {HTMLDialogElement} shown; it goes when closed */
 export function dialog(title, body, actions = [{ label: "Close" }], className = "") {
   const close = () => element.close();
-  const element = h("dialog", { class: className, "aria-label": title, tabindex: "-1", autofocus: true },
+  const element = h("dialog", { class: className, "aria-label": title, tabindex: "-1" },
     h("div", { class: "dialog-head" }, h("h2", {}, title), iconButton("Close", "close", close)),
     h("div", { class: "dialog-body" }, body),
     actions.length > 0 && h("div", { class: "dialog-foot" }, actions.map(({ label, act, kind = "" }) => button(label, async () => { if ((await act?.()) !== false) close(); }, { class: `button ${kind}` }))));
@@ -13,6 +13,7 @@ export function dialog(title, body, actions = [{ label: "Close" }], className = 
   element.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => event.stopPropagation());
   document.body.append(element);
   element.showModal();
+  (/** @type {HTMLElement | null} */ (element.querySelector(".dialog-body input")) ?? element).focus(); // not the first button, which would be Close
   return element;
 }
 

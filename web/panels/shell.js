@@ -41,7 +41,7 @@ export class Shell {
     this.runButton.prepend(icon("run"));
     this.more.append(icon("down"));
     const brand = h("button", { type: "button", class: "brand", "aria-label": "Menu", "aria-haspopup": "menu", title: "Menu", on: { click: () => this.#mainMenu(brand) } }, h("img", { src: "icon.svg", alt: "", width: "24", height: "24" }));
-    this.bar.append(h("h1", { class: "visually-hidden" }, "Nodeloom"), brand, this.tabs, iconButton("New workflow", "plus", () => commands.run("new")), h("div", { class: "runbar" }, this.state, this.times, h("div", { class: "run" }, this.runButton, this.more), this.cancel));
+    this.bar.append(h("h1", { class: "visually-hidden" }, "Nodeloom"), brand, this.tabs, iconButton("New workflow", "plus", () => commands.run("new"), { class: "icon-button bar-new" }), h("div", { class: "runbar" }, this.state, this.times, h("div", { class: "run" }, this.runButton, this.more), this.cancel));
     this.meter = h("div", { class: "meter", role: "progressbar", "aria-label": "Progress of the run", hidden: true }, h("i", {}));
     this.bar.append(this.meter);
     document.body.append(this.#preview);

@@ -53,6 +53,7 @@ export class Minimap {
 
   #paint() {
     const { scene, theme } = this.renderer;
+    this.element.style.visibility = scene.scope.nodes.size ? "" : "hidden";
     const bounds = grow(scene.bounds() ?? [0, 0, 800, 500], 100);
     const aspect = this.element.width / this.element.height;
     const wide = Math.max(bounds[2], bounds[3] * aspect);

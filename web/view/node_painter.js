@@ -172,6 +172,17 @@ function paintContent(brush, node, view, layout) {
   if (text) brush.lettering.wrap(brush.small, text, room.width, Math.floor(room.height / 16)).forEach((line, index) => label(brush, line.trimEnd(), room.x, room.y + 8 + index * 16, brush.theme.colors.text, "left", brush.small));
   const pictures = brush.facts.pictures(node.id);
   if (pictures.length) paintPictures(brush, pictures, room);
+  else if (!text && view.spec?.outputNode && room.height > 60) paintEmpty(brush, room);
+}
+
+/** Where a result will stand. @param {Brush} brush @param {{ x: number, y: number, width: number, height: number }} room */
+function paintEmpty(brush, room) {
+  const { ctx, theme, small } = brush;
+  ctx.beginPath();
+  ctx.roundRect(room.x, room.y + 2, room.width, room.height - 2, 6);
+  ctx.fillStyle = theme.colors.field;
+  ctx.fill();
+  label(brush, "Run to see the result here", room.x + room.width / 2, room.y + room.height / 2, theme.colors.faint, "center", small);
 }
 
 /** @param {{ width: number, height: number }} room @param {number} count @param {number} aspect @returns {{ columns: number, rows: number }} the grid with the largest cells */

@@ -96,9 +96,17 @@ class Link:
     target_slot: int
 
 
+Promoted = tuple[str, str, InputSpec]
+"""A widget inside a subgraph: its node, its name, and what it is."""
+
+
 @dataclass
 class Scope:
-    """The top graph, or one use of a subgraph. `path` is the prefix of its nodes' ids, such as `"12:"`."""
+    """The top graph, or one use of a subgraph. `path` is the prefix of its nodes' ids, such as `"12:"`.
+
+    `given` and `promoted` are filled in once they are asked for: the values that the use keeps for the nodes
+    inside, and the inputs that feed a widget there.
+    """
 
     path: str
     nodes: dict[str, Node]
@@ -109,6 +117,8 @@ class Scope:
     instance: Node = field(default_factory=dict)
     muted: bool = False
     inners: dict[str, Scope] = field(default_factory=dict)
+    given: dict[str, dict[str, Any]] | None = None
+    promoted: dict[str, Promoted] | None = None
 
     def inner(self, node: Node) -> Scope | None:
         """The scope inside a node, if it is a use of a subgraph."""
@@ -339,16 +349,26 @@ def _replacement_name(node: Node) -> Any:
 
 def _given(scope: Scope, number: str, making: Making) -> dict[str, Any]:
     """Values that a use of a subgraph or group, or one around it, keeps for widgets of a node inside it."""
+    if scope.given is None:
+        around: list[Scope] = [scope]
+        while around[-1].parent is not None and around[-1].parent.given is None:
+            around.append(around[-1].parent)
+        for each in reversed(around):
+            each.given = _all_given(each, making)
+    return (scope.given or {}).get(number, {})
+
+
+def _all_given(scope: Scope, making: Making) -> dict[str, dict[str, Any]]:
+    """What a scope's use keeps for all nodes inside; what is around the scope has been found already."""
     if scope.parent is None:
         return {}
-    instance, outer = scope.instance, _given(scope.parent, _id(scope.instance), making)
-    if _type(instance).startswith(GROUP_PREFIXES):
-        return group_values(instance, scope.definitions[_type(instance)], making.specs).get(number, {})
-    kept = _kept_values(scope, making) | outer
-    found: dict[str, Any] = {}
+    if _type(scope.instance).startswith(GROUP_PREFIXES):
+        return group_values(scope.instance, scope.definitions[_type(scope.instance)], making.specs)
+    kept = _kept_values(scope, making) | (scope.parent.given or {}).get(_id(scope.instance), {})
+    found: dict[str, dict[str, Any]] = {}
     for member, name, shown in _proxies(scope, making):
-        if member == number and kept.get(shown) is not None:
-            found[name] = kept[shown]
+        if kept.get(shown) is not None:
+            found.setdefault(member, {})[name] = kept[shown]
     return found
 
 
@@ -405,21 +425,22 @@ def _is_rule(value: Any) -> bool:
     return isinstance(value, str) and value in CONTROLS
 
 
-def _promoted_inputs(scope: Scope, making: Making) -> dict[str, tuple[str, str, InputSpec]]:
+def _promoted_inputs(scope: Scope, making: Making) -> dict[str, Promoted]:
     """The inputs of a subgraph that feed a widget inside: by name, the node, its widget, and what it is."""
-    found: dict[str, tuple[str, str, InputSpec]] = {}
-    for index, port in enumerate(scope.inputs):
+    if scope.promoted is None:
+        scope.promoted = {}
         for link in scope.links.values():
             target = scope.nodes.get(link.target)
-            if link.origin != str(INPUT_NODE) or link.origin_slot != index or target is None:
+            if link.origin != str(INPUT_NODE) or target is None or link.origin_slot >= len(scope.inputs):
                 continue
             slots = _slots(target, "inputs")
             slot = slots[link.target_slot] if link.target_slot < len(slots) else {}
             widget = _promoted_widget(scope, target, slot, making)
             if widget is not None:
-                found[str(port.get("name"))] = (_id(target), str(slot.get("name")), widget)
-                break
-    return found
+                name = str(scope.inputs[link.origin_slot].get("name"))
+                scope.promoted.setdefault(name, (_id(target), str(slot.get("name")), widget))
+    order = {str(each.get("name")): index for index, each in enumerate(scope.inputs)}
+    return dict(sorted(scope.promoted.items(), key=lambda item: order[item[0]]))
 
 
 def _promoted_widget(scope: Scope, target: Node, slot: Node, making: Making) -> InputSpec | None:

@@ -15,7 +15,6 @@ import { connectable, INPUT_PORTS, MODE, OUTPUT_PORTS, typeName } from "./types.
 
 const FILE_NAME_NODES = new Set(["SaveImage", "SaveVideo", "SaveAnimatedWEBP", "SaveWEBM", "SaveAudio", "SaveGLB", "SaveAnimatedPNG", "CLIPSave", "VAESave", "ModelSave", "LoraSave", "SaveLatent"]);
 const GETTERS = new Map([["GetNode", "SetNode"], ["easy getNode", "easy setNode"]]);
-const DEEPEST = 64;
 
 /**
  * @param {Catalogue} catalogue @param {{ random?: () => number, now?: Date }} [options]
@@ -39,10 +38,16 @@ function executables(catalogue, start) {
       if (node.mode === MODE.never || node.mode === MODE.bypass || isVirtual(catalogue, node)) continue;
       const inner = inside(catalogue, place, node);
       if (!inner) found.push({ place, node });
-      else if (place.path.length < DEEPEST) open.push(inner);
+      else if (!isWithin(place, node.type)) open.push(inner);
     }
   }
   return found;
+}
+
+/** @param {Place} place @param {string} type @returns {boolean} whether the place is inside a subgraph of that type */
+function isWithin(place, type) {
+  for (let at = /** @type {Place | undefined} */ (place); at; at = at.parent) if (at.node?.type === type) return true;
+  return false;
 }
 
 /** @param {Catalogue} catalogue @param {Place} place @param {GraphNode} node @returns {Place | undefined} nothing when the node has no inside */

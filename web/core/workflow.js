@@ -30,7 +30,21 @@ export function readWorkflow(json) {
     workflow.definitions.set(subgraph.id, shell(subgraph));
     readScope(workflow.scope(subgraph.id), subgraph);
   }
+  refuseRings(workflow);
   return workflow;
+}
+
+/** A subgraph that contains itself has no end. @param {Workflow} workflow */
+function refuseRings(workflow) {
+  /** @type {Set<string>} */ const safe = new Set();
+  const inner = new Map([...workflow.definitions.keys()].map((id) => [id, [...workflow.scope(id).nodes.values()].map((node) => node.type).filter((type) => workflow.definitions.has(type))]));
+  for (let round = workflow.definitions.size; round >= 0; round -= 1) {
+    const found = [...workflow.definitions.keys()].filter((id) => !safe.has(id) && inner.get(id)?.every((type) => safe.has(type)));
+    if (!found.length) break;
+    for (const id of found) safe.add(id);
+  }
+  const ring = [...workflow.definitions].find(([id]) => !safe.has(id));
+  if (ring) throw new TypeError(`The subgraph “${ring[1].name ?? ring[0]}” contains itself; take that node out of it.`);
 }
 
 const CONTENT = new Set(["nodes", "links", "groups", "reroutes", "floatingLinks"]);

@@ -148,6 +148,12 @@ for (const [name, json] of Object.entries(ROUND_TRIPS)) {
   });
 }
 
+test("a subgraph that contains itself is refused by name", () => {
+  const json = nested();
+  json.definitions.subgraphs[0].nodes.push({ ...instance(), id: 77 });
+  assert.throws(() => readWorkflow(json), /“Sampled” contains itself/);
+});
+
 test("missing types are named with how often they occur", () => {
   const where = open(readWorkflow(ROUND_TRIPS["groups without ids, group nodes, missing types"]));
   assert.deepEqual([...missingTypes(where.workflow, where.catalogue)], [["Not Installed", 1]]);

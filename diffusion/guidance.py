@@ -192,7 +192,9 @@ class Guided:
         hooks = self.denoising.hooks
         if hooks["guidance.combine"] or any(wants_negative(hook) for hook in hooks["guidance.after"]):
             needs |= {"negative"}
-        return self._guided(x, sigma, needs)[0]
+        call = Call(x, sigma, self.denoising, self.parts)
+        denoised: Tensor = hooks.wrap("guidance.call", call, lambda: self._guided(x, sigma, needs)[0])()
+        return denoised
 
     def pair(self, x: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
         """The guided estimate and the negative one (the positive if there is no other)."""

@@ -167,6 +167,37 @@ def multiply_cross_attention(
     return _multiplied(present(model), "attn2", q, k, v, out)
 
 
+@node(
+    "UNetTemporalAttentionMultiply",
+    category="_for_testing/attention_experiments",
+    display_name=None,
+    experimental=True,
+)
+def multiply_temporal_attention(
+    model: SomeModel,
+    self_structural: Annotated[Tenfold, Tip("A factor on attention between places.")] = 1.0,
+    self_temporal: Annotated[Tenfold, Tip("A factor on attention between frames.")] = 1.0,
+    cross_structural: Annotated[Tenfold, Tip("A factor on what places take from text or picture.")] = 1.0,
+    cross_temporal: Annotated[Tenfold, Tip("A factor on what frames take from text or picture.")] = 1.0,
+) -> Model:
+    """UNet Temporal Attention Multiply.
+
+    Makes attention stronger or weaker, between places and between the frames of a clip.
+    """
+    model = present(model)
+    names = list(model.backbone.weights)
+    temporal = [name for name in names if ".time_stack." in name]
+    structural = [name for name in names if ".time_stack." not in name]
+    return model.with_patches(
+        {
+            **attention_factors(structural, "attn1", {"to_out.0": self_structural}),
+            **attention_factors(structural, "attn2", {"to_out.0": cross_structural}),
+            **attention_factors(temporal, "attn1", {"to_out.0": self_temporal}),
+            **attention_factors(temporal, "attn2", {"to_out.0": cross_temporal}),
+        }
+    )
+
+
 def _multiplied(model: Model, layer: str, q: float, k: float, v: float, out: float) -> Model:
     factors = {"to_q": q, "to_k": k, "to_v": v, "to_out.0": out}
     return model.with_patches(attention_factors(model.backbone.weights, layer, factors))

@@ -6,13 +6,14 @@ into it before attention and copied from it afterwards.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from diffusion.hooks import Hook, Place
+from diffusion.hooks import Place
 from diffusion.model import Model
+from diffusion.patches.remembering import methods
 
 STRIDE = 2  # of the squares of which one token is a destination
 
@@ -123,38 +124,7 @@ def generator_after_noise(place: Place) -> torch.Generator:
     return generator
 
 
-@dataclass
-class _Pair:
-    """Makes one `Merging` for each run, whose two functions are asked for one after the other."""
-
-    ratio: float
-    run: Merging | None = None
-    asked: set[str] = field(default_factory=set)
-
-    def started(self, name: str) -> Hook:
-        """One of the functions for a run that begins."""
-        if self.run is None or name in self.asked:
-            self.run, self.asked = Merging(self.ratio), set()
-        self.asked.add(name)
-        function: Hook = getattr(self.run, name)
-        return function
-
-
-@dataclass(frozen=True)
-class _Half:
-    """One of the two hooks."""
-
-    pair: _Pair
-    name: str
-
-    def for_run(self) -> Hook:
-        """The function for a run that begins."""
-        return self.pair.started(self.name)
-
-
 def merging_tokens(model: Model, ratio: float) -> Model:
     """The model that merges `ratio` of the tokens in self-attention at full resolution."""
-    pair = _Pair(ratio)
-    merge, unmerge = _Half(pair, "merge"), _Half(pair, "unmerge")
-    model = model.with_hook("attention.self.input", merge)  # type: ignore[arg-type] # started for each run
-    return model.with_hook("attention.self.output", unmerge)  # type: ignore[arg-type] # started for each run
+    merge, unmerge = methods(lambda: Merging(ratio), "merge", "unmerge")
+    return model.with_hook("attention.self.input", merge).with_hook("attention.self.output", unmerge)

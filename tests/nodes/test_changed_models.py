@@ -13,7 +13,7 @@ from diffusion.errors import FileProblem
 from diffusion.patches.weights import UnlikeModels
 from diffusion.prediction import LCM, V
 from diffusion.unet import UNet, UNetSizes
-from diffusion.upscaler import RRDB
+from diffusion.upscaler_networks import RRDB
 from tests.nodes.conftest import METADATA
 
 Call = Callable[..., Any]
@@ -62,6 +62,17 @@ PATCHES: dict[str, dict[str, Any]] = {
     "PerturbedAttentionGuidance": {},
     "UNetSelfAttentionMultiply": {"v": 2.0},
     "UNetCrossAttentionMultiply": {"out": 2.0},
+    "SelfAttentionGuidance": {},
+    "APG": {"eta": 0.0, "norm_threshold": 1.0, "momentum": -0.5},
+    "TCFG": {},
+    "CFGZeroStar": {},
+    "CFGNorm": {"strength": 0.9},
+    "RenormCFG": {"renorm_cfg": 0.5},
+    "Mahiro": {},
+    "FreSca": {"freq_cutoff": 1},
+    "Epsilon Scaling": {},
+    "HyperTile": {"tile_size": 32},
+    "ModelComputeDtype": {"dtype": "bf16"},
     "ModelSamplingDiscrete": {"sampling": "x0"},
     "ModelSamplingContinuousEDM": {"sampling": "edm", "sigma_max": 80.0},
     "ModelSamplingContinuousV": {"sampling": "v_prediction"},
@@ -78,6 +89,31 @@ def test_a_patched_model_samples_otherwise_and_the_original_as_before(
     assert changed.isfinite().all()
     assert not torch.equal(changed, before)
     assert torch.equal(sampled(model), before)
+
+
+def test_an_operation_is_done_on_what_guidance_follows(
+    call: Call, model: Any, sampled: Callable[..., torch.Tensor]
+) -> None:
+    (sharper,) = call("LatentOperationSharpen", sharpen_radius=3, sigma=1.0, alpha=1.0)
+    (patched,) = call("LatentApplyOperationCFG", model=model, operation=sharper)
+    assert not torch.allclose(sampled(patched), sampled(model), atol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["EasyCache", "LazyCache"])
+def test_caching_nothing_samples_as_before(
+    call: Call, model: Any, sampled: Callable[..., torch.Tensor], name: str
+) -> None:
+    (patched,) = call(name, model=model, reuse_threshold=0.0, start_percent=0.0, end_percent=1.0)
+    torch.testing.assert_close(sampled(patched), sampled(model), rtol=1e-3, atol=1e-3)
+
+
+def test_number_types_are_chosen_and_never_half_precision_on_a_processor(call: Call, model: Any) -> None:
+    found = {}
+    for dtype in ("default", "fp32", "fp16", "bf16"):
+        (chosen,) = call("ModelComputeDtype", model=model, dtype=dtype)
+        found[dtype] = chosen.backbone.dtype
+    assert found.pop("default") is model.backbone.dtype
+    assert found == {"fp32": torch.float32, "fp16": torch.float32, "bf16": torch.bfloat16}
 
 
 def test_perp_neg_as_a_patch_equals_perp_neg_as_a_guider(

@@ -106,6 +106,20 @@ def test_a_picture_becomes_a_clip(call: Call, name: str) -> None:
     torch.testing.assert_close(tiled, clip, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.parametrize("kind", ["self_structural", "self_temporal", "cross_structural", "cross_temporal"])
+def test_attention_of_places_and_of_frames_is_multiplied_apart(call: Call, name: str, kind: str) -> None:
+    model, _, _ = call("ImageOnlyCheckpointLoader", ckpt_name=name)
+    factors = dict.fromkeys(("self_structural", "self_temporal", "cross_structural", "cross_temporal"), 1.0)
+    (patched,) = call("UNetTemporalAttentionMultiply", model=model, **{**factors, kind: 2.0})
+    which, direction = ("attn1" if "self" in kind else "attn2"), "temporal" in kind
+    for parameter in (each for each in model.backbone.weights if ".to_out.0." in each):
+        weight = torch.ones(2)
+        for patch in patched.weight_patches[parameter]:
+            weight = patch(weight)
+        changed = which in parameter and (".time_stack." in parameter) is direction
+        assert weight.tolist() == ([2, 2] if changed else [1, 1]), parameter
+
+
 @pytest.mark.parametrize("node", ["VideoLinearCFGGuidance", "VideoTriangleCFGGuidance"])
 def test_a_course_that_begins_at_the_scale_is_plain_guidance(call: Call, name: str, node: str) -> None:
     plain, _ = frames(call, name)

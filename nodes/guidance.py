@@ -1,0 +1,176 @@
+"""Models guided otherwise: in a better direction, to another size, away from blurred or changed estimates."""
+
+from typing import Annotated
+
+from diffusion.patches import directions, sizes
+from diffusion.patches.self_attention_guidance import self_attention_guidance
+from execution.node import Options, Output, Range, Tip, node
+from nodes.sampling import SomeModel, present
+from nodes.sockets import LatentOperation, Model
+
+PatchedModel = Annotated[Model, Output("patched_model")]
+
+
+@node("SelfAttentionGuidance", category="_for_testing", experimental=True)
+def guide_by_self_attention(
+    model: SomeModel,
+    scale: Annotated[
+        float, Range(-2.0, 5.0, step=0.01), Tip("How strongly. The paper's value is about 0.75.")
+    ] = 0.5,
+    blur_sigma: Annotated[
+        float, Range(0.0, 10.0, step=0.1), Tip("How much is blurred what is led away from.")
+    ] = 2.0,
+) -> Model:
+    """Self-Attention Guidance.
+
+    Finer details by leading away from an estimate that is blurred where the model looks. Calls the model a
+    third time at each step.
+    """
+    return self_attention_guidance(present(model), scale, blur_sigma)
+
+
+@node("APG", category="sampling/custom_sampling", v3=True)
+def adaptive_projected_guidance(
+    model: SomeModel,
+    eta: Annotated[
+        float,
+        Range(-10.0, 10.0, step=0.01),
+        Tip("How much of the part that only makes colours stronger is kept; 1 keeps it all."),
+    ] = 1.0,
+    norm_threshold: Annotated[
+        float,
+        Range(0.0, 50.0, step=0.1),
+        Tip("How large the difference between the estimates may become; 0 sets no bound."),
+    ] = 5.0,
+    momentum: Annotated[
+        float,
+        Range(-5.0, 1.0, step=0.01),
+        Tip("How much of earlier steps' differences is added; negative values turn away from them."),
+    ] = 0.0,
+) -> Model:
+    """Adaptive Projected Guidance.
+
+    Lets guidance be strong without colours that burn out.
+    """
+    return directions.projected(present(model), eta, norm_threshold, momentum)
+
+
+@node("TCFG", category="advanced/guidance", v3=True)
+def tangential_damping(model: SomeModel) -> PatchedModel:
+    """Tangential Damping CFG.
+
+    Takes from the negative what does not point along the positive, so that guidance stays nearer to pictures.
+    """
+    return directions.tangentially_damped(present(model))
+
+
+@node("CFGZeroStar", category="advanced/guidance", v3=True, display_name=None)
+def zero_star(model: SomeModel) -> PatchedModel:
+    """CFG-Zero*.
+
+    Scales the negative to fit the positive before guiding, which helps most at high noise.
+    """
+    return directions.optimally_scaled(present(model))
+
+
+@node("CFGNorm", category="advanced/guidance", v3=True, display_name=None, experimental=True)
+def norm_of_the_positive(
+    model: SomeModel,
+    strength: Annotated[float, Range(0.0, 100.0, step=0.01), Tip("A factor on the result.")] = 1.0,
+) -> PatchedModel:
+    """CFG Norm.
+
+    Keeps the guided estimate from being anywhere stronger than the positive one.
+    """
+    return sizes.never_longer(present(model), strength)
+
+
+@node("RenormCFG", category="advanced/model", display_name=None)
+def renorm_cfg(
+    model: SomeModel,
+    cfg_trunc: Annotated[
+        float,
+        Range(0.0, 100.0, step=0.01),
+        Options(default=100),
+        Tip("Above this noise level there is no guidance."),
+    ] = 100.0,
+    renorm_cfg: Annotated[
+        float,
+        Range(0.0, 100.0, step=0.01),
+        Tip("How many times as strong as the positive's the guided noise may be; 0 sets no bound."),
+    ] = 1.0,
+) -> Model:
+    """Renorm CFG.
+
+    Bounds how strong guided noise becomes, and from what noise level on there is guidance.
+    """
+    return sizes.renormed(present(model), cfg_trunc, renorm_cfg)
+
+
+@node(
+    "Mahiro",
+    category="_for_testing",
+    v3=True,
+    experimental=True,
+    display_name="Mahiro is so cute that she deserves a better guidance function!! (。・ω・。)",
+)
+def mahiro(model: SomeModel) -> PatchedModel:
+    """Mahiro.
+
+    Follows the positive more directly where guidance would lead elsewhere.
+    """
+    return directions.agreeing(present(model))
+
+
+@node("FreSca", category="_for_testing", v3=True, experimental=True)
+def fresca(
+    model: SomeModel,
+    scale_low: Annotated[
+        float, Range(0, 10, step=0.01), Tip("How strongly coarse structure is guided.")
+    ] = 1.0,
+    scale_high: Annotated[
+        float, Range(0, 10, step=0.01), Tip("How strongly fine structure is guided.")
+    ] = 1.25,
+    freq_cutoff: Annotated[
+        int, Range(1, 10000, step=1), Tip("Up to what frequency structure counts as coarse.")
+    ] = 20,
+) -> Model:
+    """FreSca.
+
+    Guides coarse and fine structure with different strengths.
+    """
+    return directions.frequency_scaled(present(model), scale_low, scale_high, freq_cutoff)
+
+
+@node("Epsilon Scaling", category="model_patches/unet", v3=True, display_name=None)
+def epsilon_scaling(
+    model: SomeModel,
+    scaling_factor: Annotated[
+        float,
+        Range(0.5, 1.5, step=0.001),
+        Options(display="number"),
+        Tip("The noise that the model sees is divided by this."),
+    ] = 1.005,
+) -> Model:
+    """Epsilon Scaling.
+
+    Evens out that sampled latents drift from those seen in training.
+    """
+    return sizes.scaled_noise(present(model), scaling_factor)
+
+
+@node(
+    "LatentApplyOperationCFG",
+    category="latent/advanced/operations",
+    v3=True,
+    display_name=None,
+    experimental=True,
+)
+def apply_operation_to_guidance(
+    model: SomeModel, operation: Annotated[LatentOperation, Tip("What is done to the difference.")]
+) -> Model:
+    """Apply Latent Operation to CFG.
+
+    Does an operation, at each step, on the difference that guidance follows.
+    """
+    return directions.changed_difference(present(model), operation)

@@ -149,9 +149,14 @@ def entry(line: Sequence[Any], setting: Setting) -> Entry:
 
 
 def _area(spec: Sequence[Any] | None, height: int, width: int) -> Area | None:
-    """(height, width, y, x) in latent pixels, or ("percentage", height, width, y, x) as shares."""
+    """(height, width, y, x) in latent pixels, or ("percentage", height, width, y, x) as shares.
+
+    Of (time, height, width, …) what concerns time is left out: here frames are rows of a batch.
+    """
     if spec is None:
         return None
+    if len(spec) == len(("percentage", "time", "height", "width", "z", "y", "x")):
+        spec = (spec[0], *spec[2:4], *spec[5:7])
     if spec[0] == "percentage":
         h, w, y, x = spec[1:]
         spec = (max(1, round(h * height)), max(1, round(w * width)), round(y * height), round(x * width))

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -31,6 +32,9 @@ PREFIXES = (
     "embedder.model.visual.",
     "cond_stage_model.model.visual.",
 )
+
+
+M = TypeVar("M", bound=CLIPVisionModelWithProjection)
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,17 +98,19 @@ def vision_from(weights: Weights, residency: Residency) -> VisionEncoder:
     config = vision_config(weights)
 
     def build() -> CLIPVisionModelWithProjection:
-        module = CLIPVisionModelWithProjection(config)
-        embeddings = module.vision_model.embeddings
-        places = torch.arange(embeddings.num_positions, device="cpu")[
-            None
-        ]  # real also where weights are not yet
-        embeddings.register_buffer("position_ids", places, persistent=False)
-        return module
+        return with_places(CLIPVisionModelWithProjection(config))
 
     status = weights.path.stat()
     identity = (str(weights.path.resolve()), status.st_mtime_ns, status.st_size, "vision")
     return VisionEncoder(Resident(residency, "vision", weights, build, identity), config.image_size)
+
+
+def with_places(module: M) -> M:
+    """The module with its numbers of places real, also where its weights are not yet."""
+    embeddings = module.vision_model.embeddings
+    places = torch.arange(embeddings.num_positions, device="cpu")[None]
+    embeddings.register_buffer("position_ids", places, persistent=False)
+    return module
 
 
 def vision_config(weights: Weights) -> CLIPVisionConfig:

@@ -137,6 +137,25 @@ def set_area_percentage(
     return with_values(conditioning, area=area, strength=strength, set_area_to_bounds=False)
 
 
+@node("ConditioningSetAreaPercentageVideo", category="conditioning")
+def set_area_percentage_video(
+    conditioning: AnyConditioning,
+    width: Annotated[Share, Tip("Of the area, as a share of the picture's.")] = 1.0,
+    height: Annotated[Share, Tip("Of the area, as a share of the picture's.")] = 1.0,
+    temporal: Annotated[Share, Tip("Of the time, as a share of the clip's.")] = 1.0,
+    x: Annotated[Share, Tip("The area's left edge, as a share of the picture's width.")] = 0,
+    y: Annotated[Share, Tip("The area's upper edge, as a share of the picture's height.")] = 0,
+    z: Annotated[Share, Tip("When it begins; models without a time axis ignore it.")] = 0,
+    strength: Strength = 1.0,
+) -> Conditioning:
+    """ConditioningSetAreaPercentageVideo.
+
+    Lets a conditioning steer a rectangle of a clip, given in shares.
+    """
+    area = ("percentage", temporal, height, width, z, y, x)
+    return with_values(conditioning, area=area, strength=strength, set_area_to_bounds=False)
+
+
 @node("ConditioningSetAreaStrength", category="conditioning")
 def set_area_strength(conditioning: AnyConditioning, strength: Strength = 1.0) -> Conditioning:
     """ConditioningSetAreaStrength.

@@ -25,6 +25,7 @@ MODULES = (
     "merging",
     "model_sampling",
     "patches",
+    "photomaker",
     "picture_conditioning",
     "primitive",
     "samplers",

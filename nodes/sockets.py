@@ -8,7 +8,7 @@ from typing import Annotated, Any, NamedTuple, Protocol, Required, TypedDict
 
 from torch import Tensor
 
-from diffusion import controlnet, gligen, guidance, samplers, style_model, upscaler, vision
+from diffusion import controlnet, gligen, guidance, photomaker, samplers, style_model, upscaler, vision
 from diffusion.autoencoder import VAE
 from diffusion.model import Model as DiffusionModel
 from diffusion.text import TextEncoder
@@ -49,6 +49,7 @@ Vae = Annotated[VAE, Socket("VAE")]
 ControlNet = Annotated[controlnet.ControlNetwork, Socket("CONTROL_NET")]
 ClipVision = Annotated[vision.VisionEncoder, Socket("CLIP_VISION")]
 StyleModel = Annotated[style_model.StyleModel, Socket("STYLE_MODEL")]
+PhotoMaker = Annotated[photomaker.PhotoMaker, Socket("PHOTOMAKER")]
 Gligen = Annotated[gligen.Gligen, Socket("GLIGEN")]
 UpscaleModel = Annotated[upscaler.Upscaler, Socket("UPSCALE_MODEL")]
 Sampler = Annotated[samplers.Sampler, Socket("SAMPLER")]

@@ -45,6 +45,8 @@ def test_an_area_in_latent_pixels_is_cut_off_at_the_edge() -> None:
 )
 def test_an_area_in_shares_follows_the_size_of_the_latent(shares: tuple[float, ...], area: Area) -> None:
     assert one(area=("percentage", *shares)).area == area
+    timed = (0.5, *shares[:2], 0.25, *shares[2:])
+    assert one(area=("percentage", *timed)).area == area
 
 
 def test_the_edge_of_an_area_fades_over_eight_pixels_but_not_at_the_latents_own_edge() -> None:

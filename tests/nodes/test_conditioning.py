@@ -61,6 +61,14 @@ def test_several_entries_where_one_counts_are_said(caplog: pytest.LogCaptureFixt
             {"area": (16, 8, 2, 1), "strength": 0.5, "set_area_to_bounds": False},
         ),
         (
+            lambda c: nodes.set_area_percentage_video(c, 0.5, 0.25, 0.9, 0.125, 0.75, 0.1, 2.0),
+            {
+                "area": ("percentage", 0.9, 0.25, 0.5, 0.1, 0.75, 0.125),
+                "strength": 2.0,
+                "set_area_to_bounds": False,
+            },
+        ),
+        (
             lambda c: nodes.set_area_percentage(c, 0.5, 0.25, 0.125, 0.75, 2.0),
             {"area": ("percentage", 0.25, 0.5, 0.75, 0.125), "strength": 2.0, "set_area_to_bounds": False},
         ),

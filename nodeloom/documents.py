@@ -14,6 +14,7 @@ from typing import Any
 from execution.errors import WorkflowError
 from execution.spec import NodeSpec
 from execution.workflow import is_workflow, to_prompt
+from nodeloom.picture_texts import exif_texts, is_picture
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 LONGEST_TEXT = 64 * 2**20
@@ -43,7 +44,7 @@ def read(path: Path, specs: Mapping[str, NodeSpec]) -> Document:
         data = path.read_bytes()
     except OSError as error:
         raise BadDocument(f"{path}: {error.strerror}") from error
-    text = png_workflow(data, path) if data.startswith(PNG_SIGNATURE) else data
+    text = picture_workflow(data, path) if data.startswith(PNG_SIGNATURE) or is_picture(data) else data
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -77,13 +78,13 @@ def is_node(value: Any) -> bool:
     return isinstance(value, Mapping) and "class_type" in value
 
 
-def png_workflow(data: bytes, path: Path) -> str:
-    """The workflow (else the prompt) in a PNG's text chunks.
+def picture_workflow(data: bytes, path: Path) -> str:
+    """The prompt (else the workflow) in a PNG's text chunks or another picture's EXIF.
 
     Raises:
         BadDocument: there is none.
     """
-    texts = png_texts(data)
+    texts = png_texts(data) if data.startswith(PNG_SIGNATURE) else exif_texts(data)
     for keyword in ("prompt", "workflow"):
         if keyword in texts:
             return texts[keyword]

@@ -164,11 +164,11 @@ def _saved(
     height, width = images.shape[1:3]
     place = folders.save_place(prefix, root, width=width, height=height, count=len(images))
     shown = []
-    for number, pixels in enumerate(_pixels(images, run)):
+    for number, pixels in enumerate(pixels_of(images, run)):
         name = place.name(".png", number).replace("%batch_num%", str(number))
         run.background(_png_writer(place, name, pixels, texts, compress_level))
         shown.append({"filename": name, "subfolder": place.subfolder, "type": root})
-    return Ui(images=shown, **_not_numbers(images, run))
+    return Ui(images=shown, **not_numbers(images, run))
 
 
 def _png_writer(
@@ -181,14 +181,14 @@ def _png_writer(
     return write
 
 
-def _pixels(images: Tensor, run: Run) -> Iterator[NDArray[np.uint8]]:
+def pixels_of(images: Tensor, run: Run) -> Iterator[NDArray[np.uint8]]:
     """The 8-bit pixels of each image of a batch."""
     for image in images:
         run.check()
         yield to_bytes(image)
 
 
-def _not_numbers(images: Tensor, run: Run) -> dict[str, list[str]]:
+def not_numbers(images: Tensor, run: Run) -> dict[str, list[str]]:
     """A text that says so, if values are NaN or infinite: they were made black or cut off."""
     broken = int((~images.isfinite()).flatten(1).any(1).sum())
     if not broken:
@@ -207,7 +207,7 @@ def save_image_websocket(images: Images, run: Run) -> Ui:
 
     Sends images to the client that asked for them, as PNG; nothing is written.
     """
-    for number, pixels in enumerate(_pixels(images, run)):
+    for number, pixels in enumerate(pixels_of(images, run)):
         size = (pixels.shape[1], pixels.shape[0])
         run.progress(number + 1, len(images), Preview("png", png(pixels), size))
     return Ui()

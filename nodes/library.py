@@ -30,6 +30,7 @@ MODULES = (
     "primitive",
     "samplers",
     "sampling",
+    "saving",
     "sigmas",
     "speed",
     "strings",

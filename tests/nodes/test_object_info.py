@@ -16,6 +16,7 @@ BEYOND = {
     "SaveImageWebsocket",  # the reference ships it as an example pack, so the recording lacks it
     "CropAroundMask",
     "StitchBack",
+    "SavePicture",
 }
 LISTS_FILES = {"image": ["example.png"], "vae_name": ["pixel_space"]}  # what lay in the recorded folders
 

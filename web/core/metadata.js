@@ -1,28 +1,86 @@
-/** Text kept inside pictures: PNG text chunks and the EXIF block of WebP files. */
+/** Text kept inside files: pictures, videos, sounds, vector drawings, models and latents that carry their workflow. */
+import { readMatroska, readMp4 } from "./metadata_video.js";
+import { readFlac, readId3, readOgg } from "./metadata_sound.js";
+import { readExif, findExif } from "./exif.js";
+import { decode, inflate, sizeOf, tag, viewOf } from "./bytes.js";
 
-/** @param {Uint8Array} bytes @returns {Promise<Record<string, string>>} by keyword: `workflow`, `prompt`, `parameters` … */
+/** @typedef {Record<string, string>} Texts by keyword: `workflow`, `prompt`, `parameters` … */
+/** @typedef {{ fits: (bytes: Uint8Array) => boolean, read: (bytes: Uint8Array) => Texts | Promise<Texts> }} Format */
+
+/** @type {Format[]} */
+const FORMATS = [
+  { fits: (bytes) => sizeOf(bytes, 0) === 0x89504e47, read: readPng },
+  { fits: (bytes) => tag(bytes, 0) === "RIFF" && tag(bytes, 8) === "WEBP", read: readWebp },
+  { fits: (bytes) => bytes[0] === 0xff && bytes[1] === 0xd8, read: readJpeg },
+  { fits: (bytes) => tag(bytes, 4) === "ftyp" && /^(avif|avis|mif1|heic)$/.test(tag(bytes, 8)), read: findExif },
+  { fits: (bytes) => tag(bytes, 4) === "ftyp", read: readMp4 },
+  { fits: (bytes) => sizeOf(bytes, 0) === 0x1a45dfa3, read: readMatroska },
+  { fits: (bytes) => tag(bytes, 0) === "fLaC", read: readFlac },
+  { fits: (bytes) => tag(bytes, 0) === "OggS", read: readOgg },
+  { fits: (bytes) => tag(bytes, 0).startsWith("ID3"), read: readId3 },
+  { fits: (bytes) => tag(bytes, 0) === "glTF", read: readGlb },
+  { fits: (bytes) => bytes[8] === 0x7b && headerLength(bytes) > 1, read: readSafetensors },
+  { fits: (bytes) => /^\s*(?:\uFEFF)?\s*<(?:\?xml|svg|!--|!DOCTYPE)/i.test(decode(bytes.subarray(0, 200))), read: readSvg },
+];
+
+/** @param {Uint8Array} bytes @returns {Promise<Texts>} nothing when the file is of no known kind, or damaged */
 export async function readMetadata(bytes) {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (bytes.length > 8 && view.getUint32(0) === 0x89504e47) return readPng(bytes, view);
-  if (bytes.length > 12 && view.getUint32(0) === 0x52494646 && view.getUint32(8) === 0x57454250) return readWebp(bytes, view);
-  return {};
+  if (bytes.length < 12) return {};
+  const format = FORMATS.find(({ fits }) => fits(bytes));
+  try {
+    return format ? unpacked(await format.read(bytes)) : {};
+  } catch (error) {
+    if (error instanceof RangeError && error.message.includes("64 MB")) throw error;
+    return {};
+  }
 }
 
-/** @param {Uint8Array} bytes @param {DataView} view */
-async function readPng(bytes, view) {
-  /** @type {Record<string, string>} */ const texts = {};
+/**
+ * How much of a file must be read: a model's header, else all of it.
+ * @param {Uint8Array} start at least its first nine bytes @param {string} name @returns {number}
+ */
+export function wantedBytes(start, name) {
+  if (!/\.(safetensors|sft|latent)$/i.test(name) || start.length < 9) return Infinity;
+  const length = headerLength(start);
+  return start[8] === 0x7b && length > 1 ? 8 + length : Infinity;
+}
+
+/** Some programs put everything into one comment, as an object. @param {Texts} texts @returns {Texts} */
+function unpacked(texts) {
+  /** @type {Texts} */ const found = Object.fromEntries(Object.entries(texts).map(([key, text]) => [key.toLowerCase(), text]));
+  if (found.workflow || found.prompt || !found.comment) return found;
+  return { ...found, ...membersOf(found.comment) };
+}
+
+/** @param {string} text JSON of an object @returns {Texts} its workflow and prompt as texts */
+function membersOf(text) {
+  /** @type {Texts} */ const found = {};
+  try {
+    const all = JSON.parse(text);
+    for (const key of ["workflow", "prompt"]) {
+      if (typeof all?.[key] === "string") found[key] = all[key];
+      else if (all?.[key] && typeof all[key] === "object") found[key] = JSON.stringify(all[key]);
+    }
+  } catch { /* a comment of another kind */ }
+  return found;
+}
+
+/** @param {Uint8Array} bytes */
+async function readPng(bytes) {
+  /** @type {Texts} */ const texts = {};
   for (let at = 8; at + 12 <= bytes.length; ) {
-    const length = view.getUint32(at);
-    const type = String.fromCharCode(...bytes.subarray(at + 4, at + 8));
+    const length = sizeOf(bytes, at);
+    const type = tag(bytes, at + 4);
     if (type === "IEND" || at + 8 + length > bytes.length) break;
     const data = bytes.subarray(at + 8, at + 8 + length);
     if (type === "tEXt" || type === "iTXt" || type === "zTXt" || type === "comf") await readTextChunk(type, data, texts);
+    else if (type === "eXIf") Object.assign(texts, { ...readExif(data), ...texts });
     at += 12 + length;
   }
   return texts;
 }
 
-/** @param {string} type @param {Uint8Array} data @param {Record<string, string>} texts */
+/** @param {string} type @param {Uint8Array} data @param {Texts} texts */
 async function readTextChunk(type, data, texts) {
   const end = data.indexOf(0);
   if (end < 0) return;
@@ -37,60 +95,54 @@ async function readTextChunk(type, data, texts) {
   }
 }
 
-const LARGEST_TEXT = 64 * 1024 * 1024;
-
 /** @param {Uint8Array} bytes */
-async function inflate(bytes) {
-  const stream = new Blob([/** @type {any} */ (bytes)]).stream().pipeThrough(new DecompressionStream("deflate"));
-  /** @type {Uint8Array[]} */ const parts = [];
-  let size = 0;
-  const reader = stream.getReader();
-  for (let part = await reader.read(); !part.done; part = await reader.read()) {
-    size += part.value.length;
-    if (size > LARGEST_TEXT) throw new RangeError("The text inside this picture is larger than 64 MB.");
-    parts.push(part.value);
-  }
-  return new Uint8Array(await new Blob(/** @type {any} */ (parts)).arrayBuffer());
-}
-
-/** @param {Uint8Array} bytes UTF-8, or Latin-1 where it is not */
-function decode(bytes) {
-  try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-  } catch {
-    return new TextDecoder("latin1").decode(bytes);
-  }
-}
-
-/** @param {Uint8Array} bytes @param {DataView} view */
-function readWebp(bytes, view) {
-  /** @type {Record<string, string>} */ const texts = {};
+function readWebp(bytes) {
+  /** @type {Texts} */ const texts = {};
   for (let at = 12; at + 8 <= bytes.length; ) {
-    const type = String.fromCharCode(...bytes.subarray(at, at + 4));
-    const length = view.getUint32(at + 4, true);
-    if (type === "EXIF") Object.assign(texts, readExif(bytes.subarray(at + 8, at + 8 + length)));
+    const length = viewOf(bytes).getUint32(at + 4, true);
+    if (tag(bytes, at) === "EXIF") Object.assign(texts, readExif(bytes.subarray(at + 8, at + 8 + length)));
     at += 8 + length + (length % 2);
   }
   return texts;
 }
 
-/** @param {Uint8Array} bytes texts of the form `keyword:text` in the first directory */
-function readExif(bytes) {
-  /** @type {Record<string, string>} */ const texts = {};
-  const start = decode(bytes.subarray(0, 4)) === "Exif" ? 6 : 0;
-  const view = new DataView(bytes.buffer, bytes.byteOffset + start, bytes.byteLength - start);
-  if (view.byteLength < 8) return texts;
-  const little = view.getUint16(0) === 0x4949;
-  const directory = view.getUint32(4, little);
-  const count = directory + 2 <= view.byteLength ? view.getUint16(directory, little) : 0;
-  for (let index = 0; index < count; index += 1) {
-    const at = directory + 2 + index * 12;
-    if (at + 12 > view.byteLength || view.getUint16(at + 2, little) !== 2) continue;
-    const length = view.getUint32(at + 4, little);
-    const offset = length > 4 ? view.getUint32(at + 8, little) : at + 8;
-    const text = decode(bytes.subarray(start + offset, start + offset + length)).replace(/\0+$/, "");
-    const colon = text.indexOf(":");
-    if (colon > 0) texts[text.slice(0, colon).toLowerCase()] = text.slice(colon + 1);
+/** @param {Uint8Array} bytes */
+function readJpeg(bytes) {
+  /** @type {Texts} */ const texts = {};
+  for (let at = 2; at + 4 <= bytes.length && bytes[at] === 0xff; ) {
+    const marker = bytes[at + 1];
+    if (marker === 0xda || marker === 0xd9) break;
+    if (marker === 0xff) { at += 1; continue; }
+    const length = viewOf(bytes).getUint16(at + 2);
+    const data = bytes.subarray(at + 4, at + 2 + length);
+    if (marker === 0xe1 && tag(data, 0) === "Exif") Object.assign(texts, readExif(data));
+    else if (marker === 0xfe) texts.comment ??= decode(data);
+    at += 2 + length;
   }
   return texts;
+}
+
+/** @param {Uint8Array} bytes @returns {number} of a safetensors header */
+function headerLength(bytes) {
+  const length = Number(viewOf(bytes).getBigUint64(0, true));
+  return length <= 100 * 1024 * 1024 ? length : 0;
+}
+
+/** Models and latents. @param {Uint8Array} bytes @returns {Texts} */
+function readSafetensors(bytes) {
+  const { __metadata__: texts } = JSON.parse(decode(bytes.subarray(8, 8 + headerLength(bytes))));
+  return Object.fromEntries(Object.entries(texts ?? {}).filter(([, text]) => typeof text === "string"));
+}
+
+/** @param {Uint8Array} bytes @returns {Texts} */
+function readGlb(bytes) {
+  const length = viewOf(bytes).getUint32(12, true);
+  return membersOf(JSON.stringify(JSON.parse(decode(bytes.subarray(20, 20 + length))).asset?.extras ?? {}));
+}
+
+/** @param {Uint8Array} bytes @returns {Texts} */
+function readSvg(bytes) {
+  const inner = decode(bytes).match(/<metadata[^>]*>([\s\S]*?)<\/metadata>/i)?.[1] ?? "";
+  const plain = inner.match(/<!\[CDATA\[([\s\S]*?)\]\]>/)?.[1];
+  return membersOf(plain ?? inner.replace(/&lt;/g, "<").replace(/&gt;/g, ">").replace(/&quot;/g, "\"").replace(/&apos;|&#39;/g, "'").replace(/&amp;/g, "&"));
 }

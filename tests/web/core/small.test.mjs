@@ -149,7 +149,7 @@ const chunk = (type, data) => {
 };
 const png = (...chunks) => new Uint8Array(Buffer.concat([Buffer.from("89504e470d0a1a0a", "hex"), ...chunks, chunk("IEND", Buffer.alloc(0))]));
 
-test("texts inside PNG and WebP pictures", async () => {
+test("texts inside PNG, WebP, JPEG and AVIF pictures", async () => {
   const found = await readMetadata(png(chunk("tEXt", Buffer.from("prompt\0{\"a\":1}")), chunk("zTXt", Buffer.concat([Buffer.from("workflow\0\0"), deflateSync(Buffer.from("packed ü"))])), chunk("iTXt", Buffer.from("parameters\0\0\0en\0\0grün", "utf8")), chunk("iTXt", Buffer.concat([Buffer.from("other\0\x01\0\0\0"), deflateSync(Buffer.from("deep"))])), chunk("tEXt", Buffer.from([0x6b, 0, 0xe9])), chunk("tEXt", Buffer.from("no end"))));
   assert.deepEqual(found, { prompt: "{\"a\":1}", workflow: "packed ü", parameters: "grün", other: "deep", k: "é" });
   const text = Buffer.from("workflow:{\"nodes\":[]}\0");
@@ -166,6 +166,11 @@ test("texts inside PNG and WebP pictures", async () => {
   size.writeUInt32LE(exif.length);
   const webp = Buffer.concat([Buffer.from("RIFF\0\0\0\0WEBPEXIF"), size, exif]);
   assert.deepEqual(await readMetadata(new Uint8Array(webp)), { workflow: "{\"nodes\":[]}" });
+  const segment = Buffer.concat([Buffer.from([0xff, 0xd8, 0xff, 0xe0, 0, 2, 0xff, 0xe1, 0, exif.length + 8]), Buffer.from("Exif\0\0"), exif]);
+  assert.deepEqual(await readMetadata(new Uint8Array(Buffer.concat([segment, Buffer.from([0xff, 0xda])]))), { workflow: "{\"nodes\":[]}" });
+  const avif = Buffer.concat([Buffer.from("\0\0\0\x18ftypavif MM\0*MM\0*"), exif]);
+  assert.deepEqual(await readMetadata(new Uint8Array(avif)), { workflow: "{\"nodes\":[]}" });
+  assert.deepEqual(await readMetadata(new Uint8Array(avif.subarray(0, 24))), {});
   assert.deepEqual(await readMetadata(new Uint8Array([1, 2, 3])), {});
   assert.deepEqual(await readMetadata(png(Buffer.from([255, 255, 255, 255, 1, 2, 3, 4]))), {});
 });
@@ -174,7 +179,7 @@ test("another tool's generation text becomes a prompt", () => {
   const text = "a castle, (sky:1.2)\nNegative prompt: blurry\nSteps: 28, Sampler: DPM++ 2M Karras, CFG scale: 6.5, Seed: 99, Size: 640x384, Model: nodeloom";
   assert.ok(isGenerationText(text));
   assert.equal(isGenerationText("hello"), false);
-  const prompt = promptFromText(text, ["nodeloom-emoji.safetensors"]);
+  const prompt = promptFromText(text, { checkpoints: ["nodeloom-emoji.safetensors"] });
   assert.equal(prompt[1].inputs.ckpt_name, "nodeloom-emoji.safetensors");
   assert.deepEqual([prompt[2].inputs.text, prompt[3].inputs.text], ["a castle, (sky:1.2)", "blurry"]);
   assert.deepEqual([prompt[4].inputs.width, prompt[4].inputs.height], [640, 384]);
@@ -182,4 +187,22 @@ test("another tool's generation text becomes a prompt", () => {
   assert.deepEqual([seed, steps, cfg, sampler_name, scheduler], [99, 28, 6.5, "dpmpp_2m", "karras"]);
   assert.equal(parseGenerationText("x\nSteps: 5").negative, "");
   assert.equal(promptFromText("x\nSteps: 5, Sampler: Odd")[5].inputs.sampler_name, "euler");
+});
+
+test("another tool's LoRAs, clip skip and second pass", () => {
+  const text = "a fox <lora:Fur:0.8>, red <lora:gone>\nNegative prompt: blurry\nSteps: 20, Sampler: Euler a, Schedule type: Exponential, CFG scale: 7, Seed: 5, Size: 512x768, Model: sd15, Denoising strength: 0.4, Clip skip: 2, Hires upscale: 1.5, Hires steps: 10, Hires upscaler: 4x-Ultra, Lora hashes: \"Fur: 12, gone: 34\", Version: v1.9";
+  const files = { checkpoints: ["sd15.ckpt"], loras: ["animals/fur.safetensors"], upscalers: ["4x-Ultra.pth"] };
+  const prompt = promptFromText(text, files);
+  const ofType = (type) => Object.entries(prompt).filter(([, entry]) => entry.class_type === type).map(([id, { inputs }]) => ({ id, ...inputs }));
+  const [fur, gone] = ofType("LoraLoader");
+  assert.deepEqual([fur.lora_name, fur.strength_model, gone.lora_name, gone.strength_clip, gone.model], ["animals/fur.safetensors", 0.8, "gone.safetensors", 1, [fur.id, 0]]);
+  assert.deepEqual(ofType("CLIPSetLastLayer").map(({ stop_at_clip_layer }) => stop_at_clip_layer), [-2]);
+  assert.deepEqual(ofType("CLIPTextEncode").map((one) => [one.text, one.clip]), [["a fox , red", [gone.id, 1]], ["blurry", [gone.id, 1]]]);
+  const [first, second] = ofType("KSampler");
+  assert.deepEqual([first.denoise, first.steps, first.scheduler, second.denoise, second.steps, second.sampler_name], [1, 20, "exponential", 0.4, 10, "euler_ancestral"]);
+  assert.deepEqual(ofType("ImageScale").map(({ width, height }) => [width, height]), [[768, 1152]]);
+  assert.equal(ofType("UpscaleModelLoader")[0].model_name, "4x-Ultra.pth");
+  const latent = promptFromText(text.replace("4x-Ultra", "Latent"), files);
+  assert.equal(Object.values(latent).find((entry) => entry.class_type === "LatentUpscale").inputs.upscale_method, "bilinear");
+  for (const { inputs } of Object.values(prompt)) for (const value of Object.values(inputs)) if (Array.isArray(value)) assert.ok(prompt[value[0]]);
 });

@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from tests.web.chromium import ARGUMENTS, CHROMIUM, drag, drop, place, plain, ready, until, value, widget_at
+from tests.web.chromium import CHROMIUM, drag, drop, place, plain, ready, until, value, widget_at
 
-sync_api = pytest.importorskip("playwright.sync_api")
+pytest.importorskip("playwright.sync_api")
 ROOT = Path(__file__).parents[2]
 CHECKPOINTS = sorted((ROOT / "models" / "checkpoints").glob("nodeloom-*.safetensors"))
 pytestmark = [
@@ -55,14 +55,6 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server.terminate()
     server.wait(30)
     log.close()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with sync_api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture

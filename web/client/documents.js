@@ -5,11 +5,13 @@
 import { Catalogue } from "../core/catalogue.js";
 import { History } from "../core/history.js";
 import { starterWorkflow } from "../core/starter.js";
+import { parseJson } from "../core/text.js";
 import { emptyWorkflow, isPrompt, isWorkflow, readWorkflow, writeWorkflow } from "../core/workflow.js";
 import { fileOf, Results } from "./results.js";
 import { ServerError } from "./server.js";
 
 export const FOLDER = "workflows";
+const LARGEST_FILE = 1024 ** 3;
 
 export class Documents {
   /** @type {Tab[]} */ tabs = [];
@@ -87,14 +89,17 @@ export class Documents {
   async openFile(file) {
     const name = file.name.replace(/\.[^.]+$/, "");
     if (/json$/i.test(file.type) || /\.json$/i.test(file.name)) return this.openJson(parseJson(await file.text()), name);
-    const [{ readMetadata }, { isGenerationText, promptFromText }] = await Promise.all([import("../core/metadata.js"), import("../core/a1111.js")]);
-    const texts = await readMetadata(new Uint8Array(await file.arrayBuffer()));
+    const [{ readMetadata, wantedBytes }, { isGenerationText, promptFromText }] = await Promise.all([import("../core/metadata.js"), import("../core/a1111.js")]);
+    const wanted = wantedBytes(new Uint8Array(await file.slice(0, 16).arrayBuffer()), file.name);
+    if (Math.min(wanted, file.size) > LARGEST_FILE) return undefined;
+    const texts = await readMetadata(new Uint8Array(await file.slice(0, Math.min(wanted, file.size)).arrayBuffer()));
     const workflow = texts.workflow && parseJson(texts.workflow);
     if (workflow && isWorkflow(workflow)) return this.openJson(workflow, name);
     if (texts.prompt) return this.openJson(parseJson(texts.prompt), name);
     if (!texts.parameters || !isGenerationText(texts.parameters)) return undefined;
-    const checkpoints = this.library().get("CheckpointLoaderSimple")?.inputs[0].choices ?? [];
-    return this.openJson(promptFromText(texts.parameters, checkpoints), name);
+    const choices = (/** @type {string} */ type, /** @type {string} */ input) => this.library().get(type)?.inputs.find((one) => one.name === input)?.choices ?? [];
+    const files = { checkpoints: choices("CheckpointLoaderSimple", "ckpt_name"), loras: choices("LoraLoader", "lora_name"), upscalers: choices("UpscaleModelLoader", "model_name") };
+    return this.openJson(promptFromText(texts.parameters, files), name);
   }
 
   /** @param {string} path below the user's folder @returns {Promise<Tab>} */
@@ -156,9 +161,6 @@ export class Documents {
     return this.tabs.find((tab) => tab.key === current) ?? this.tabs[0];
   }
 }
-
-/** @param {string} text */
-function parseJson(text) { return JSON.parse(text.replace(/\bNaN\b/g, "null")); }
 
 /** @param {string} path */
 export function nameOf(path) { return path.replace(/^workflows\//, "").replace(/\.json$/, ""); }

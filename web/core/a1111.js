@@ -1,45 +1,118 @@
 /** @import { ApiPrompt } from "../types.js" */
 /** The generation text other tools write into pictures, turned into a prompt of ours. */
 
+/** @typedef {{ checkpoints?: string[], loras?: string[], upscalers?: string[] }} Files names on the server */
+/** @typedef {{ positive: string, negative: string, fields: Map<string, string> }} Generation */
+
 const SAMPLERS = new Map([
   ["euler a", "euler_ancestral"], ["euler", "euler"], ["heun", "heun"], ["dpm2", "dpm_2"], ["dpm2 a", "dpm_2_ancestral"], ["lms", "lms"], ["ddim", "ddim"],
-  ["dpm++ 2m", "dpmpp_2m"], ["dpm++ sde", "dpmpp_sde"], ["dpm++ 2m sde", "dpmpp_2m_sde"], ["dpm++ 2s a", "dpmpp_2s_ancestral"], ["unipc", "uni_pc"], ["lcm", "lcm"],
+  ["dpm++ 2m", "dpmpp_2m"], ["dpm++ sde", "dpmpp_sde"], ["dpm++ 2m sde", "dpmpp_2m_sde"], ["dpm++ 2s a", "dpmpp_2s_ancestral"], ["dpm++ 3m sde", "dpmpp_3m_sde"],
+  ["dpm++ 2m sde heun", "dpmpp_2m_sde"], ["dpm fast", "dpm_fast"], ["dpm adaptive", "dpm_adaptive"], ["unipc", "uni_pc"], ["lcm", "lcm"], ["ddpm", "ddpm"], ["plms", "ipndm"],
 ]);
+const SCHEDULERS = new Map([
+  ["karras", "karras"], ["exponential", "exponential"], ["sgm uniform", "sgm_uniform"], ["simple", "simple"], ["normal", "normal"], ["ddim", "ddim_uniform"], ["beta", "beta"],
+]);
+const LATENT_UPSCALES = new Map([["latent (nearest-exact)", "nearest-exact"], ["latent (nearest)", "nearest-exact"], ["latent (bicubic)", "bicubic"], ["latent", "bilinear"]]);
 
 /** @param {string} text @returns {boolean} */
 export function isGenerationText(text) { return /Steps: \d+/.test(text); }
 
-/** @param {string} text @returns {{ positive: string, negative: string, fields: Map<string, string> }} */
+/** @param {string} text @returns {Generation} */
 export function parseGenerationText(text) {
-  const lines = text.trim().split("\n");
+  const lines = text.trim().split(/\r?\n/);
   const last = lines.findLastIndex((line) => /Steps: \d+/.test(line));
-  const fields = new Map([...lines.slice(last).join(" ").matchAll(/([A-Z][\w ]*): ("[^"]*"|[^,]*)/g)].map(([, key, value]) => [key.trim().toLowerCase(), value.replace(/^"|"$/g, "").trim()]));
-  const [positive, negative = ""] = lines.slice(0, last).join("\n").split(/\n?Negative prompt: /);
+  const fields = new Map([...lines.slice(last).join(" ").matchAll(/([A-Z][\w ]*): ("(?:[^"\\]|\\.)*"|[^,]*)/g)].map(([, key, value]) => [key.trim().toLowerCase(), value.replace(/^"|"$/g, "").trim()]));
+  const [positive, negative = ""] = lines.slice(0, last).join("\n").split(/(?:^|\n)Negative prompt: ?/);
   return { positive: positive.trim(), negative: negative.trim(), fields };
 }
 
-/** @param {string} text @param {string[]} checkpoints names on the server @returns {ApiPrompt} */
-export function promptFromText(text, checkpoints = []) {
-  const { positive, negative, fields } = parseGenerationText(text);
+/** Nodes are numbered as they come; an output is `[id, slot]`. */
+class Builder {
+  /** @type {ApiPrompt} */ prompt = {};
+
+  /** @param {string} type @param {Record<string, any>} inputs @param {string} [title] @returns {string} */
+  add(type, inputs, title) {
+    const id = String(Object.keys(this.prompt).length + 1);
+    this.prompt[id] = { class_type: type, inputs, ...(title ? { _meta: { title } } : {}) };
+    return id;
+  }
+}
+
+/** @param {string} text @param {Files} files @returns {ApiPrompt} */
+export function promptFromText(text, files = {}) {
+  const generation = parseGenerationText(text);
+  const { fields } = generation;
+  const build = new Builder();
+  const { model, vae, positive, negative } = conditions(build, generation, files);
   const [width, height] = (fields.get("size") ?? "512x512").split("x").map(Number);
-  const sampler = (fields.get("sampler") ?? "euler").toLowerCase();
-  const karras = /karras/.test(`${sampler} ${fields.get("schedule type") ?? ""}`.toLowerCase());
-  const model = fields.get("model") ?? "";
-  const checkpoint = checkpoints.find((name) => model && name.includes(model)) ?? (model ? `${model}.safetensors` : checkpoints[0] ?? "");
-  return {
-    1: { class_type: "CheckpointLoaderSimple", inputs: { ckpt_name: checkpoint } },
-    2: { class_type: "CLIPTextEncode", inputs: { text: positive, clip: ["1", 1] }, _meta: { title: "Positive" } },
-    3: { class_type: "CLIPTextEncode", inputs: { text: negative, clip: ["1", 1] }, _meta: { title: "Negative" } },
-    4: { class_type: "EmptyLatentImage", inputs: { width, height, batch_size: 1 } },
-    5: {
-      class_type: "KSampler",
-      inputs: {
-        seed: Number(fields.get("seed") ?? 0), steps: Number(fields.get("steps") ?? 20), cfg: Number(fields.get("cfg scale") ?? 7),
-        sampler_name: SAMPLERS.get(sampler.replace(" karras", "").trim()) ?? "euler", scheduler: karras ? "karras" : "normal",
-        positive: ["2", 0], negative: ["3", 0], latent_image: ["4", 0], model: ["1", 0], denoise: 1,
-      },
-    },
-    6: { class_type: "VAEDecode", inputs: { samples: ["5", 0], vae: ["1", 2] } },
-    7: { class_type: "SaveImage", inputs: { images: ["6", 0], filename_prefix: "ComfyUI" } },
-  };
+  const latent = build.add("EmptyLatentImage", { width, height, batch_size: Number(fields.get("batch size") ?? 1) });
+  const sampler = { ...samplerOf(fields), positive: [positive, 0], negative: [negative, 0], model };
+  const first = build.add("KSampler", { ...sampler, latent_image: [latent, 0], denoise: fields.has("hires upscale") ? 1 : Number(fields.get("denoising strength") ?? 1) });
+  const sampled = fields.has("hires upscale") || fields.has("hires resize") ? enlarged(build, { sampler, first, vae, fields, width, height, files }) : first;
+  const decoded = build.add("VAEDecode", { samples: [sampled, 0], vae });
+  build.add("SaveImage", { images: [decoded, 0], filename_prefix: "ComfyUI" });
+  return build.prompt;
+}
+
+/** Checkpoint, LoRAs and the two texts. @param {Builder} build @param {Generation} generation @param {Files} files */
+function conditions(build, { positive, negative, fields }, files) {
+  const wanted = fields.get("model") ?? "";
+  const loader = build.add("CheckpointLoaderSimple", { ckpt_name: nearest(wanted, files.checkpoints) ?? (wanted ? `${wanted}.safetensors` : files.checkpoints?.[0] ?? "") });
+  /** @type {[string, number]} */ let model = [loader, 0];
+  /** @type {[string, number]} */ let clip = [loader, 1];
+  const skip = Number(fields.get("clip skip") ?? 1);
+  if (skip > 1) clip = [build.add("CLIPSetLastLayer", { stop_at_clip_layer: -skip, clip }), 0];
+  const text = (/** @type {string} */ words) => words.replace(/<(lora|lyco):([^:>]+)(?::([-\d.]+))?(?::[^>]*)?>/g, (_, _kind, name, weight) => {
+    const strength = Number(weight ?? 1);
+    const lora = build.add("LoraLoader", { lora_name: nearest(name, files.loras) ?? `${name}.safetensors`, strength_model: strength, strength_clip: strength, model, clip });
+    [model, clip] = [[lora, 0], [lora, 1]];
+    return "";
+  }).trim();
+  const [wish, avoid] = [text(positive), text(negative)];
+  const first = build.add("CLIPTextEncode", { text: wish, clip }, "Positive");
+  const second = build.add("CLIPTextEncode", { text: avoid, clip }, "Negative");
+  return { model, vae: /** @type {[string, number]} */ ([loader, 2]), positive: first, negative: second };
+}
+
+/** @param {Map<string, string>} fields */
+function samplerOf(fields) {
+  const said = (fields.get("sampler") ?? "euler").toLowerCase();
+  const suffix = said.match(/ (karras|exponential)$/)?.[1];
+  const sampler_name = SAMPLERS.get(suffix ? said.slice(0, -suffix.length - 1) : said) ?? "euler";
+  const scheduler = SCHEDULERS.get(suffix ?? (fields.get("schedule type") ?? "").toLowerCase()) ?? "normal";
+  return { seed: Number(fields.get("seed") ?? 0), steps: Number(fields.get("steps") ?? 20), cfg: Number(fields.get("cfg scale") ?? 7), sampler_name, scheduler };
+}
+
+/**
+ * The second pass over a larger picture.
+ * @param {Builder} build
+ * @param {{ sampler: Record<string, any>, first: string, vae: [string, number], fields: Map<string, string>, width: number, height: number, files: Files }} given
+ * @returns {string}
+ */
+function enlarged(build, { sampler, first, vae, fields, width, height, files }) {
+  const resize = fields.get("hires resize")?.split("x").map(Number);
+  const scale = Number(fields.get("hires upscale") ?? 1);
+  const grid = (/** @type {number} */ side) => Math.max(8, Math.round(side / 8) * 8);
+  const size = { width: grid(resize?.[0] || width * scale), height: grid(resize?.[1] || height * scale) };
+  const upscaler = (fields.get("hires upscaler") ?? "latent").toLowerCase();
+  const method = LATENT_UPSCALES.get(upscaler) ?? (upscaler.startsWith("latent") ? "bilinear" : undefined);
+  const larger = method ? build.add("LatentUpscale", { samples: [first, 0], upscale_method: method, ...size, crop: "disabled" }) : throughPicture();
+  const steps = Number(fields.get("hires steps") ?? 0) || sampler.steps;
+  return build.add("KSampler", { ...sampler, steps, latent_image: [larger, 0], denoise: Number(fields.get("denoising strength") ?? 0.7) });
+
+  /** A model enlarges the picture itself, if the server has it. */
+  function throughPicture() {
+    const decoded = build.add("VAEDecode", { samples: [first, 0], vae });
+    const model = nearest(upscaler, files.upscalers);
+    const picture = model ? build.add("ImageUpscaleWithModel", { upscale_model: [build.add("UpscaleModelLoader", { model_name: model }), 0], image: [decoded, 0] }) : decoded;
+    const scaled = build.add("ImageScale", { image: [picture, 0], upscale_method: "lanczos", ...size, crop: "disabled" });
+    return build.add("VAEEncode", { pixels: [scaled, 0], vae });
+  }
+}
+
+/** @param {string} wanted @param {string[]} [names] @returns {string | undefined} the file whose name is or holds what is wanted */
+function nearest(wanted, names = []) {
+  const plain = (/** @type {string} */ name) => name.replace(/^.*[\\/]/, "").replace(/\.[^.]+$/, "").toLowerCase();
+  const word = wanted.toLowerCase();
+  return word ? names.find((name) => plain(name) === word) ?? names.find((name) => name.toLowerCase().includes(word)) : undefined;
 }

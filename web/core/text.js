@@ -120,3 +120,15 @@ export function calculate(text) {
   const value = sum();
   return at >= tokens.length && Number.isFinite(value) ? value : undefined;
 }
+
+/** @param {string} text JSON, in which Python may have written `NaN` and `Infinity` @returns {any} those become null */
+export function parseJson(text) {
+  const clean = text.replace(/^\uFEFF/, "");
+  try {
+    return JSON.parse(clean);
+  } catch (error) {
+    const mended = clean.replace(/"(?:[^"\\]|\\.)*"|-?\b(?:NaN|Infinity)\b/g, (found) => (found.startsWith("\"") ? found : "null"));
+    if (mended === clean) throw error;
+    return JSON.parse(mended);
+  }
+}

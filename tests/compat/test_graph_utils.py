@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compat.current import calling
-from compat.modules.comfy_execution.graph_utils import GraphBuilder, add_graph_prefix, is_link
+from compat.modules.comfy_execution.graph_utils import LONGEST_ID, GraphBuilder, add_graph_prefix, is_link
 from execution.run import Run
 
 
@@ -42,6 +42,20 @@ def test_inputs_can_be_changed_afterwards() -> None:
     assert graph.finalize() == {
         "x": {"class_type": "Add", "inputs": {"a": ["y", 0]}, "override_display_id": "12"}
     }
+
+
+def test_ids_do_not_grow_without_end() -> None:
+    ids, last = set(), "node"
+    for _ in range(1000):
+        graph = GraphBuilder(f"{last}.0.0.")
+        again = graph.node("Again", last)
+        assert graph.lookup_node(last) is again
+        last = again.id
+        assert list(graph.finalize()) == [last]
+        assert len(last) <= LONGEST_ID
+        ids.add(last)
+    assert len(ids) == 1000
+    assert last.startswith("node.0.0.node.0.0.")
 
 
 def test_outputs_can_be_replaced_and_nodes_removed() -> None:

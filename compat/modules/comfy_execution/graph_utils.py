@@ -2,17 +2,29 @@
 
 Ids are deterministic: `NODE.CALL.GRAPH.NAME`, where NODE is the node that expands, CALL the item of the list
 it is called for, GRAPH the number of the builder within the call, and NAME given by the caller or counted.
-The same expansion thus has the same ids in every run, as caches and progress displays need.
+The same expansion thus has the same ids in every run, as caches and progress displays need. Ids that loops
+make longer with every round are cut short and end in a digest instead.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from contextvars import ContextVar
 from typing import Any
 
 from compat.current import current_call
 from compat.host import Host
+
+LONGEST_ID = 200
+KEPT_OF_LONG_ID = 64
+
+
+def short(id: str) -> str:
+    """An id as it is, or, beyond `LONGEST_ID`, its beginning and a digest of all of it."""
+    if len(id) <= LONGEST_ID:
+        return id
+    return f"{id[:KEPT_OF_LONG_ID]}~{hashlib.blake2b(id.encode(), digest_size=16).hexdigest()}"
 
 
 def is_link(value: object) -> bool:
@@ -96,19 +108,22 @@ class GraphBuilder:
         chosen[2] += 1
         return chosen[0], chosen[1], chosen[2] - 1
 
+    def _full(self, id: str) -> str:
+        return short(self.prefix + id)
+
     def node(self, class_type: str, id: str | None = None, **kwargs: Any) -> Node:
         """Add a node; its id is the prefix and `id`, or a number. A known id gives the node that has it."""
         if id is None:
             id = str(self.id_gen)
             self.id_gen += 1
-        full = self.prefix + id
+        full = self._full(id)
         if full not in self.nodes:
             self.nodes[full] = Node(full, class_type, kwargs)
         return self.nodes[full]
 
     def lookup_node(self, id: str) -> Node | None:
         """The node that was added under `id`, or None."""
-        return self.nodes.get(self.prefix + id)
+        return self.nodes.get(self._full(id))
 
     def finalize(self) -> dict[str, dict[str, Any]]:
         """The graph in API format."""
@@ -116,7 +131,7 @@ class GraphBuilder:
 
     def replace_node_output(self, node_id: str, index: int, new_value: Any) -> None:
         """Replace every link to one output; None takes the inputs away that had it."""
-        full = self.prefix + node_id
+        full = self._full(node_id)
         for node in self.nodes.values():
             linked = [k for k, v in node.inputs.items() if is_link(v) and v[0] == full and v[1] == index]
             for key in linked:
@@ -124,7 +139,7 @@ class GraphBuilder:
 
     def remove_node(self, id: str) -> None:
         """Take the node added under `id` out again."""
-        del self.nodes[self.prefix + id]
+        del self.nodes[self._full(id)]
 
 
 def add_graph_prefix(

@@ -28,6 +28,7 @@ OLD_NAMES = (
     (r"^upconv(\d)\.", r"conv_up\1."),
     (r"^HRconv\.", "conv_hr."),
 )
+WHOLE = 4  # what sides are mirrored to a multiple of where squares are folded, small squares too
 FOLDS = {1: 1, 4: 2, 16: 4}  # input channels for each colour → side of the squares put into them
 
 
@@ -105,8 +106,9 @@ class RRDB(nn.Module):
         """The picture's squares as channels, its sides mirrored on to whole ones."""
         if self.folded == 1:
             return x
-        down, right = (-side % self.folded for side in x.shape[2:])
-        return F.pixel_unshuffle(F.pad(x, (0, right, 0, down), "reflect"), self.folded)
+        down, right = (-side % WHOLE for side in x.shape[2:])
+        mode = "reflect" if down < x.shape[2] and right < x.shape[3] else "replicate"
+        return F.pixel_unshuffle(F.pad(x, (0, right, 0, down), mode), self.folded)
 
 
 class Compact(nn.Module):

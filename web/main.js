@@ -72,7 +72,7 @@ async function start() {
   const runs = new Runs(editor, server, socket);
   const commands = new Commands();
   /** @type {() => Promise<import("./interaction/lists.js").Lists>} */
-  const lists = once(async () => (await import("./interaction/lists.js")).createLists(layer, editor, commands, fields));
+  const lists = once(async () => (await import("./interaction/lists.js")).createLists(layer, editor, commands, fields, server));
   const palettes = async () => (await lists()).palettes;
   const fields = new Fields(editor, lists, (id, name) => chooseFiles(([file]) => commands.guarded(() => uploadTo(file, editor, server, id, name)), "image/*,video/*,audio/*"));
   const menu = once(async () => new (await import("./panels/menu.js")).Menu(layer));

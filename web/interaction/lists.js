@@ -5,16 +5,17 @@
 /** Everything one types into to choose: loaded when first asked for. */
 import { fileOf, isPicture } from "../client/results.js";
 import { ranked } from "../core/fuzzy.js";
+import { firstRemote, RemoteChoices } from "../core/remote_choices.js";
 import { CONTROLS } from "../core/values.js";
 import { Picker } from "../panels/picker.js";
 import { Palettes } from "./palettes.js";
 
 /** @typedef {{ picker: Picker, palettes: Palettes, choices: Choices }} Lists */
 
-/** @param {HTMLElement} layer @param {Editor} editor @param {Commands} commands @param {Fields} fields @returns {Lists} */
-export function createLists(layer, editor, commands, fields) {
+/** @param {HTMLElement} layer @param {Editor} editor @param {Commands} commands @param {Fields} fields @param {import("../client/server.js").Server} server @returns {Lists} */
+export function createLists(layer, editor, commands, fields, server) {
   const picker = new Picker(layer);
-  return { picker, palettes: new Palettes(editor, commands, picker), choices: new Choices(picker, fields) };
+  return { picker, palettes: new Palettes(editor, commands, picker), choices: new Choices(picker, fields, new RemoteChoices((path) => server.json(path))) };
 }
 
 const WORDS = /** @type {Record<string, string>} */ ({ fixed: "stays", increment: "one step up", decrement: "one step down", randomize: "a new random one", "increment-wrap": "one step up, then from the start" });
@@ -25,20 +26,32 @@ const AGAIN = Symbol("again");
 
 /** The values of one widget. */
 class Choices {
-  /** @param {Picker} picker @param {Fields} fields */
-  constructor(picker, fields) {
+  /** @param {Picker} picker @param {Fields} fields @param {RemoteChoices} remote */
+  constructor(picker, fields, remote) {
+    this.remote = remote;
     this.picker = picker;
     this.fields = fields;
   }
 
   /** @param {Id} id @param {WidgetView} widget */
-  edit(id, widget) {
-    const choices = widget.choices ?? [];
+  async edit(id, widget) {
+    const { remote } = widget.options;
+    if (!remote) return this.show(id, widget, widget.choices ?? []);
+    try {
+      const choices = await this.remote.list(remote);
+      this.show(id, widget, choices, firstRemote(remote, choices, widget.value));
+    } catch (error) {
+      this.show(id, widget, widget.choices ?? [], undefined, String(/** @type {Error} */ (error).message));
+    }
+  }
+
+  /** @param {Id} id @param {WidgetView} widget @param {any[]} choices @param {any} [current] @param {string} [trouble] why there are none */
+  show(id, widget, choices, current = widget.value, trouble) {
     const missing = widget.value !== undefined && widget.value !== null && !choices.includes(widget.value);
     const chosen = new Set(Array.isArray(widget.value) ? widget.value : []);
     this.picker.open({
-      title: widget.label, placeholder: `Filter ${choices.length} choices`, current: widget.value, at: this.fields.pagePlace(id, widget.name), width: 320,
-      empty: choices.length ? "No choice fits." : "There is nothing to choose from. Put a file into the folder of this kind and reload the node list (R).",
+      title: widget.label, placeholder: `Filter ${choices.length} choices`, current, at: this.fields.pagePlace(id, widget.name), width: 320,
+      empty: trouble ?? (choices.length ? "No choice fits." : "There is nothing to choose from. Put a file into the folder of this kind and reload the node list (R)."),
       items: (query) => [
         ...(!query && UPLOADS.some((upload) => widget.options[upload]) ? [{ label: "Upload from this computer …", value: UPLOAD }] : []),
         ...(missing && !query && widget.value !== "" ? [{ label: String(widget.value), detail: "not installed", value: widget.value }] : []),
@@ -46,7 +59,7 @@ class Choices {
       ],
       pick: (value) => {
         if (value === UPLOAD) return this.fields.upload(id, widget.name);
-        if (!widget.options.multiselect) return this.fields.set(id, widget.name, value);
+        if (!widget.options.multiselect && !widget.options.multi_select) return this.fields.set(id, widget.name, value);
         if (!chosen.delete(value)) chosen.add(value);
         return this.fields.set(id, widget.name, [...chosen]);
       },

@@ -14,6 +14,7 @@ import { calculate, formatDate, pickDynamic, weighted } from "../../../web/core/
 import { connectable, typeName } from "../../../web/core/types.js";
 import { controlRule, defaultValues, nextChoice, nextNumber, valueOf, valuePlaces, withValue } from "../../../web/core/values.js";
 import { emptyWorkflow } from "../../../web/core/workflow.js";
+import { firstRemote, RemoteChoices } from "../../../web/core/remote_choices.js";
 import { library, measure, seeded } from "./fixtures.mjs";
 
 test("which types may be joined", () => {
@@ -80,6 +81,23 @@ test("an upload button has its place after the required values", () => {
   assert.deepEqual(withValue({ ...node, widgets_values: { seed: 3 }, widgets_values_named: { text: "x" } }, spec, "seed/control", "fixed").widgets_values, { seed: 3, control_after_generate: "fixed" });
   assert.equal(withValue(node, spec, "nobody", 1), node);
   assert.deepEqual(defaultValues(new Library({ M: { input: { required: { c: [["p"], { control_after_generate: true }] } }, output: [] } }).get("M")), ["p", "fixed", ""]);
+});
+
+test("choices that a route lists: asked for anew, or kept for a while; other hosts never", async () => {
+  const asked = [];
+  let time = 0;
+  const remote = new RemoteChoices(async (path) => { asked.push(path); return path.startsWith("keyed") ? { items: [1, 2] } : path === "odd" ? {} : ["a", "b"]; }, () => time);
+  assert.deepEqual([await remote.list({ route: "/list" }), await remote.list({ route: "/list" })], [["a", "b"], ["a", "b"]]);
+  const keyed = { route: "/keyed?x=1", query_params: { q: "a b" }, response_key: "items", refresh: 100 };
+  assert.deepEqual(await remote.list(keyed), [1, 2]);
+  time = 99;
+  await remote.list(keyed);
+  time = 100;
+  await remote.list(keyed);
+  assert.deepEqual(asked, ["list", "list", "keyed?x=1&q=a%20b", "keyed?x=1&q=a%20b"]);
+  await assert.rejects(remote.list({ route: "/odd" }), /lists no choices/);
+  for (const route of ["https://a.b/c", "//a.b/c", "javascript:x"]) await assert.rejects(remote.list({ route }), /another host/);
+  assert.deepEqual([firstRemote(keyed, [1, 2], undefined), firstRemote({ ...keyed, control_after_refresh: "last" }, [1, 2], ""), firstRemote(keyed, [1, 2], 7)], [1, 2, 7]);
 });
 
 test("names are ranked as people mean them", () => {

@@ -27,43 +27,56 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    data = tmp_path_factory.mktemp("data")
+def fresh(data: Path) -> Path:
+    """A data folder with the default checkpoint."""
     (data / "models").mkdir()
     shutil.copytree(ROOT / "models" / "checkpoints", data / "models" / "checkpoints", copy_function=os.link)
+    return data
+
+
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    log = (data / "log.txt").open("w")
-    server = subprocess.Popen(
-        [sys.executable, "main.py", "--data-dir", str(data), "--port", str(port)],
-        cwd=ROOT,
-        stdout=log,
-        stderr=log,
-    )
-    url = f"http://127.0.0.1:{port}/"
+        return int(probe.getsockname()[1])
+
+
+def started(data: Path, port: int) -> subprocess.Popen[bytes]:
+    """A server that knows its nodes."""
+    with (data / "log.txt").open("a") as log:
+        server = subprocess.Popen(
+            [sys.executable, "main.py", "--data-dir", str(data), "--port", str(port)],
+            cwd=ROOT,
+            stdout=log,
+            stderr=log,
+        )
     for _ in range(120):
         try:
-            with urllib.request.urlopen(f"{url}api/object_info", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/object_info", timeout=5) as answer:
                 if b"KSampler" in answer.read():
                     break
         except (urllib.error.URLError, ConnectionError, TimeoutError):
             pass
         time.sleep(0.5)
-    yield url
+    return server
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    port = free_port()
+    server = started(fresh(tmp_path_factory.mktemp("data")), port)
+    yield f"http://127.0.0.1:{port}/"
     server.terminate()
     server.wait(30)
-    log.close()
+
+
+LISTEN = "() => { window.ended = []; nodeloom.runs.addEventListener('ended', (event) => { window.ended.push(event.detail.how); }); }"
 
 
 @pytest.fixture
 def page(browser: Any, address: str) -> Iterator[Any]:
     context = browser.new_context(viewport={"width": 1280, "height": 800}, reduced_motion="reduce")
     opened = ready(context, address)
-    opened.evaluate(
-        "() => { window.ended = []; nodeloom.runs.addEventListener('ended', (event) => { window.ended.push(event.detail.how); }); }"
-    )
+    opened.evaluate(LISTEN)
     yield opened
     context.close()
 
@@ -359,3 +372,52 @@ def test_the_history_is_cleared_after_a_question(page: Any) -> None:
     page.click("[aria-label='Clear the history']")
     page.click("dialog >> text=Clear >> nth=-1")
     page.wait_for_selector("text=Nothing has run yet")
+
+
+def test_an_error_while_running_marks_the_node_and_shows_its_trace(page: Any) -> None:
+    page.evaluate(
+        "(prompt) => app.loadApiJson(prompt, 'Wrong')",
+        {
+            "1": {
+                "class_type": "EmptyImage",
+                "inputs": {"width": 4, "height": 4, "batch_size": 1, "color": 0},
+            },
+            "2": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": CHECKPOINTS[0].name}},
+            "3": {"class_type": "VAEEncode", "inputs": {"pixels": ["1", 0], "vae": ["2", 2]}},
+            "4": {"class_type": "SaveLatent", "inputs": {"samples": ["3", 0], "filename_prefix": "x"}},
+        },
+    )
+    until(page, "nodeloom.editor.scene.scope.nodes.size === 4")
+    page.keyboard.press("Control+Enter")
+    finished(page, "error")
+    assert page.evaluate("[...nodeloom.editor.tab.results.errors.keys()]") == ["3"]
+    page.click(".toast.bad >> text=Details")
+    page.click("dialog summary:has-text('Trace')")
+    assert page.inner_text("dialog pre").strip()
+    assert page.evaluate("[...nodeloom.editor.selected].map(String)") == ["3"]
+
+
+def test_a_kill_of_the_server_in_a_run_is_told_and_nothing_is_lost(browser: Any, tmp_path: Path) -> None:
+    data, port = fresh(tmp_path), free_port()
+    server = started(data, port)
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    try:
+        page = ready(context, f"http://127.0.0.1:{port}/")
+        page.evaluate(LISTEN)
+        endless(page)
+        page.keyboard.press("Control+Enter")
+        until(page, "nodeloom.editor.tab.results.running.get('5') > 0")
+        server.kill()
+        server.wait(30)
+        page.wait_for_selector(".state.offline")
+        page.keyboard.press("Control+z")
+        assert value(page, 5, "steps") == 20
+        server = started(data, port)
+        finished(page, "error")
+        until(page, "!document.querySelector('.state.offline')")
+        page.keyboard.press("Control+Enter")
+        finished(page, "error", "success")
+    finally:
+        context.close()
+        server.terminate()
+        server.wait(30)

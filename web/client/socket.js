@@ -26,8 +26,9 @@ export class Socket extends EventTarget {
     });
     socket.addEventListener("message", ({ data }) => (typeof data === "string" ? this.#text(data) : this.#binary(data)));
     socket.addEventListener("close", () => {
-      if (this.connected) this.#tell("disconnected");
+      const was = this.connected;
       this.connected = false;
+      if (was) this.#tell("disconnected");
       setTimeout(() => this.open(), this.#wait);
       this.#wait = Math.min(LONGEST_WAIT, this.#wait * 2);
     });

@@ -11,7 +11,7 @@ import { makeSubgraph, unpackSubgraph } from "../../../web/core/subgraphs.js";
 import { readWorkflow, writeWorkflow } from "../../../web/core/workflow.js";
 import { library, open, seeded } from "./fixtures.mjs";
 
-const TYPES = ["KSampler", "CLIPTextEncode", "VAEDecode", "LoadImage", "Reroute", "PrimitiveNode", "ImageScale", "Note", "LatentUpscale", "ControlNetApplyAdvanced"];
+const TYPES = ["KSampler", "CLIPTextEncode", "VAEDecode", "LoadImage", "Reroute", "PrimitiveNode", "ImageScale", "Note", "LatentUpscale", "ControlNetApplyAdvanced", "Choosing", "Growing"];
 
 function randomChange(where, random) {
   const scope = where.catalogue.workflow.scope(where.scope);
@@ -23,7 +23,7 @@ function randomChange(where, random) {
   const edits = [
     () => addNode(where, pick(TYPES), [random() * 900, random() * 900]),
     () => view?.outputs.length && addLinked(where, pick(TYPES), [0, 0], { node: id, output: 0 }),
-    () => view?.widgets.length && setValue(where, id, pick(view.widgets).name, random() < 0.5 ? Math.floor(random() * 100) : "text"),
+    () => { const widget = pick(view?.widgets ?? []); return widget && setValue(where, id, widget.name, random() < 0.7 && widget.choices?.length ? pick(widget.choices) : random() < 0.5 ? Math.floor(random() * 100) : "text"); },
     () => id !== undefined && move(where, new Map([[id, [random() * 900, 4]]])),
     () => id !== undefined && remove(where, [id], [], [], random() < 0.5),
     () => id !== undefined && connectNodes(where, id, pick(nodes)),

@@ -120,6 +120,15 @@ async function start() {
   add("palette-free", "Add a node without links", ["Shift+Tab", "Shift+A"], async () => (await palettes()).addNode(editor.middle));
   add("commands", "All commands", ["Ctrl+K", "Ctrl+Shift+P"], async () => (await palettes()).showCommands());
   add("find", "Find in this graph", ["Ctrl+F"], async () => (await palettes()).find());
+  add("find-next", "Go to the next one found", ["F3"], async () => (await palettes()).findNext(1));
+  add("find-previous", "Go to the one found before", ["Shift+F3"], async () => (await palettes()).findNext(-1));
+  add("replace-values", "Replace a value everywhere", ["Ctrl+H"], async () => {
+    const old = await ask("Replace a value everywhere", "Value, or a part of a text", "", "Next");
+    const value = old && (await ask("Replace a value everywhere", `What takes the place of “${old}”?`, old, "Replace"));
+    if (!old || value === undefined) return;
+    const count = (await palettes()).replaceValues(old, value);
+    toasts.show(count ? `${count} ${count === 1 ? "value" : "values"} replaced` : "Nothing has this value", { kind: count ? "fine" : "" });
+  });
   add("connect", "Connect to …", ["C"], async () => (await palettes()).connectFrom(chosen()), only);
   add("edit-value", "Edit a value", ["Enter"], async () => (await palettes()).chooseWidget(chosen(), (name) => edit(chosen(), name)), only);
   add("rename", "Rename the node", ["F2"], () => fields.rename(chosen()), only);

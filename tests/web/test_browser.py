@@ -449,10 +449,19 @@ def test_accessibility_rules_hold(page: Any, theme: str) -> None:
         ]
 
     assert rules() == []
-    page.evaluate("nodeloom.commands.run('settings')")
-    page.wait_for_selector("dialog[open]")
-    assert rules() == []
-    page.keyboard.press("Escape")
+    for command in ("panel-queue", "panel-nodes"):
+        page.evaluate(f"nodeloom.commands.run('{command}')")
+        page.wait_for_timeout(200)
+        assert rules() == [], command
+    for command in ("settings", "keys", "templates", "help"):
+        page.evaluate(f"nodeloom.commands.run('{command}')")
+        page.wait_for_selector("dialog[open]")
+        assert rules() == [], command
+        page.keyboard.press("Escape")
+        until(page, "!document.querySelector('dialog')")
+    page.evaluate("() => { nodeloom.documents.openEmpty(); }")
+    page.wait_for_selector(".blank:not([hidden])")
+    assert rules() == [], "blank"
     page.evaluate("nodeloom.commands.run('commands')")
     page.wait_for_selector(".picker:not([hidden])")
     assert rules() == []
@@ -476,3 +485,17 @@ def test_the_tree_mirrors_the_graph(page: Any) -> None:
     )
     assert "Input model, MODEL, from Load Checkpoint" in parts
     assert "steps: 20" in parts
+    page.focus("#tree [data-part='5/steps']")
+    page.keyboard.press("ArrowUp")
+    assert page.evaluate("document.activeElement.dataset.part") == "5/seed"
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("input.field")
+    page.keyboard.type("31")
+    page.keyboard.press("Enter")
+    assert value(page, 5, "steps") == 31
+    page.focus("#tree [tabindex='0']")
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate("document.activeElement.getAttribute('aria-level')") == "2"
+    page.keyboard.press("ArrowLeft")
+    assert page.evaluate("document.activeElement.getAttribute('aria-level')") == "1"

@@ -67,6 +67,27 @@ def test_find_goes_to_nodes_by_title_value_and_error(page: Any) -> None:
     assert chosen(page) == [6]
 
 
+def test_hits_are_walked_and_values_replaced_everywhere(page: Any) -> None:
+    page.keyboard.press("Control+f")
+    picker(page, "prompt")
+    page.keyboard.press("Enter")
+    first = chosen(page)
+    page.keyboard.press("F3")
+    assert chosen(page) != first
+    page.keyboard.press("Shift+F3")
+    assert chosen(page) == first
+    page.keyboard.press("Control+h")
+    page.fill("dialog input", "apple")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("dialog:has-text('takes the place')")
+    page.fill("dialog input", "pear")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("text=1 value replaced")
+    assert value(page, 2, "text") == "an pear on a blue background"
+    page.keyboard.press("Control+z")
+    assert value(page, 2, "text") == "an apple on a blue background"
+
+
 def test_what_feeds_a_node_and_what_it_feeds_is_selected(page: Any) -> None:
     page.evaluate("nodeloom.editor.select([6])")
     page.keyboard.press("Alt+ArrowRight")

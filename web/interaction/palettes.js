@@ -14,6 +14,7 @@ import { outputType } from "./editor.js";
 const FIRST = ["CheckpointLoaderSimple", "CLIPTextEncode", "KSampler", "EmptyLatentImage", "VAEDecode", "SaveImage", "PreviewImage", "LoadImage", "LoraLoader", "VAEEncode", "ImageScale", "ControlNetApplyAdvanced", "UpscaleModelLoader", "Reroute", "Note"];
 
 export class Palettes {
+  /** @type {Id[]} what the last search in the graph found */ found = [];
   /** @type {Map<string, number>} how often a node was added from the palette */ uses = new Map();
 
   /** @param {Editor} editor @param {Commands} commands @param {Picker} picker */
@@ -160,10 +161,41 @@ export class Palettes {
       title: "Find in this graph", placeholder: `Find among ${all.length} nodes by name, type, value or error`, empty: "No node fits.",
       items: (query) => ranked(query, all, ({ node, title, values, error }) => [[title, 1], [node.type, 0.95], [`#${node.id}`, 1], ...values.map((value) => /** @type {[string, number]} */ ([value.slice(0, 300), 0.7])), ...(error ? [/** @type {[string, number]} */ ([`error ${error}`, 0.8])] : [])])
         .map(({ node, title, values, error }) => ({ label: title, detail: error ?? values.find((value) => query && value.toLowerCase().includes(query.toLowerCase()))?.slice(0, 60) ?? `#${node.id} ${node.type}`, value: node.id })),
-      hover: (id) => { if (this.picker.input.value) editor.reveal(id); },
+      hover: (id) => {
+        if (!this.picker.input.value) return;
+        this.found = this.picker.items.map((item) => item.value);
+        editor.reveal(id);
+      },
       pick: (id) => editor.reveal(id),
       closed: () => { if (!editor.selected.size) editor.select(before); },
     });
+  }
+
+  /** The next node that the last search found. @param {number} by 1 or -1 */
+  findNext(by) {
+    const { editor } = this;
+    const ids = this.found.filter((id) => editor.scene.scope.nodes.has(id));
+    if (!ids.length) return this.find();
+    const at = ids.indexOf([...editor.selected][0]);
+    return editor.reveal(ids[(at + by + ids.length) % ids.length]);
+  }
+
+  /** Every equal value of widgets gets another, as one change. @param {string} old @param {string} value @returns {number} how many were changed */
+  replaceValues(old, value) {
+    const { editor } = this;
+    let count = 0;
+    editor.do(change(editor.where, "Replace values", (draft) => {
+      for (const node of editor.scene.scope.nodes.values()) {
+        for (const widget of editor.scene.view(node.id).widgets) {
+          if (widget.linked || !String(widget.value ?? "").includes(old) || (typeof widget.value !== "string" && String(widget.value) !== old)) continue;
+          const next = typeof widget.value === "string" ? widget.value.replaceAll(old, value) : Number(value);
+          if (typeof next === "number" && Number.isNaN(next)) continue;
+          draft.setValue(node.id, widget.name, next);
+          count += 1;
+        }
+      }
+    }));
+    return count;
   }
 
   /** Both ends by name: sockets of the node first, then every node with a place for it. @param {Id} id */

@@ -45,11 +45,13 @@ export class Tree {
 
   draw() {
     const { editor } = this;
-    const ids = [...editor.scene.scope.nodes.keys()].slice(0, MOST);
-    const focus = [...editor.selected].at(-1) ?? ids[0];
+    const all = [...editor.scene.scope.nodes.keys()];
+    const focus = [...editor.selected].at(-1) ?? all[0];
+    const from = Math.max(0, Math.min(all.indexOf(focus) - MOST / 2, all.length - MOST));
     const held = this.element.contains(document.activeElement);
-    refill(this.element, ids.map((id) => this.#item(id, id === focus)));
-    if (held) /** @type {HTMLElement | null} */ (this.element.querySelector("[tabindex='0']"))?.focus();
+    const part = /** @type {HTMLElement | null} */ (document.activeElement)?.dataset?.part;
+    refill(this.element, all.slice(from, from + MOST).map((id) => this.#item(id, id === focus)));
+    if (held) /** @type {HTMLElement | null} */ ((part && this.element.querySelector(`[data-part="${CSS.escape(part)}"]`)) || this.element.querySelector("[tabindex='0']"))?.focus();
   }
 
   /** @param {Id} id @param {boolean} open */
@@ -67,25 +69,32 @@ export class Tree {
       const origin = link == null ? undefined : scope.nodes.get(scope.links.get(link)?.origin_id ?? "");
       return origin ? `from ${titleOf(origin, this.editor.scene.view(origin.id))}` : "not connected";
     };
-    const part = (/** @type {string} */ text) => h("div", { role: "treeitem", "aria-level": "2", "aria-selected": "false" }, text);
+    const part = (/** @type {string} */ text, /** @type {string} */ name = text) => h("div", { role: "treeitem", "aria-level": "2", "aria-selected": "false", tabindex: "-1", "data-part": `${id}/${name}` }, text);
     return [
       ...view.inputs.filter((input) => !input.widget).map((input) => part(`Input ${input.label}, ${typeLabel(input.type)}, ${from(input.link)}`)),
-      ...view.widgets.map((widget) => part(`${widget.label}: ${String(widget.value ?? "")}`)),
+      ...view.widgets.map((widget) => part(`${widget.label}: ${String(widget.value ?? "")}`, widget.name)),
       ...view.outputs.map((output) => part(`Output ${output.label}, ${typeLabel(output.type)}, ${scope.linksFrom(id).filter((link) => link.origin_slot === output.index).length} links`)),
     ];
   }
 
-  /** @param {KeyboardEvent} event */
+  /** Up and down go through what is open, right and left between a node and its parts, Enter edits. @param {KeyboardEvent} event */
   #key(event) {
-    const items = /** @type {HTMLElement[]} */ ([...this.element.children]);
-    const at = items.findIndex((item) => item.contains(document.activeElement));
-    const next = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: items.length - 1 }[event.key];
+    const rows = /** @type {HTMLElement[]} */ ([...this.element.querySelectorAll("[role=treeitem]")]);
+    const here = /** @type {HTMLElement} */ (document.activeElement);
+    const at = rows.indexOf(here);
+    const node = /** @type {HTMLElement | undefined} */ (here.closest("[data-id]") ?? undefined);
+    const parent = here === node ? at : rows.indexOf(/** @type {any} */ (node));
+    const next = { ArrowDown: at + 1, ArrowUp: at - 1, ArrowRight: here === node ? at + 1 : at, ArrowLeft: parent, Home: 0, End: rows.length - 1 }[event.key];
     if (next !== undefined) {
       event.preventDefault();
-      items[Math.max(0, Math.min(items.length - 1, next))]?.focus();
-    } else if (event.key === "Enter" && items[at]) {
+      event.stopPropagation();
+      rows[Math.max(0, Math.min(rows.length - 1, next))]?.focus();
+    } else if (event.key === "Enter" && node) {
       event.preventDefault();
-      this.edit(JSON.parse(items[at].dataset.id ?? "0"), undefined);
+      event.stopPropagation();
+      const id = /** @type {Id} */ (JSON.parse(node.dataset.id ?? "0"));
+      const name = here.dataset.part?.slice(String(id).length + 1);
+      this.edit(id, this.editor.scene.view(id).widgets.some((widget) => widget.name === name) ? name : undefined);
     }
   }
 }

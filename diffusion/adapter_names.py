@@ -46,8 +46,8 @@ def unet_targets(weights: Weights) -> Targets:
             continue
         theirs = diffusers_name(base, places)
         for written in (base, theirs):
-            targets[f"lora_unet_{_flat(written)}"] = name
-            targets[f"lycoris_{_flat(written)}"] = name
+            targets[f"lora_unet_{flat(written)}"] = name
+            targets[f"lycoris_{flat(written)}"] = name
         targets[f"diffusion_model.{base}"] = name
         for spelled in _spellings(theirs):
             targets[spelled] = targets[f"unet.{spelled}"] = name
@@ -63,13 +63,14 @@ def tower_targets(key: str, weights: Weights, alone: bool) -> Targets:
         if kind != "weight":
             continue
         for prefix in prefixes:
-            targets[prefix + _flat(base)] = name
+            targets[prefix + flat(base)] = name
         for root in TOWER_ROOTS[key]:
             targets[root + base] = targets[f"{root}transformer.{base}"] = name
     return targets
 
 
-def _flat(name: str) -> str:
+def flat(name: str) -> str:
+    """A name as kohya writes it, with underscores for dots."""
     return name.replace(".", "_")
 
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
+import torch
 from torch import Tensor
 
 from diffusion.weights import Entry, Weights
@@ -83,6 +85,22 @@ OPEN_CLIP: tuple[Rule, ...] = (
     (r"\.attn\.out_proj\.", ".self_attn.out_proj."),
 )
 
+TO_OPEN_CLIP: tuple[Rule, ...] = (
+    (r"^embeddings\.token_embedding\.", "token_embedding."),
+    (r"^embeddings\.class_embedding$", "class_embedding"),
+    (r"^embeddings\.patch_embedding\.", "conv1."),
+    (r"^embeddings\.position_embedding\.weight$", "positional_embedding"),
+    (r"^final_layer_norm\.", "ln_final."),
+    (r"^pre_layrnorm\.", "ln_pre."),
+    (r"^post_layernorm\.", "ln_post."),
+    (r"^encoder\.layers\.(\d+)\.", r"transformer.resblocks.\1."),
+    (r"\.layer_norm1\.", ".ln_1."),
+    (r"\.layer_norm2\.", ".ln_2."),
+    (r"\.mlp\.fc1\.", ".mlp.c_fc."),
+    (r"\.mlp\.fc2\.", ".mlp.c_proj."),
+    (r"\.self_attn\.out_proj\.", ".attn.out_proj."),
+)
+
 
 def clip_text(weights: Weights) -> Weights:
     """A text tower of any layout under our names."""
@@ -143,6 +161,33 @@ def _open_clip(weights: Weights, tower: str, projection: tuple[str, str]) -> Wei
         elif name != "logit_scale":
             entries[f"{tower}.{_ruled(name, OPEN_CLIP)}"] = entry
     return weights.having(entries)
+
+
+def to_open_clip(entries: Mapping[str, Entry], tower: str, projection: tuple[str, str]) -> dict[str, Entry]:
+    """A tower under transformers' names in OpenCLIP's layout: the inverse of how such files are read.
+
+    `projection` is what the last projection is called before and after; it is turned on the way.
+    """
+    found: dict[str, Entry] = {}
+    for name, entry in entries.items():
+        split = re.fullmatch(rf"{tower}\.encoder\.layers\.(\d+)\.self_attn\.([qkv])_proj\.(\w+)", name)
+        if split is None:
+            inner = name.removeprefix(f"{tower}.")
+            turned = name == projection[0]
+            found[projection[1] if turned else _ruled(inner, TO_OPEN_CLIP)] = (
+                _transposed(entry) if turned else entry
+            )
+        elif split[2] == "q":
+            parts = [entries[name.replace(".q_proj.", f".{key}_proj.")] for key in "qkv"]
+            found[f"transformer.resblocks.{split[1]}.attn.in_proj_{split[3]}"] = _stacked(parts)
+    return found
+
+
+def _stacked(parts: list[Entry]) -> Entry:
+    """Equal entries one below the other."""
+    first = parts[0]
+    shape = (first.shape[0] * len(parts), *first.shape[1:])
+    return replace(first, shape=shape, read=lambda: torch.cat([part.read() for part in parts]))
 
 
 def _thirds(prefix: str, leaf: str, entry: Entry) -> dict[str, Entry]:

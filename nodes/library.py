@@ -23,6 +23,7 @@ MODULES = (
     "loaders",
     "mask",
     "merging",
+    "model_files",
     "model_sampling",
     "patches",
     "photomaker",

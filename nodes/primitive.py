@@ -1,8 +1,9 @@
-"""Single values on a node of their own, so that several inputs can share one."""
+"""Single values: on a node of their own, so that several inputs can share one; any value shown as text."""
 
-from typing import Annotated
+import json
+from typing import Annotated, Any
 
-from execution.node import Multiline, Options, Range, Tip, node
+from execution.node import Multiline, Options, Range, Socket, Tip, Ui, node
 
 LIMIT = 9223372036854775807  # of a 64-bit number
 
@@ -52,3 +53,22 @@ def boolean(value: Annotated[bool, Tip("Yes or no.")]) -> bool:
     Yes or no.
     """
     return value
+
+
+@node("PreviewAny", category="utils", output_node=True)
+def preview_any(source: Annotated[Any, Socket("*"), Tip("The value to show.")]) -> Ui:
+    """Preview Any.
+
+    Shows any value as text.
+    """
+    return Ui(text=[as_text(source)])
+
+
+def as_text(value: Any) -> str:
+    """A text as it is, other plain values as JSON, and the rest as Python shows it."""
+    if value is None or isinstance(value, str | bool | int | float):
+        return str(value)
+    try:
+        return json.dumps(value)
+    except (TypeError, ValueError):
+        return str(value)

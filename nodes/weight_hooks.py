@@ -307,10 +307,12 @@ def _bound(conditioning: Conditioning, hooks: WeightHooks | None) -> Conditionin
     """The conditioning with hooks added to those it is bound to."""
     if hooks is None:
         return conditioning
-    return [
-        [embedding, {**options, "hooks": _joined(options.get("hooks"), hooks)}]
-        for embedding, options in conditioning
-    ]
+    bound = []
+    for embedding, options in conditioning:
+        before = options.get("hooks")
+        joined = _joined(before if isinstance(before, WeightHooks) else None, hooks)
+        bound.append([embedding, {**options, "hooks": joined}])
+    return bound
 
 
 class Properties(NamedTuple):

@@ -133,6 +133,7 @@ async function start() {
   add("edit-value", "Edit a value", ["Enter"], async () => (await palettes()).chooseWidget(chosen(), (name) => edit(chosen(), name)), only);
   add("rename", "Rename the node", ["F2"], () => fields.rename(chosen()), only);
   add("help", "What this node does", ["F1"], async () => (await import("./panels/help_dialog.js")).explainNode(editor, chosen()), only);
+  add("times", "What the last run took", ["Alt+T"], async () => (await reports()).listTimes(editor));
   add("problems", "What needs attention", ["Alt+E"], async () => (await reports()).listProblems(editor), () => editor.tab.results.errors.size > 0);
   add("swap", "Replace the node with another type", ["Ctrl+R"], async () => (await palettes()).swap(chosen()), only);
   add("zoom-box", "Zoom to a box", ["Z"], () => pointing.armZoom());

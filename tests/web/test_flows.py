@@ -13,6 +13,7 @@ from tests.web.chromium import (
     CHROMIUM,
     NEEDS_CHROMIUM,
     drag,
+    input_at,
     output_at,
     place,
     prompt,
@@ -149,6 +150,28 @@ def test_subgraphs_have_a_way_back_ports_that_are_renamed_and_can_be_unpacked(pa
     unpacked = prompt(page)
     assert sorted(each["class_type"] for each in unpacked.values()) == sorted(
         each["class_type"] for each in sent.values()
+    )
+
+
+def test_a_value_is_promoted_to_the_subgraph_by_a_link_to_a_new_port(page: Any) -> None:
+    page.evaluate("nodeloom.editor.select([5, 6])")
+    page.keyboard.press("Control+Shift+e")
+    until(page, "nodeloom.editor.workflow.definitions.size === 1")
+    instance = chosen(page)[0]
+    page.evaluate("nodeloom.commands.run('enter')")
+    sampler = page.evaluate(
+        "[...nodeloom.editor.scene.scope.nodes.values()].find((node) => node.type === 'KSampler').id"
+    )
+    count = page.evaluate("[...nodeloom.editor.workflow.definitions.values()][0].inputs.length")
+    drag(page, place(page, f"e.scene.portPoint('inputs', {count})"), input_at(page, sampler, "steps"))
+    page.keyboard.press("Escape")
+    page.keyboard.press("Escape")
+    until(page, "nodeloom.editor.tab.path.length === 0")
+    assert value(page, instance, "steps") == 20
+    do(page, "setValue", instance, "steps", 9)
+    assert (
+        next(each for each in prompt(page).values() if each["class_type"] == "KSampler")["inputs"]["steps"]
+        == 9
     )
 
 

@@ -170,6 +170,9 @@ def test_a_forecast_says_what_the_next_run_would_do_and_why(page: Any) -> None:
     assert page.evaluate("nodeloom.editor.tab.results.reasons.get('1')") == "color: 16711680 → 255"
     page.keyboard.press("h")
     assert page.evaluate("nodeloom.editor.tab.results.heat('1')").startswith("hsl(")
+    page.keyboard.press("Alt+t")
+    page.wait_for_selector("dialog .times")
+    assert page.eval_on_selector_all(".times tbody tr", "rows => rows.length") == 4
 
 
 def test_a_run_goes_only_to_the_selected_nodes(page: Any) -> None:

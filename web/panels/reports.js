@@ -49,6 +49,20 @@ function nameOf(editor, runId) {
   return String(node.title || editor.catalogue.library.get(node.type)?.title || node.type);
 }
 
+/** What each node of the last run took, dearest first. @param {Editor} editor */
+export function listTimes(editor) {
+  const timings = [...editor.tab.results.timings].sort(([, a], [, b]) => b.seconds - a.seconds);
+  const total = timings.reduce((sum, [, { seconds }]) => sum + seconds, 0);
+  const most = Math.max(0.001, timings[0]?.[1].seconds ?? 0);
+  const row = (/** @type {[string, import("../client/results.js").Timing]} */ [runId, { seconds, cached, memory }]) => h("tr", {},
+    h("td", {}, button(nameOf(editor, runId), () => { element.close(); explain(editor, runId); }, { class: "link-button" })),
+    h("td", { class: "bar-cell" }, h("i", { style: { width: `${(100 * seconds) / most}%`, background: editor.tab.results.heat(runId, editor.theme.dark) ?? "" } })),
+    h("td", {}, cached ? "cached" : `${seconds.toFixed(2)} s`), h("td", {}, memory ? `${(memory / 1e6).toFixed(0)} MB` : ""));
+  const element = dialog("What the last run took", timings.length
+    ? [h("p", { class: "quiet" }, `${total.toFixed(2)} seconds in ${timings.length} nodes; memory as it was after each.`), h("table", { class: "times" }, h("thead", {}, h("tr", {}, ["Node", "Share", "Time", "Memory"].map((name) => h("th", { scope: "col" }, name)))), h("tbody", {}, timings.map(row)))]
+    : [h("div", { class: "empty" }, h("strong", {}, "Nothing has run yet"), "Times are listed here after a run.")]);
+}
+
 /** Lists missing node types and files, with near matches. @param {Tab} tab @param {Toasts} toasts @param {Editor} editor */
 export function reportMissing(tab, toasts, editor) {
   const types = missingTypes(tab.workflow, tab.catalogue);

@@ -165,7 +165,7 @@ export class Shell {
     const box = this.more.getBoundingClientRect();
     const { commands, runs } = this;
     const entry = (/** @type {string} */ id, label = commands.all.get(id)?.title ?? id) => ({ label, hint: commands.hint(id), disabled: commands.all.get(id)?.when?.() === false, act: () => commands.run(id) });
-    this.menu([entry("run"), entry("run-front"), entry("run-selected"), { label: `${runs.auto ? "✓ " : ""}Run again and again`, act: () => commands.run("run-auto") }, { label: `${runs.onChange ? "✓ " : ""}Run on every change`, act: () => commands.run("run-on-change") }, "line", entry("forecast"), entry("cancel"), entry("clear-queue")], box.right - 230, box.bottom + 4);
+    this.menu([entry("run"), entry("run-front"), entry("run-selected"), { label: `${runs.auto ? "✓ " : ""}Run again and again`, act: () => commands.run("run-auto") }, { label: `${runs.onChange ? "✓ " : ""}Run on every change`, act: () => commands.run("run-on-change") }, "line", entry("forecast"), entry("times"), entry("heat"), "line", entry("cancel"), entry("clear-queue")], box.right - 230, box.bottom + 4);
   }
 
   /** @param {HTMLElement} from */

@@ -2,7 +2,7 @@
 
 A name is relative to its kind's folders, with `/` (or `\\`) between parts, and never leads out of them.
 Kinds `input`, `output` and `temp` are the roots themselves; `input:image` lists only pictures,
-`input:.latent` only such files; there a name may end in ` [output]`.
+`input:audio+video` sounds and films, `input:.latent` only such files; there a name may end in ` [output]`.
 """
 
 from __future__ import annotations
@@ -300,7 +300,8 @@ def _top_files(folder: Path, medium: str) -> list[str]:
 def _is_of(name: str, medium: str) -> bool:
     if medium.startswith("."):
         return name.lower().endswith(medium)
-    return (mimetypes.guess_type(name)[0] or "").startswith(medium + "/") if medium else True
+    media = tuple(f"{each}/" for each in medium.split("+"))
+    return (mimetypes.guess_type(name)[0] or "").startswith(media) if medium else True
 
 
 def _fresh(stamps: Mapping[str, int]) -> bool:

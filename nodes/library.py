@@ -6,6 +6,7 @@ from execution.node import NativeNode, node_types
 
 MODULES = (
     "adapters",
+    "audio",
     "conditioning",
     "control",
     "custom_sampling",
@@ -40,6 +41,7 @@ MODULES = (
     "unclip",
     "upscaling",
     "vae",
+    "video",
     "video_models",
     "vision",
     "weight_hooks",

@@ -89,7 +89,8 @@ def vision_part(weights: Weights) -> Weights | None:
     for prefix in PREFIXES:
         inner = clip_vision(weights.under(prefix))
         if "vision_model.embeddings.patch_embedding.weight" in inner:
-            return inner
+            own = ("vision_model.", "visual_projection.")
+            return inner.having({name: inner[name] for name in inner if name.startswith(own)})
     return None
 
 

@@ -107,3 +107,11 @@ def test_a_file_of_another_kind_is_named(tmp_path: Path) -> None:
     save_file({"x": torch.zeros(1)}, tmp_path / "x.safetensors")
     with pytest.raises(UnknownModel, match=r"x.safetensors: It is no CLIP vision encoder"):
         load_vision(tmp_path / "x.safetensors")
+
+
+def test_only_its_own_tensors_are_taken_from_a_checkpoint(tmp_path: Path) -> None:
+    tensors = dict(seeded(lambda: CLIPVisionModelWithProjection(CONFIG)).state_dict())
+    tensors.pop("vision_model.embeddings.position_ids", None)
+    save_file(tensors | {"model.diffusion_model.x": torch.zeros(1)}, tmp_path / "v.safetensors")
+    encoder = load_vision(tmp_path / "v.safetensors", Residency(Precision("fp32"), "cpu"))
+    assert set(encoder.resident.weights) == set(tensors)

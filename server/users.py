@@ -1,4 +1,4 @@
-"""Whose files a request means: one user's, or, with --multi-user, those of the user its header names."""
+"""Whose files a request means: one user's, or, with --multi-user, those of the user that its header names."""
 
 import json
 import re
@@ -28,15 +28,23 @@ class Users:
 
     def files(self, request: web.Request) -> UserFiles:
         """The files a request means; without a header the default user's. 401 for a user there is not."""
-        user = request.headers.get(HEADER) or DEFAULT_USER
-        if not self.several or user == DEFAULT_USER:
+        given = request.headers.get(HEADER) or DEFAULT_USER
+        if not self.several or given == DEFAULT_USER:
             return self._files[DEFAULT_USER]
         with self._lock:
-            if user not in self._files and user in self.names():
-                self._files[user] = UserFiles(self._folders, user)
-            found = self._files.get(user)
+            if given not in self._files:
+                user = self._id(given)
+                self._files[given] = self._files.setdefault(user, UserFiles(self._folders, user))
+            return self._files[given]
+
+    def _id(self, given: str) -> str:
+        """The id of the user of this id or name."""
+        names = self.names()
+        found = (
+            given if given in names else next((user for user, name in names.items() if name == given), None)
+        )
         if found is None:
-            message = f"There is no user of this id; take one of GET /users as the header {HEADER}."
+            message = f"There is no user of this id or name; take one of GET /users as the header {HEADER}."
             raise refusal(401, "unknown_user", message)
         return found
 

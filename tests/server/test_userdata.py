@@ -177,7 +177,8 @@ async def test_several_users_have_files_and_settings_of_their_own(serve: Serve, 
             assert await client.get("/settings/x", headers=headers) == (200, user)
             assert json.loads((settings.folders.user / user / "a.json").read_bytes()) == {"of": user}
         assert await client.get("/userdata/a.json") == (200, {"of": "default"})
-        for bad in ("bert", "../default", "nobody"):
+        assert await client.get("/userdata/a.json", headers={"comfy-user": "bert"}) == (200, {"of": bert})
+        for bad in ("carla", "../default", "nobody"):
             status, body = await client.get("/userdata/a.json", headers={"comfy-user": bad})
             assert (status, body["error"]["type"]) == (401, "unknown_user")
         for name, kind in (("bert", "duplicate_username"), ("", "invalid_username"), (5, "invalid_username")):

@@ -10,9 +10,13 @@ export class ServerError extends Error {
 }
 
 export class Server {
-  /** @param {string} base address of the page, with the final slash */
-  constructor(base = new URL("./", document.baseURI).href) {
+  /**
+   * @param {string} base address of the page, with the final slash
+   * @param {string} user whose files and settings are meant, on a server that keeps several users': `?user=` in the page's address
+   */
+  constructor(base = new URL("./", document.baseURI).href, user = new URLSearchParams(location.search).get("user") ?? "") {
     this.base = base;
+    this.user = user;
   }
 
   /** @param {string} path */
@@ -21,6 +25,7 @@ export class Server {
   /** @param {string} path @param {RequestInit & { json?: any }} [options] @returns {Promise<Response>} */
   async fetch(path, { json, ...options } = {}) {
     const headers = new Headers(options.headers);
+    if (this.user) headers.set("comfy-user", this.user);
     if (json !== undefined) headers.set("Content-Type", "application/json");
     /** @type {Response} */ let response;
     try {

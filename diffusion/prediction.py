@@ -20,7 +20,9 @@ from torch import Tensor
 from diffusion.clocks import (
     AngleClock,
     Clock,
+    CosineClock,
     DiscreteClock,
+    FlowClock,
     LogClock,
     scaled_linear_sigmas,
     zero_terminal_snr,
@@ -228,3 +230,19 @@ def continuous_edm(target: Target, sigma_min: float, sigma_max: float) -> Predic
 def continuous_v(sigma_min: float, sigma_max: float) -> Prediction:
     """v on the angle clock, as ModelSamplingContinuousV sets it."""
     return Prediction(V, AngleClock(sigma_min, sigma_max))
+
+
+def rectified_flow(shift: float, *, multiplier: float = 1000.0, steps: int = 1000) -> Prediction:
+    """Rectified flow on a bent clock; `multiplier` turns noise levels into the network's timesteps."""
+    return Prediction(RECTIFIED_FLOW, FlowClock(shift, multiplier, steps))
+
+
+def cosine(shift: float) -> Prediction:
+    """Noise predicted on Stable Cascade's cosine clock."""
+    return Prediction(EPS, CosineClock(shift))
+
+
+def along_tokens(tokens: float, low: tuple[float, float], high: tuple[float, float]) -> float:
+    """The bend mu for a number of tokens, on the line through two (tokens, bend), as FLUX's code has it."""
+    slope = (high[1] - low[1]) / (high[0] - low[0])
+    return low[1] + slope * (tokens - low[0])

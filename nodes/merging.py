@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from diffusion.patches.weights import by_prefix, merged, mixed, with_more
-from execution.node import Range, Tip, node
+from execution.node import Each, Options, Range, Tip, node
 from nodes.sampling import present
 from nodes.sockets import Clip, Model
 from nodes.text import present as present_clip
@@ -42,6 +42,53 @@ def merge_blocks(
     Mixes two models, with a ratio for each third of the network.
     """
     ratios = {"input": input, "middle": middle, "out": out}
+    return merged(present(model1), present(model2), by_prefix(ratios))
+
+
+TWELVE, NINE, THREE = range(12), range(9), range(3)
+SD_BLOCKS = Each(
+    "time_embed.",
+    "label_emb.",
+    *(f"input_blocks.{number}." for number in TWELVE),
+    *(f"middle_block.{number}." for number in THREE),
+    *(f"output_blocks.{number}." for number in TWELVE),
+    "out.",
+)
+SDXL_BLOCKS = Each(
+    "time_embed.",
+    "label_emb.",
+    *(f"input_blocks.{number}" for number in NINE),
+    *(f"middle_block.{number}" for number in THREE),
+    *(f"output_blocks.{number}" for number in NINE),
+    "out.",
+)
+OfFirst = Annotated[Ratio, Options(default=1.0), Tip("How much of the first in weights of this name.")]
+
+
+@node("ModelMergeSD1", category="advanced/model_merging/model_specific")
+def merge_sd1(model1: First, model2: Second, **ratios: Annotated[OfFirst, SD_BLOCKS]) -> Model:
+    """ModelMergeSD1.
+
+    Mixes two models of the size of SD 1, with a ratio for each block.
+    """
+    return merged(present(model1), present(model2), by_prefix(ratios))
+
+
+@node("ModelMergeSD2", category="advanced/model_merging/model_specific")
+def merge_sd2(model1: First, model2: Second, **ratios: Annotated[OfFirst, SD_BLOCKS]) -> Model:
+    """ModelMergeSD2.
+
+    Mixes two models of the size of SD 2, with a ratio for each block.
+    """
+    return merged(present(model1), present(model2), by_prefix(ratios))
+
+
+@node("ModelMergeSDXL", category="advanced/model_merging/model_specific")
+def merge_sdxl(model1: First, model2: Second, **ratios: Annotated[OfFirst, SDXL_BLOCKS]) -> Model:
+    """ModelMergeSDXL.
+
+    Mixes two models of the size of SDXL, with a ratio for each block.
+    """
     return merged(present(model1), present(model2), by_prefix(ratios))
 
 

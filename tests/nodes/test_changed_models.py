@@ -1,17 +1,19 @@
 """Nodes that change or join models, over a real, very small one."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from diffusers import DDPMScheduler
 from safetensors.torch import save_file
 
 from diffusion.controlnet import ControlUNet
 from diffusion.errors import FileProblem
 from diffusion.patches.weights import UnlikeModels
-from diffusion.prediction import LCM, V
+from diffusion.prediction import LCM, RECTIFIED_FLOW, V
 from diffusion.unet import UNet, UNetSizes
 from diffusion.upscaler_networks import RRDB
 from tests.nodes.conftest import METADATA
@@ -157,6 +159,9 @@ def weight(model: Any, name: str = "out.2.weight") -> torch.Tensor:
 MERGES = {
     "ModelMergeSimple": ({"ratio": 0.25}, 0.25 + 0.75 * 2),
     "ModelMergeBlocks": ({"input": 0.0, "middle": 0.0, "out": 0.5}, 0.5 + 0.5 * 2),
+    "ModelMergeSD1": ({"out.": 0.5, "output_blocks.0.": 0.0}, 0.5 + 0.5 * 2),
+    "ModelMergeSD2": ({"out.": 0.25, "time_embed.": 0.0}, 0.25 + 0.75 * 2),
+    "ModelMergeSDXL": ({"out.": 0.0, "output_blocks.0": 1.0}, 2.0),
     "ModelMergeAdd": ({}, 3.0),
     "ModelMergeSubtract": ({"multiplier": 1.0}, -1.0),
 }
@@ -168,6 +173,70 @@ def test_models_are_merged_weight_by_weight(call: Call, model: Any, name: str) -
     inputs, factor = MERGES[name]
     (merged,) = call(name, model1=model, model2=double, **inputs)
     torch.testing.assert_close(weight(merged), weight(model) * factor)
+
+
+def test_each_block_is_merged_by_its_own_ratio(call: Call, model: Any) -> None:
+    names = [name for name in model.backbone.weights if name.endswith("weight")]
+    double = model.with_patches({name: (lambda weight: weight * 2,) for name in names})
+    ratios = {"time_embed.": 1.0, "input_blocks.1.": 0.0, "middle_block.0.": 0.5, "output_blocks.1.": 0.25}
+    for node, blocks in (
+        ("ModelMergeSD1", ratios),
+        ("ModelMergeSDXL", {k if k == "time_embed." else k[:-1]: v for k, v in ratios.items()}),
+    ):
+        (merged,) = call(node, model1=model, model2=double, **blocks)
+        for name in ("input_blocks.0.0", "input_blocks.1.0.in_layers.2", "middle_block.0.in_layers.2"):
+            block = ".".join(name.split(".")[:2]) + "."
+            expected = 2 - ratios.get(block, 1.0)
+            found = weight(merged, f"{name}.weight") / weight(model, f"{name}.weight")
+            assert found.median().item() == pytest.approx(expected), (node, name)
+
+
+FLOWS = {
+    "ModelSamplingSD3": ({"shift": 3.0}, 3.0, 1000.0),
+    "ModelSamplingAuraFlow": ({"shift": 1.73}, 1.73, 1.0),
+    "ModelSamplingFlux": (
+        {"max_shift": 1.15, "base_shift": 0.5, "width": 1024, "height": 1024},
+        math.e**1.15,
+        1.0,
+    ),
+    "ModelSamplingLTXV": ({"max_shift": 2.05, "base_shift": 0.95}, math.e**2.05, 1.0),
+}
+
+
+@pytest.mark.parametrize("name", FLOWS)
+def test_rectified_flow_runs_from_noise_to_picture_on_a_bent_clock(
+    call: Call, model: Any, sampled: Callable[..., torch.Tensor], name: str
+) -> None:
+    inputs, shift, multiplier = FLOWS[name]
+    (patched,) = call(name, model=model, **inputs)
+    prediction = patched.prediction
+    assert prediction.target is RECTIFIED_FLOW
+    assert prediction.sigma_max == pytest.approx(1.0)
+    half = prediction.clock.sigma_at(0.5)
+    assert half == pytest.approx(shift * 0.5 / (1 + (shift - 1) * 0.5), rel=1e-4)
+    assert prediction.clock.timestep(torch.tensor(0.5)).item() == pytest.approx(0.5 * multiplier)
+    assert sampled(patched).isfinite().all()
+
+
+def test_times_are_bent_by_the_size_of_what_is_made(call: Call, model: Any) -> None:
+    small = {"max_shift": 1.15, "base_shift": 0.5, "width": 256, "height": 256}
+    (flux,) = call("ModelSamplingFlux", model=model, **small)
+    assert flux.prediction.clock.shift == pytest.approx(math.e**0.5)
+    latent = {"samples": torch.zeros(1, 128, 4, 16, 16)}
+    (ltxv,) = call("ModelSamplingLTXV", model=model, max_shift=2.05, base_shift=0.95, latent=latent)
+    assert ltxv.prediction.clock.shift == pytest.approx(math.e**0.95)
+
+
+def test_the_cosine_clock_is_moved_towards_noise(
+    call: Call, model: Any, sampled: Callable[..., torch.Tensor]
+) -> None:
+    scheduler = DDPMScheduler(1000, beta_schedule="squaredcos_cap_v2")
+    (plain,), (moved,) = (call("ModelSamplingStableCascade", model=model, shift=s) for s in (1.0, 2.0))
+    alpha_bar = scheduler.alphas_cumprod[499].item()
+    sigma = ((1 - alpha_bar) / alpha_bar) ** 0.5
+    assert plain.prediction.clock.sigma_at(0.5) == pytest.approx(sigma, rel=1e-3)
+    assert moved.prediction.clock.sigma_at(0.5) == pytest.approx(sigma * 2, rel=1e-3)
+    assert sampled(moved).isfinite().all()
 
 
 @pytest.mark.parametrize(

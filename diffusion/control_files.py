@@ -93,7 +93,7 @@ def low_rank_control(weights: Weights, residency: Residency) -> ControlNet:
         identity = (*_identity(weights), *_identity(base))
         return Resident(residency, "control", joined, build, identity, channels_last=True)
 
-    return ControlNet(network, channels=hints[0][0])
+    return ControlNet(network, channels=hints[0][0], borrows=True)
 
 
 def borrowed(weights: Weights, base: Weights) -> Weights:

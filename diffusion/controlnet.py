@@ -23,6 +23,7 @@ from diffusion.control_union import Union, UnionSizes
 from diffusion.denoising import Controller, Controlling
 from diffusion.hooks import Hooks
 from diffusion.images import resize, to_batch
+from diffusion.loading import NO_PATCHES, Patches
 from diffusion.model import Model
 from diffusion.residency import Resident
 from diffusion.transformer import Visit
@@ -113,14 +114,15 @@ class ControlNetwork(Protocol):
 class ControlNet:
     """A control network on a link.
 
-    `network` gives its module for a model, from which some take a part of their weights. `kind` is that of
-    the picture, for networks of several; None leaves it open. `channels` are those of the picture; a fourth
-    says where it is to be painted.
+    `network` gives its module for a model, from which some take a part of their weights; with `borrows` the
+    model's patches of them act here too. `kind` is that of the picture, for networks of several; None leaves
+    it open. `channels` are those of the picture; a fourth says where it is to be painted.
     """
 
     network: Callable[[Model], Resident[ControlUNet]]
     kind: int | None = None
     channels: int = 3
+    borrows: bool = False
 
     def with_kind(self, kind: int | None) -> ControlNet:
         """Told what kind of picture it will see."""
@@ -147,9 +149,11 @@ class Applied:
 
     def for_run(self, setting: Setting) -> Controlling:
         """The control with its network as this run's model needs it."""
+        patches = setting.model.weight_patches if self.network.borrows else NO_PATCHES
         return Started(
             self,
             self.network.network(setting.model),
+            patches,
             len(setting.latent),
             span(setting, self.start, self.end),
             self.previous.for_run(setting) if self.previous else None,
@@ -173,6 +177,7 @@ class Started:
 
     applied: Applied
     resident: Resident[ControlUNet]
+    patches: Patches
     rows: int
     span: tuple[float, float]
     previous: Controlling | None
@@ -185,7 +190,7 @@ class Started:
         before = self.previous(x, sigma, timesteps, context, y) if self.previous else None
         if not self.span[0] <= sigma[0] <= self.span[1] or self.applied.strength == 0:
             return before
-        with self.resident.use() as module, torch.no_grad():
+        with self.resident.use(self.patches) as module, torch.no_grad():
             seen = self._seen(module, (x.shape[2], x.shape[3]))
             rows, parts = x[:, : module.sizes.in_channels], len(x) // len(seen)
             kind = self.applied.network.kind

@@ -7,6 +7,7 @@ import torch
 from diffusers import ControlNetUnionModel
 from safetensors.torch import save_file
 
+from diffusion.blocks import timestep_embedding
 from diffusion.control_files import load_controlnet
 from diffusion.controlnet import ControlNet
 from diffusion.precision import Precision
@@ -68,3 +69,41 @@ def test_the_kind_matters_and_an_unknown_one_is_named(file: tuple[ControlNetUnio
         assert not torch.allclose(one, auto, atol=1e-3)
         with pytest.raises(ValueError, match="knows only these kinds of pictures: openpose, depth"):
             module(x, seen, torch.tensor([5.0]), words, kind=8)
+
+
+def test_one_for_sdxl_agrees_too(tmp_path: Path) -> None:
+    theirs = seeded(
+        lambda: ControlNetUnionModel(
+            block_out_channels=(64, 128), layers_per_block=2, cross_attention_dim=128,
+            num_attention_heads=(1, 2), attention_head_dim=(1, 2),
+            transformer_layers_per_block=(1, 2), use_linear_projection=True,
+            down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"), addition_embed_type="text_time",
+            addition_time_embed_dim=256, projection_class_embeddings_input_dim=2816, num_control_type=6,
+            conditioning_embedding_out_channels=(8, 16, 24, 28), num_trans_channel=64, num_proj_channel=64,
+        ),
+        5,
+    )  # fmt: skip
+    for layer in theirs.transformer_layes:
+        layer.attn.batch_first = True
+    for block in (*theirs.controlnet_down_blocks, theirs.controlnet_mid_block, theirs.spatial_ch_projs):
+        torch.nn.init.normal_(block.weight, std=0.3, generator=torch.Generator().manual_seed(3))
+    save_file(
+        {name: each.contiguous() for name, each in theirs.state_dict().items()}, tmp_path / "xl.safetensors"
+    )
+    net = load_controlnet(tmp_path / "xl.safetensors", Residency(Precision("fp32"), "cpu"))
+    assert isinstance(net, ControlNet)
+    x, words, pooled = noise(1, 4, 8, 8), noise(1, 7, 128, seed=1), noise(1, 1280, seed=2)
+    sizes, times = torch.tensor([[64.0, 64, 0, 0, 64, 64]]), torch.tensor([500.0])
+    y = torch.cat([pooled, timestep_embedding(sizes[0], 256).reshape(1, -1)], dim=1)
+    picture = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    chosen = torch.zeros(1, 6)
+    chosen[:, 4] = 1
+    with torch.no_grad():
+        skips, middle = theirs(
+            x, times, words, [picture], control_type=chosen, control_type_idx=[4], return_dict=False,
+            added_cond_kwargs={"text_embeds": pooled, "time_ids": sizes},
+        )  # fmt: skip
+        with net.network(small_model()).use() as module:
+            ours = module(x, module.input_hint_block(picture), times, words, y, kind=4)
+    for mine, expected in zip([*ours[0], ours[1]], [*skips, middle], strict=True):
+        torch.testing.assert_close(mine, expected, rtol=1e-3, atol=1e-3)

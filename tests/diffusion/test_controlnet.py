@@ -230,3 +230,20 @@ def test_an_area_sees_the_whole_picture_at_its_own_size(files: dict[str, Path]) 
     sigmas = schedule(model.prediction, "normal", 3)
     out = sample(guider, noise(1, 4, 8, 8), torch.zeros(1, 4, 8, 8), SAMPLERS["euler"], sigmas).latent
     assert out.isfinite().all()
+
+
+def test_what_is_borrowed_from_a_model_is_borrowed_with_its_patches(
+    files: dict[str, Path], tmp_path: Path
+) -> None:
+    model = model_with_file(small_model(), tmp_path)
+    base = {name: model.backbone.weights.tensor(name) for name in model.backbone.weights}
+    tensors = seeded(lambda: ControlUNet(SD1, HINTS), 4).state_dict()
+    name = "input_blocks.1.1.transformer_blocks.0.attn2.to_v.weight"
+    patched = model.with_patches({name: (lambda weight: weight + 0.5,)})
+    save_file(low_rank(tensors, base), tmp_path / "low.safetensors", METADATA)
+    save_file({**tensors, name: tensors[name] + 0.5}, tmp_path / "sum.safetensors", METADATA)
+    ours = run(patched, net=loaded(tmp_path / "low.safetensors"))
+    torch.testing.assert_close(
+        ours, run(patched, net=loaded(tmp_path / "sum.safetensors")), rtol=1e-3, atol=1e-3
+    )
+    assert not torch.allclose(ours, run(patched, net=loaded(files["original"])), atol=1e-3)

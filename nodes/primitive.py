@@ -1,9 +1,8 @@
-"""Single values: on a node of their own, so that several inputs can share one; any value shown as text."""
+"""Single values on a node of their own, so that several inputs can share one."""
 
-import json
-from typing import Annotated, Any
+from typing import Annotated
 
-from execution.node import Multiline, Options, Range, Socket, Tip, Ui, node
+from execution.node import Multiline, Options, Range, Tip, node
 
 LIMIT = 9223372036854775807  # of a 64-bit number
 
@@ -53,22 +52,3 @@ def boolean(value: Annotated[bool, Tip("Yes or no.")]) -> bool:
     Yes or no.
     """
     return value
-
-
-@node("PreviewAny", category="utils", output_node=True)
-def preview_any(source: Annotated[Any, Socket("*"), Tip("The value to show.")]) -> Ui:
-    """Preview Any.
-
-    Shows any value as text.
-    """
-    return Ui(text=[as_text(source)])
-
-
-def as_text(value: Any) -> str:
-    """A text as it is, other plain values as JSON, and the rest as Python shows it."""
-    if value is None or isinstance(value, str | bool | int | float):
-        return str(value)
-    try:
-        return json.dumps(value)
-    except (TypeError, ValueError):
-        return str(value)

@@ -43,11 +43,6 @@ CASES: list[tuple[Any, Any]] = [
     (primitive.integer(-3), -3),
     (primitive.real(0.5), 0.5),
     (primitive.boolean(True), True),
-    (primitive.preview_any("x\ny"), {"text": ["x\ny"]}),
-    (primitive.preview_any(True), {"text": ["True"]}),
-    (primitive.preview_any(None), {"text": ["None"]}),
-    (primitive.preview_any({"a": [1]}), {"text": ['{"a": [1]}']}),
-    (primitive.preview_any(3 + 1j), {"text": ["(3+1j)"]}),
 ]
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from diffusion.autoencoder import VAE
+from diffusion.catalogue import MARKERS
 from diffusion.entries import Entry
 from diffusion.layouts import to_open_clip
 from diffusion.loading import NO_PATCHES, Patches
@@ -36,8 +37,9 @@ NO_SIGNAL = 1000.0  # a clock that reaches this noise level was trained down to 
 
 
 def model_entries(model: Model) -> Entries:
-    """A diffusion model under the names of checkpoints."""
-    return _named(MODEL, patched(model.backbone, model.weight_patches))
+    """A diffusion model under the names of checkpoints; what stands beside the UNet stays there."""
+    entries = patched(model.backbone, model.weight_patches)
+    return {name if name in MARKERS else MODEL + name: entry for name, entry in entries.items()}
 
 
 def vae_entries(vae: VAE) -> Entries:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from diffusion.unet import UNet, UNetSizes
@@ -68,7 +68,8 @@ def test_the_x4_upscaler_makes_a_picture_four_times_as_large(call: Call, models:
     assert picture.isfinite().all()
 
 
-def test_zero123_shows_a_thing_from_several_sides(call: Call, models: Path) -> None:
+def turner(models: Path) -> str:
+    """A checkpoint of a model that turns things, as published: with remains of a text tower."""
     config = CLIPVisionConfig(
         hidden_size=64,
         intermediate_size=96,
@@ -88,15 +89,35 @@ def test_zero123_shows_a_thing_from_several_sides(call: Call, models: Path) -> N
         "cc_projection.weight": torch.randn(24, 28, generator=torch.Generator().manual_seed(2)),
         "cc_projection.bias": torch.zeros(24),
     }
-    model, clip_vision, vae = call(
-        "ImageOnlyCheckpointLoader", ckpt_name=written(models, "turner", 4, **more)
-    )
+    return written(models, "turner", 4, **more)
+
+
+def views(call: Call, name: str) -> torch.Tensor:
+    """Two views of a thing."""
+    model, clip_vision, vae = call("ImageOnlyCheckpointLoader", ckpt_name=name)
     given = {"clip_vision": clip_vision, "vae": vae, "width": 64, "height": 64, "init_image": PICTURE}
     positive, negative, latent = call(
         "StableZero123_Conditioning_Batched", batch_size=2, azimuth_batch_increment=120.0, **given
     )
     inputs = {"model": model, "positive": positive, "negative": negative, "latent_image": latent, **SAMPLED}
     (sampled,) = call("KSampler", **inputs)
-    (views,) = call("VAEDecode", samples=sampled, vae=vae)
-    assert views.shape == (2, 64, 64, 3)
-    assert not torch.allclose(views[0], views[1], atol=1e-4), "from the same noise, seen from elsewhere"
+    (pictures,) = call("VAEDecode", samples=sampled, vae=vae)
+    assert isinstance(pictures, torch.Tensor)
+    return pictures
+
+
+def test_zero123_shows_a_thing_from_several_sides(call: Call, models: Path) -> None:
+    pictures = views(call, turner(models))
+    assert pictures.shape == (2, 64, 64, 3)
+    assert not torch.allclose(pictures[0], pictures[1], atol=1e-4), "from the same noise, seen from elsewhere"
+
+
+def test_what_was_saved_anew_shows_the_same(call: Call, models: Path, tmp_path: Path) -> None:
+    name = turner(models)
+    model, clip_vision, vae = call("ImageOnlyCheckpointLoader", ckpt_name=name)
+    parts = {"model": model, "clip_vision": clip_vision, "vae": vae}
+    call("ImageOnlyCheckpointSave", filename_prefix="checkpoints/anew", **parts)
+    (path,) = tmp_path.glob("output/checkpoints/anew*.safetensors")
+    assert "cc_projection.weight" in load_file(path)
+    path.rename(models / "checkpoints" / "anew.safetensors")
+    torch.testing.assert_close(views(call, "anew.safetensors"), views(call, name))

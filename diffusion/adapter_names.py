@@ -48,9 +48,10 @@ def unet_targets(weights: Weights) -> Targets:
         for written in (base, theirs):
             targets[f"lora_unet_{flat(written)}"] = name
             targets[f"lycoris_{flat(written)}"] = name
-        targets[f"diffusion_model.{base}"] = name
+        targets[f"diffusion_model.{base}"] = targets[f"unet.{base}"] = name
         for spelled in _spellings(theirs):
-            targets[spelled] = targets[f"unet.{spelled}"] = name
+            for root in ("", "unet.", "base_model.model."):
+                targets[root + spelled] = name
     return targets
 
 

@@ -4,6 +4,7 @@
     LoHa        W + s · (B1 A1) ∘ (B2 A2)       Hyeon-Woo et al. 2021, arXiv 2108.06098
     LoKr        W + s · W1 ⊗ W2                 Yeh et al. 2023, arXiv 2309.14859 (LyCORIS)
     DoRA        any of them, each row brought to a learned length; Liu et al. 2024, arXiv 2402.09353
+    OFT, BOFT   R W, a rotation of the outputs (`rotations`)
     difference  W + s · D
 
 s is the strength times alpha / rank. Factors of convolutions may have a core in between. Files differ in
@@ -25,6 +26,7 @@ from diffusion.adapter_names import Targets, tower_targets, unet_targets
 from diffusion.errors import FileProblem
 from diffusion.model import Model
 from diffusion.patches.weights import with_more
+from diffusion.rotations import turned
 from diffusion.text import TextEncoder
 from diffusion.weights import Weights, open_weights
 
@@ -34,7 +36,9 @@ Patch = Callable[[Tensor], Tensor]
 
 UPS = (".lora_up.weight", ".lora_B.weight", ".lora.up.weight", ".up.weight", ".lora_linear_layer.up.weight")
 DOWNS = tuple(each.replace("up", "down").replace("lora_B", "lora_A") for each in UPS)
-BIASES = (".diff_b",)
+DIFFERENCES, BIASES = (".diff", ".w_norm"), (".diff_b", ".b_norm")
+LENGTHS = (".dora_scale", ".lora_magnitude_vector", ".lora_magnitude_vector.weight")
+BLOCKS = ".oft_blocks"
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,7 @@ def lokr(group: Group) -> Change:
     rank = rank_2 or rank_1
     if second.ndim == 4:
         first = first[..., None, None]
-    return Change(torch.kron(first, second), group.scale(rank) if rank else 1.0)
+    return Change(torch.kron(first, second.contiguous()), group.scale(rank) if rank else 1.0)
 
 
 def _whole_or_factored(group: Group, number: int) -> tuple[Tensor, int]:
@@ -119,7 +123,7 @@ def _tucker(core: Tensor, inner: Tensor, outer: Tensor) -> Tensor:
 
 def plain_difference(group: Group) -> Change:
     """A difference that is written out."""
-    difference = group.get(".diff")
+    difference = group.get(*DIFFERENCES)
     assert difference is not None, "chosen by `kind_of`"
     return Change(difference)
 
@@ -128,10 +132,10 @@ KINDS: tuple[tuple[tuple[str, ...], Callable[[Group], Change]], ...] = (
     (UPS, lora),
     ((".hada_w1_a",), loha),
     ((".lokr_w1", ".lokr_w1_a", ".lokr_w2", ".lokr_w2_a"), lokr),
-    ((".diff",), plain_difference),
+    (DIFFERENCES, plain_difference),
 )
 """How to tell a kind by what follows a weight's name."""
-ENDINGS = tuple(ending for endings, _ in KINDS for ending in endings)
+ENDINGS = (*(ending for endings, _ in KINDS for ending in endings), BLOCKS)
 
 
 def patch_of(group: Group, strength: float) -> Patch:
@@ -141,10 +145,27 @@ def patch_of(group: Group, strength: float) -> Patch:
         kind = next(make for endings, make in KINDS if group.has(*endings))
         difference, scale = kind(group)
         difference = (difference.reshape(weight.shape) * scale).to(weight)
-        lengths = group.get(".dora_scale", ".lora_magnitude_vector")
+        lengths = group.get(*LENGTHS)
         if lengths is None:
             return weight + strength * difference
         return weight + strength * (with_lengths(weight + difference, lengths.to(weight)) - weight)
+
+    return patch
+
+
+def rotation_of(group: Group, strength: float) -> Patch:
+    """The rotation of one weight at a strength, and the lengths that its outputs are brought to after it."""
+
+    def patch(weight: Tensor) -> Tensor:
+        blocks, bound = group.get(BLOCKS), group.get(".alpha")
+        assert blocks is not None, "chosen by `patches`"
+        longest = 0.0 if bound is None else bound.item() * weight.shape[0]
+        out = turned(weight, blocks, longest, strength)
+        lengths = group.get(".rescale")
+        if lengths is None:
+            return out
+        factors = 1 + strength * (lengths.to(weight) - 1)
+        return out * factors.reshape(-1, *(1,) * (weight.ndim - 1))
 
     return patch
 
@@ -186,7 +207,7 @@ def patches(weights: Weights, targets: Targets, strength: float) -> dict[str, tu
         if name is None or strength == 0:
             continue
         if group.has(*ENDINGS):
-            found[name] = (patch_of(group, strength),)
+            found[name] = ((rotation_of if group.has(BLOCKS) else patch_of)(group, strength),)
         if group.has(*BIASES):
             found[name.removesuffix("weight") + "bias"] = (bias_patch(group, strength),)
     return found

@@ -85,6 +85,84 @@ def test_kronecker_products_whole_and_factored(tmp_path: Path, factored: bool) -
     torch.testing.assert_close(changed(tmp_path, tensors, WEIGHT), WEIGHT + torch.kron(first, second))
 
 
+def cayley(blocks: Tensor) -> Tensor:
+    """The rotations of blocks, as the paper writes them."""
+    q = blocks - blocks.transpose(-1, -2)
+    identity = torch.eye(q.shape[-1])
+    return (identity + q) @ (identity - q).inverse()
+
+
+def test_block_diagonal_rotations(tmp_path: Path) -> None:
+    blocks = random(3, 2, 2) * 0.3
+    whole = torch.block_diag(*cayley(blocks))
+    torch.testing.assert_close(whole @ whole.T, torch.eye(6))
+    out = changed(tmp_path, {"w.oft_blocks": blocks}, WEIGHT)
+    torch.testing.assert_close(out, whole.T @ WEIGHT)
+    half = changed(tmp_path, {"w.oft_blocks": blocks}, WEIGHT, 0.5)
+    torch.testing.assert_close(half, (WEIGHT + out) / 2)
+    conv = random(6, 5, 3, 3)
+    turned = changed(tmp_path, {"w.oft_blocks": blocks}, conv)
+    torch.testing.assert_close(turned.flatten(1), whole.T @ conv.flatten(1))
+
+
+def test_rotations_are_bounded_and_outputs_rescaled(tmp_path: Path) -> None:
+    blocks, rescale = random(3, 2, 2), random(6, 1).abs() + 1
+    q = blocks - blocks.mT
+    small = q * (0.05 * 6 / q.norm())
+    tensors = {"w.oft_blocks": blocks, "w.alpha": torch.tensor(0.05), "w.rescale": rescale}
+    expected = rescale * (torch.block_diag(*cayley(small / 2)).T @ WEIGHT)
+    torch.testing.assert_close(changed(tmp_path, tensors, WEIGHT), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_butterflies_of_rotations(tmp_path: Path) -> None:
+    blocks, weight = random(2, 2, 4, 4) * 0.3, random(8, 5)
+    first, second = (torch.block_diag(*each) for each in cayley(blocks))
+    apart_by_two = torch.tensor([0, 2, 1, 3, 4, 6, 5, 7])
+    apart_by_four = torch.tensor([0, 4, 1, 5, 2, 6, 3, 7])
+    expected = weight
+    for turn, order in ((first, apart_by_two), (second, apart_by_four)):
+        expected = (turn @ expected[order])[order.argsort()]
+    out = changed(tmp_path, {"w.oft_blocks": blocks}, weight)
+    torch.testing.assert_close(out, expected)
+    torch.testing.assert_close(out.T @ out, weight.T @ weight, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(changed(tmp_path, {"w.oft_blocks": blocks * 0}, weight), weight)
+
+
+def test_changes_of_norms_in_lycoris_spelling(tmp_path: Path) -> None:
+    save_file({"w.w_norm": torch.ones(6), "w.b_norm": torch.ones(6) * 2}, tmp_path / "a.safetensors")
+    patches = adapters.patches(open_weights(tmp_path / "a.safetensors"), {"w": "p.weight"}, 0.5)
+    assert patches["p.weight"][0](torch.zeros(6)).tolist() == [0.5] * 6
+    assert patches["p.bias"][0](torch.zeros(6)).tolist() == [1.0] * 6
+
+
+@pytest.mark.parametrize("kind", ["lora", "loha", "lokr"])
+def test_kinds_with_a_core_for_convolutions(tmp_path: Path, kind: str) -> None:
+    weight, core = random(6, 4, 3, 3), random(2, 2, 3, 3)
+    if kind == "lora":
+        down, up = random(2, 4, 1, 1), random(6, 2, 1, 1)
+        tensors = {"w.lora_mid.weight": core, "w.lora_down.weight": down, "w.lora_up.weight": up}
+        expected = torch.einsum("oi,ijhw,jc->ochw", up.flatten(1), core, down.flatten(1))
+    elif kind == "loha":
+        tensors = {
+            f"w.hada_w{n}_{side}": random(2, 6 if side == "a" else 4) + n for n in (1, 2) for side in "ab"
+        }
+        tensors |= {f"w.hada_t{n}": core * n for n in (1, 2)}
+        one, two = (
+            torch.einsum("ijhw,io,jc->ochw", core * n, tensors[f"w.hada_w{n}_a"], tensors[f"w.hada_w{n}_b"])
+            for n in (1, 2)
+        )
+        expected = one * two
+    else:
+        tensors = {"w.lokr_w1": random(3, 2), "w.lokr_t2": core}
+        tensors |= {"w.lokr_w2_a": random(2, 2), "w.lokr_w2_b": random(2, 2) * 2}
+        inner = torch.einsum("ijhw,io,jc->ochw", core, tensors["w.lokr_w2_a"], tensors["w.lokr_w2_b"])
+        expected = torch.stack([
+            torch.cat([tensors["w.lokr_w1"][row, column] * inner for column in range(2)], dim=1)
+            for row in range(3)
+        ]).flatten(0, 1)  # fmt: skip
+    torch.testing.assert_close(changed(tmp_path, tensors, weight), weight + expected, rtol=1e-4, atol=1e-4)
+
+
 def test_written_out_differences_also_of_biases(tmp_path: Path) -> None:
     save_file({"w.diff": WEIGHT.clone(), "w.diff_b": torch.ones(6)}, tmp_path / "a.safetensors")
     patches = adapters.patches(open_weights(tmp_path / "a.safetensors"), {"w": "p.weight"}, -1.0)
@@ -136,6 +214,7 @@ def test_kohyas_peft_and_processor_names_are_known() -> None:
             theirs = diffusers_name(base, places)
             assert targets[f"lora_unet_{theirs.replace('.', '_')}"] == name
             assert targets[f"unet.{theirs}"] == targets[theirs] == name
+            assert targets[f"base_model.model.{theirs}"] == targets[f"unet.{base}"] == name
             assert targets["unet." + theirs.replace("attn1.to_out.0", "attn1.processor.to_out_lora")] == name
 
 

@@ -246,13 +246,14 @@ class Crew:
             await asyncio.gather(listening, ending, return_exceptions=True)
 
     async def _bury(self, worker: Worker, reading: "asyncio.Task[None]", ready: bool) -> None:
+        code = worker.process.returncode  # none yet: it closed its channel, and is ended here
         worker.kill()
         await worker.channel.close()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(asyncio.gather(worker.process.wait(), reading), 5)
         if self._closing.is_set():
             return
-        why = cause_of_death(worker.process.returncode, list(worker.last_lines))
+        why = cause_of_death(code, list(worker.last_lines))
         if not ready:
             self.problems[worker.index] = f"it ended while starting: {why}"
             self.tried.set()

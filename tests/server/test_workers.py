@@ -116,6 +116,17 @@ async def test_a_worker_that_cannot_start_is_explained(serve: Serve) -> None:
         assert (status, body["error"]["type"]) == (503, "no_worker")
 
 
+async def test_a_worker_that_is_slow_to_end_is_not_said_to_lack_memory(serve: Serve) -> None:
+    ending = (
+        "import os, sys, time; print('no torch here', flush=True); os.close(int(sys.argv[2])); time.sleep(60)"
+    )
+    async with serve(worker_command=(sys.executable, "-c", ending)) as client:
+        await client.parts.crew.tried.wait()
+        (problem,) = client.parts.crew.problems.values()
+        assert "its channel closed" in problem
+        assert "no torch here" in problem
+
+
 async def test_a_worker_that_is_no_program_is_explained(serve: Serve) -> None:
     async with serve(worker_command=("/nowhere/python",)) as client:
         while not client.parts.crew.problems:

@@ -13,13 +13,16 @@ from torch import Tensor
 
 
 def orthogonal(blocks: Tensor, longest: float = 0.0) -> Tensor:
-    """(I + Q)(I - Q)⁻¹ of blocks [..., b, b]; Q = blocks - blocksᵀ, at most `longest` long unless that is 0."""
+    """(I + Q)(I - Q)⁻¹ of blocks [..., b, b]; Q = blocks - blocksᵀ, shortened to `longest` (0: never)."""
     q = blocks - blocks.mT
     length = torch.linalg.vector_norm(q)
     if 0 < longest < length:
         q = q * (longest / length)
     identity = torch.eye(q.shape[-1], device=q.device, dtype=q.dtype)
-    return torch.linalg.solve(identity - q, identity + q)  # both are functions of Q, so their order is free
+    turn: Tensor = torch.linalg.solve(
+        identity - q, identity + q
+    )  # both are functions of Q, so their order is free
+    return turn
 
 
 def turned(weight: Tensor, blocks: Tensor, longest: float, strength: float) -> Tensor:
@@ -44,9 +47,9 @@ def _within_blocks(rotation: Tensor, rows: Tensor) -> Tensor:
 
 def _together(rows: Tensor, distance: int) -> Tensor:
     """Rows that stand a distance apart brought next to each other."""
-    return rows.unflatten(0, (-1, 2, distance)).transpose(1, 2).flatten(0, 2)
+    return rows.reshape(-1, 2, distance, rows.shape[1]).transpose(1, 2).reshape(rows.shape)
 
 
 def _apart(rows: Tensor, distance: int) -> Tensor:
     """The inverse of `_together`."""
-    return rows.unflatten(0, (-1, distance, 2)).transpose(1, 2).flatten(0, 2)
+    return rows.reshape(-1, distance, 2, rows.shape[1]).transpose(1, 2).reshape(rows.shape)

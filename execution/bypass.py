@@ -9,6 +9,9 @@ from execution.scopes import Node, slots_of
 from execution.spec import InputSpec, NodeSpec
 from execution.widgets import is_widget
 
+FOLLOWING = "COMFY_MATCHTYPE_V3"
+"""A socket whose type is that of what is connected: the file knows it."""
+
 
 def bypass(node: Node, slot: int, wanted: Any, spec: NodeSpec | None) -> Mapping[str, Any] | None:
     """The input that a bypassed node hands on.
@@ -17,7 +20,9 @@ def bypass(node: Node, slot: int, wanted: Any, spec: NodeSpec | None) -> Mapping
     ends; else the first that fits.
     """
     outputs, inputs = slots_of(node, "outputs"), _ordered_inputs(node, spec)
-    kind = outputs[slot].get("type") if slot < len(outputs) else wanted
+    declared = spec.outputs[slot].socket if spec and slot < len(spec.outputs) else FOLLOWING
+    filed = outputs[slot].get("type") if slot < len(outputs) else wanted
+    kind = filed if declared == FOLLOWING else declared
     there = inputs[slot] if slot < len(inputs) else None
     if "*" in (_socket(kind), _socket(wanted)):
         return there or next(iter(inputs), None)
@@ -44,7 +49,7 @@ def _ordered_inputs(node: Node, spec: NodeSpec | None) -> list[Mapping[str, Any]
 
 def _plain(given: InputSpec, filed: Mapping[str, Mapping[str, Any]]) -> Any:
     """The type of an input's socket; one that follows what is connected has the file's."""
-    if given.socket != "COMFY_MATCHTYPE_V3":
+    if given.socket != FOLLOWING:
         return given.socket
     allowed = ((given.options or {}).get("template") or {}).get("allowed_types", "*")
     return filed.get(given.name, {}).get("type") or allowed

@@ -52,6 +52,6 @@ def dated(pattern: str, now: datetime) -> str:
 
 def spelt(value: Any) -> str:
     """A value as the editor spells it: whole floats without a point, words for yes and no in lower case."""
-    if isinstance(value, bool):
-        return str(value).lower()
+    if value is None or isinstance(value, bool):
+        return "" if value is None else str(value).lower()
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from execution.errors import WorkflowError
@@ -111,7 +111,17 @@ def _open(path: str, graph: Mapping[str, Any], definitions: Mapping[str, Mapping
             raise WorkflowError(f"a node of the workflow has no `id` or no `type`: {str(node)[:80]}")
         nodes[id_of(node)] = node
     links = dict(_link(each) for each in graph.get("links") or () if each is not None)
-    return Scope(path, nodes, links, definitions, graph.get("inputs") or ())
+    return Scope(path, nodes, _mended(links, nodes), definitions, graph.get("inputs") or ())
+
+
+def _mended(links: dict[str, Link], nodes: Mapping[str, Node]) -> dict[str, Link]:
+    """Old files hold slot numbers from before an input was added; the node's own word counts."""
+    for target, node in nodes.items():
+        for slot, each in enumerate(slots_of(node, "inputs")):
+            link = links.get(str(each.get("link")))
+            if link is not None and link.target == target and link.target_slot != slot:
+                links[str(each["link"])] = replace(link, target_slot=slot)
+    return links
 
 
 def _link(link: Any) -> tuple[str, Link]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from execution.dynamic_inputs import expanded
 from execution.dynamic_text import Choose, with_choices_made
-from execution.file_names import with_names_replaced, writes_files
+from execution.file_names import spelt, with_names_replaced, writes_files
 from execution.scopes import Node, Scope, type_of
 from execution.spec import InputSpec, NodeSpec
 from execution.widgets import default_value, is_widget, widget_type, widget_values
@@ -65,7 +65,7 @@ def sent(scope: Scope, node: Node, name: str, value: Any, making: Making) -> Any
     """The form in which a value travels: alternatives chosen, names of files filled in, lists wrapped."""
     if name == "filename_prefix" and writes_files(node):
         return with_names_replaced(
-            str(value), making.now, lambda title, widget: value_named(scope, title, widget, making)
+            spelt(value), making.now, lambda title, widget: value_named(scope, title, widget, making)
         )
     spec = making.spec(node)
     given = spec.by_name.get(name) if spec else None

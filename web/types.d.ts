@@ -103,7 +103,7 @@ export interface InputSpec {
   /** the widget of a group node's member that this one stands for */
   inner?: { member: number; name: string };
 }
-export interface OutputSpec { name: string; type: SocketType; isList: boolean; tooltip?: string }
+export interface OutputSpec { name: string; type: SocketType; isList: boolean; tooltip?: string; /** its type is that of what is connected */ follows?: boolean }
 export interface Spec {
   type: string;
   title: string;

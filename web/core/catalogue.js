@@ -255,7 +255,7 @@ export function outputViews(node, spec) {
     const known = spec?.outputs[index];
     const own = filed[index];
     const name = known?.name ?? own?.name ?? "";
-    const type = spec?.virtual && node.type !== "PrimitiveNode" ? own?.type ?? known?.type : known?.type ?? own?.type;
+    const type = (spec?.virtual && node.type !== "PrimitiveNode") || known?.follows ? own?.type ?? known?.type : known?.type ?? own?.type;
     return { index, name, label: String(own?.label || own?.localized_name || name || typeName(type)), type, isList: known?.isList ?? false, shape: own?.shape };
   });
 }

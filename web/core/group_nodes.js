@@ -7,7 +7,7 @@
  */
 import { Scope } from "./document.js";
 import { INPUT_PORTS, OUTPUT_PORTS } from "./types.js";
-import { valuePlaces } from "./values.js";
+import { valueOf, valuePlaces } from "./values.js";
 
 /** @typedef {{ definition: Definition, scope: Scope, inputs: InputSpec[] }} Interior `inputs`: what a group node shows, with the member behind each widget */
 /** @typedef {{ name: string, type: any, member: number, slot: number }} Slot */
@@ -82,16 +82,20 @@ class Names {
 
 const UPLOADS = ["image_upload", "animated_image_upload", "video_upload"];
 
-/** @param {any} group @param {GraphNode} node @param {number} member @param {Library} library @returns {InputSpec[]} its widgets, an upload button among them */
+/** @param {any} group @param {GraphNode} node @param {number} member @param {Library} library @returns {InputSpec[]} its widgets with the values it has, an upload button among them */
 function memberWidgets(group, node, member, library) {
   const spec = library.get(node.type);
   if (node.type === "PrimitiveNode") return primitiveWidget(group, member, library);
   if (!spec || spec.virtual) return [];
   const widgets = spec.inputs.filter((input) => input.widget);
   const upload = widgets.some((input) => !input.optional && UPLOADS.some((kind) => input.options[kind]));
-  const plain = widgets.map((input) => ({ ...input, options: Object.fromEntries(Object.entries(input.options).filter(([name]) => !UPLOADS.includes(name))) }));
+  const places = valuePlaces(node, spec);
+  const plain = widgets.map((input) => ({ ...input, options: withoutUploads({ ...input.options, default: valueOf(node, input, places) }) }));
   return upload ? [...plain, { name: "upload", type: "", widget: "button", options: {}, optional: true }] : plain;
 }
+
+/** @param {Record<string, any>} options @returns {Record<string, any>} the button has an entry of its own */
+function withoutUploads(options) { return Object.fromEntries(Object.entries(options).filter(([name]) => !UPLOADS.includes(name))); }
 
 /** @param {any} group @param {number} member @param {Library} library @returns {InputSpec[]} a primitive has the widget of what it feeds */
 function primitiveWidget(group, member, library) {
@@ -99,7 +103,8 @@ function primitiveWidget(group, member, library) {
     if (origin !== member) continue;
     const name = group.nodes[target]?.inputs?.[slot]?.widget?.name;
     const input = library.get(group.nodes[target]?.type)?.inputs.find((one) => one.widget && one.name === name);
-    if (input) return [{ ...input, name: "value", options: { ...input.options, control_after_generate: ["int", "float", "combo"].includes(String(input.widget)) } }];
+    const value = group.nodes[member].widgets_values?.[0];
+    if (input) return [{ ...input, name: "value", options: { ...input.options, ...(value === undefined ? {} : { default: value }), control_after_generate: ["int", "float", "combo"].includes(String(input.widget)) } }];
   }
   return [];
 }

@@ -80,7 +80,7 @@ function entryOf(catalogue, place, node, random, now) {
   const view = catalogue.view(node, place.scope.id);
   const given = place.given.get(String(node.id));
   const sent = (/** @type {WidgetView} */ widget, /** @type {any} */ value) => {
-    if (widget.name === "filename_prefix" && FILE_NAME_NODES.has(node.type)) return replaceNames(catalogue, place, String(value), now);
+    if (widget.name === "filename_prefix" && value !== undefined && FILE_NAME_NODES.has(node.type)) return replaceNames(catalogue, place, String(value ?? ""), now);
     return asText(widget, value, random);
   };
   /** @type {Record<string, any>} */ const inputs = {};
@@ -160,15 +160,15 @@ function upward(catalogue, { place, link }, input, now) {
   const node = place.scope.nodes.get(link.origin_id);
   if (!node) return undefined;
   if (node.type === "PrimitiveNode") return input.widget ? primitiveValue(catalogue, place, node, now) : undefined;
-  if (node.mode === MODE.never) return undefined;
+  const own = { id: [...place.path, node.id].join(":"), slot: link.origin_slot };
   const within = (/** @type {Link | undefined} */ next) => next && { place, link: next };
   if (node.mode === MODE.bypass) return within(bypassed(catalogue, place.scope, node, link.origin_slot, link, input.type));
   const spec = catalogue.library.get(node.type);
   if (spec?.passes) return within(linkInto(place.scope, node, 0));
   if (GETTERS.has(node.type)) return kept(place, node);
   if (spec?.virtual) return undefined;
-  const inner = inside(catalogue, place, node);
-  if (!inner) return { id: [...place.path, node.id].join(":"), slot: link.origin_slot };
+  const inner = node.mode === MODE.never ? undefined : inside(catalogue, place, node);
+  if (!inner) return own;
   const end = inner.scope.linksTo(OUTPUT_PORTS).find((one) => one.target_slot === link.origin_slot);
   return end && { place: inner, link: end };
 }

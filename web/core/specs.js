@@ -167,6 +167,7 @@ function readOutputs(entry) {
     type: Array.isArray(type) ? "COMBO" : type === "COMFY_MATCHTYPE_V3" ? "*" : type,
     isList: Boolean(entry.output_is_list?.[index]),
     tooltip: entry.output_tooltips?.[index],
+    ...(type === "COMFY_MATCHTYPE_V3" ? { follows: true } : {}),
   }));
 }
 

@@ -40,7 +40,7 @@ function forcedPlaces(spec) {
 function instancePlaces(node, spec, list) {
   const order = proxyPairs(node).map(({ id, name }) => (id === "-1" ? name : spec.inputs.find(({ target }) => target?.id === id && target.name === name)?.name ?? `${id}: ${name}`));
   const inputs = spec.inputs.filter((input) => !order.includes(input.name));
-  const listed = order.map((name) => spec.inputs.find((input) => input.name === name) ?? { name, type: "*", widget: "other", options: {}, optional: true });
+  const listed = order.map((name) => spec.inputs.find((input) => input.name === name && input.widget) ?? { name, type: "*", widget: "other", options: {}, optional: true });
   return places({ ...spec, inputs: [...inputs, ...listed] }, list ?? []);
 }
 

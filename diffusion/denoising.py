@@ -270,4 +270,6 @@ def checking(check: Any) -> Hooks:
         check()
         return h, skip
 
+    for each in (one, two):
+        each.only_checks = True  # type: ignore[attr-defined]  # so that others can leave them out
     return Hooks({"block.input": (one,), "block.middle": (one,), "block.output": (two,)})

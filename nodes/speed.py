@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Annotated, Literal
 
+from diffusion.patches.compiling import compiled
 from diffusion.patches.hypertile import in_tiles
 from diffusion.patches.step_caching import easily_cached, lazily_cached
 from diffusion.precision import Policy, Precision
@@ -66,6 +67,19 @@ def lazy_cache(
     Saves whole steps, guidance included, where the result hardly changes.
     """
     return lazily_cached(present(model), reuse_threshold, start_percent, end_percent, verbose)
+
+
+@node("TorchCompileModel", category="_for_testing", v3=True, display_name=None, experimental=True)
+def compile_model(
+    model: SomeModel,
+    backend: Annotated[Literal["inductor", "cudagraphs"], Tip("What compiles. inductor is for any device.")],
+) -> Model:
+    """Compile Model.
+
+    Compiles the network by torch.compile: the first step of each size takes long, others are faster. Needs a
+    C++ compiler.
+    """
+    return compiled(present(model), backend)
 
 
 @node("ModelComputeDtype", category="advanced/debug/model")

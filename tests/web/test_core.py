@@ -104,3 +104,21 @@ def test_the_page_has_no_inline_script_or_handler() -> None:
     text = (WEB / "index.html").read_text()
     assert re.findall(r"<script([^>]*)>", text) == [' type="module" src="main.js"']
     assert not re.search(r"\son\w+=|<style|\sstyle=", text)
+
+
+def test_the_features_that_the_documentation_promises_name_tests_that_exist() -> None:
+    text = (ROOT / "docs" / "editor.md").read_text()
+    promised = text[text.index("## What is promised") : text.index("## Checking it")]
+    named = re.findall(r"`(test_\w+\.py)::(test_\w+)`", promised)
+    assert len(named) > 50
+    tests = ROOT / "tests" / "web"
+    missing = [name for file, name in named if f"def {name}(" not in (tests / file).read_text()]
+    core = "".join(path.read_text() for path in sorted((tests / "core").glob("*.mjs")))
+    rows = [line for line in promised.splitlines() if "`core/`: " in line]
+    titles = [
+        title.split(", `test_")[0].removesuffix(" |")
+        for line in rows
+        for title in line.split("`core/`: ")[1:]
+    ]
+    missing += [title for title in titles if f'test("{title}"' not in core]
+    assert not missing

@@ -317,7 +317,12 @@ export class Pointing {
     }
     const wrong = [...results.errors.keys()].flatMap((runId) => this.#here(runId));
     drew = outlineNodes(brush, editor.scene, wrong, brush.theme.colors.danger, scale, seen) || drew;
-    if (!dragging) drew = outlineNodes(brush, editor.scene, editor.selected, brush.theme.colors.accent, scale, seen) || drew;
+    if (!dragging) {
+      const marked = editor.selected.size ? wrong.filter((id) => editor.selected.has(id)) : [];
+      const plain = marked.length ? [...editor.selected].filter((id) => !marked.includes(id)) : editor.selected;
+      drew = outlineNodes(brush, editor.scene, plain, brush.theme.colors.accent, scale, seen) || drew;
+      drew = outlineNodes(brush, editor.scene, marked, brush.theme.colors.accent, scale, seen, undefined, 7) || drew;
+    }
     for (const [runId, share] of results.running) {
       for (const id of this.#here(runId)) {
         outlineNodes(brush, editor.scene, [id], brush.theme.colors.good, scale, seen);

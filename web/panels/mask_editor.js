@@ -36,7 +36,7 @@ export async function paintMask(server, editor, file) {
     }
     element.close();
   };
-  const element = /** @type {HTMLDialogElement} */ (h("dialog", { class: "viewer", "aria-label": "Paint a mask" },
+  const element = /** @type {HTMLDialogElement} */ (h("dialog", { class: "viewer", "aria-label": "Paint a mask", tabindex: "-1" },
     h("div", { class: "viewer-bar" }, tools, h("label", {}, "Size ", size), h("label", {}, "Soft ", soft), h("label", {}, "Cover ", seen), button("Undo", () => painting.undo()), button("Invert", () => painting.invert()), button("Clear", () => painting.clear()), h("span", {}), button("Use this mask", save, { class: "button primary" }), iconButton("Close", "close", () => element.close())),
     h("div", { class: "viewer-stage" }, painting.view, painting.ring)));
   element.addEventListener("close", () => element.remove());
@@ -52,6 +52,7 @@ export async function paintMask(server, editor, file) {
   choose("Brush");
   painting.draw();
   element.showModal();
+  element.focus();
 }
 
 /** @param {Server} server @param {import("../client/results.js").FileRef} file @param {string} channel @returns {Promise<ImageBitmap>} */

@@ -117,5 +117,5 @@ function titleOf(card) {
 /** @param {Card} card @param {number} pictures */
 function facts({ status, seconds }, pictures) {
   const words = { running: "running", waiting: "waiting", cancelled: "cancelled", error: "failed", done: "done" }[status] ?? status;
-  return [words, seconds !== undefined && `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s`, pictures > 1 && `${pictures} pictures`].filter(Boolean).join(" · ");
+  return [words, seconds !== undefined && (seconds < 0.05 ? "at once" : `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s`), pictures > 1 && `${pictures} pictures`].filter(Boolean).join(" · ");
 }

@@ -56,7 +56,7 @@ export function listTimes(editor) {
   const most = Math.max(0.001, timings[0]?.[1].seconds ?? 0);
   const row = (/** @type {[string, import("../client/results.js").Timing]} */ [runId, { seconds, cached, memory }]) => h("tr", {},
     h("td", {}, button(nameOf(editor, runId), () => { element.close(); explain(editor, runId); }, { class: "link-button" })),
-    h("td", { class: "bar-cell" }, h("i", { style: { width: `${(100 * seconds) / most}%`, background: editor.tab.results.heat(runId, editor.theme.dark) ?? "" } })),
+    h("td", { class: "bar-cell" }, h("i", { style: { width: `${(100 * seconds) / most}%`, background: `hsl(${Math.round(130 - 130 * Math.sqrt(seconds / most))} 60% 45%)` } })),
     h("td", {}, cached ? "cached" : `${seconds.toFixed(2)} s`), h("td", {}, memory ? `${(memory / 1e6).toFixed(0)} MB` : ""));
   const element = dialog("What the last run took", timings.length
     ? [h("p", { class: "quiet" }, `${total.toFixed(2)} seconds in ${timings.length} nodes; memory as it was after each.`), h("table", { class: "times" }, h("thead", {}, h("tr", {}, ["Node", "Share", "Time", "Memory"].map((name) => h("th", { scope: "col" }, name)))), h("tbody", {}, timings.map(row)))]

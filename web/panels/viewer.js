@@ -22,7 +22,7 @@ export function viewPictures(server, files, index, { edit } = {}) {
     const blob = await (await fetch(server.view(files[index]))).blob();
     await navigator.clipboard.write([new ClipboardItem({ [blob.type]: blob })]);
   };
-  const element = /** @type {HTMLDialogElement} */ (h("dialog", { class: "viewer", "aria-label": "Picture" },
+  const element = /** @type {HTMLDialogElement} */ (h("dialog", { class: "viewer", "aria-label": "Picture", tabindex: "-1" },
     h("div", { class: "viewer-bar" }, name, files.length > 1 && [iconButton("Previous", "back", () => show(index - 1)), iconButton("Next", "next", () => show(index + 1))],
       edit && iconButton("Paint a mask", "brush", () => { close(); edit(files[index]); }), iconButton("Copy", "copy", copy), iconButton("Save to this computer", "save", save),
       h("a", { class: "icon-button", href: server.view(files[index]), target: "_blank", rel: "noopener", "aria-label": "Open in a new tab", title: "Open in a new tab", on: { click: (/** @type {MouseEvent} */ event) => { /** @type {HTMLAnchorElement} */ (event.currentTarget).href = server.view(files[index]); } } }, icon("open")), iconButton("Close", "close", close)),
@@ -36,4 +36,5 @@ export function viewPictures(server, files, index, { edit } = {}) {
   document.body.append(element);
   show(index);
   element.showModal();
+  element.focus();
 }

@@ -7,8 +7,8 @@ import { course, trace } from "./curves.js";
 import { paintOne } from "./world.js";
 import { paintSocket } from "./node_painter.js";
 
-/** @param {Brush} brush @param {Scene} scene @param {Iterable<Id>} ids @param {string} color @param {number} scale @param {Box} seen @param {(id: Id) => Point} [shift] @returns {boolean} */
-export function outlineNodes({ ctx }, scene, ids, color, scale, seen, shift) {
+/** @param {Brush} brush @param {Scene} scene @param {Iterable<Id>} ids @param {string} color @param {number} scale @param {Box} seen @param {(id: Id) => Point} [shift] @param {number} [away] how far from the node @returns {boolean} */
+export function outlineNodes({ ctx }, scene, ids, color, scale, seen, shift, away = 3) {
   let drew = false;
   const width = Math.max(2, 1.6 / scale);
   const least = 9 / scale; // can be found from afar
@@ -17,7 +17,7 @@ export function outlineNodes({ ctx }, scene, ids, color, scale, seen, shift) {
     const box = scene.nodes.box(id);
     if (!box || !overlap(grow(box, least), seen)) continue;
     const [dx, dy] = shift?.(id) ?? [0, 0];
-    const [x, y, w, h] = grow(box, 3);
+    const [x, y, w, h] = grow(box, away);
     const [growX, growY] = [Math.max(0, least - w) / 2, Math.max(0, least - h) / 2];
     ctx.roundRect(x + dx - growX, y + dy - growY, w + 2 * growX, h + 2 * growY, 10);
     drew = true;

@@ -90,10 +90,12 @@ function entryOf(catalogue, place, node, random, now) {
   }
   for (const input of view.inputs) {
     const source = sourceOf(catalogue, place, input, now);
-    const widget = view.widgets.find((one) => one.name === input.widget);
     if (source && "id" in source) inputs[input.name] = [source.id, source.slot];
     else if (source && "value" in source) inputs[input.name] = wrapped(source.value);
-    else if (source && widget) inputs[input.name] = wrapped(sent(widget, settled(widget, source.written)));
+    else if (source) {
+      const widget = view.widgets.find((one) => one.name === input.widget);
+      if (widget) inputs[input.name] = wrapped(sent(widget, settled(widget, source.written)));
+    }
   }
   return { inputs, class_type: String(view.spec?.type ?? node.type), _meta: { title: String(node.title || view.spec?.title || node.type) } };
 }

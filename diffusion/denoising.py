@@ -270,6 +270,7 @@ def checking(check: Any) -> Hooks:
         check()
         return h, skip
 
-    for each in (one, two):
-        each.only_checks = True  # type: ignore[attr-defined]  # so that others can leave them out
+    # so that others can leave them out
+    one.only_checks = True  # type: ignore[attr-defined]
+    two.only_checks = True  # type: ignore[attr-defined]
     return Hooks({"block.input": (one,), "block.middle": (one,), "block.output": (two,)})

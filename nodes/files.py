@@ -14,13 +14,14 @@ from torch import Tensor
 
 from diffusion.weights import open_weights
 from execution.folders import Folders, atomic_write
-from execution.node import Folder, Hidden, Options, Preview, Run, Socket, Tip, Ui, node
+from execution.node import Folder, Hidden, Options, Preview, Range, Run, Socket, Tip, Ui, node
 from execution.saving import SavePlace
 from nodes.decoding import read_channel, read_image
 from nodes.encoding import Embedding, png, write_png
 from nodes.names import filled
 from nodes.pictures import to_bytes
 from nodes.sockets import Image, ImageAndMask, Latent, LatentValue, Mask
+from nodes.widgets import MAX_SIDE
 
 log = logging.getLogger(__name__)
 
@@ -87,6 +88,28 @@ def load_image_mask(
     Reads one channel of a picture as a mask.
     """
     return read_channel(folders.input_file(image), channel)
+
+
+def captured_file(folders: Folders, image: str | None = None) -> Any:
+    """What the key of a photograph adds to its name."""
+    return folders.stamp("input", image) if image else None
+
+
+@node("WebcamCapture", category="image", fingerprint=captured_file)
+def capture(
+    image: Annotated[str, Socket("WEBCAM"), Tip("The camera's picture; the editor uploads it.")],
+    width: Annotated[int, Range(0, MAX_SIDE, step=1), Tip("What the camera is asked for; 0 leaves it.")] = 0,
+    height: Annotated[int, Range(0, MAX_SIDE, step=1), Tip("What the camera is asked for; 0 leaves it.")] = 0,
+    capture_on_queue: Annotated[bool, Tip("Photograph anew for each run.")] = True,
+    *,
+    folders: Folders,
+    run: Run,
+) -> Image:
+    """Webcam Capture.
+
+    Gives the picture that the editor took with the camera.
+    """
+    return read_image(folders.input_file(image), run.check)[0]
 
 
 @node("SaveImage", category="image", output_node=True)

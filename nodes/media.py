@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from io import BytesIO
 from pathlib import Path
 from typing import IO, Any, TypedDict
 
@@ -256,6 +257,20 @@ def _mux_pictures(container: Any, stream: Any, images: Tensor, check: Callable[[
         )
         container.mux(stream.encode(frame))
     container.mux(stream.encode(None))
+
+
+def compressed(image: Tensor, crf: int) -> Tensor:
+    """One image (H×W×3) after H.264 at `crf` packed and unpacked it; odd sides lose their last line."""
+    height, width = (side - side % 2 for side in image.shape[:2])
+    file = BytesIO()
+    with pyav().open(file, "w", format="mp4") as container:
+        stream = container.add_stream("libx264", rate=1, options={"crf": str(crf)})
+        stream.pix_fmt = "yuv420p"
+        _mux_pictures(container, stream, image[None, :height, :width], lambda: None)
+    file.seek(0)
+    with pyav().open(file, "r") as container:
+        frame = next(container.decode(container.streams.video[0]))
+        return torch.from_numpy(frame.to_ndarray(format="rgb24").astype(np.float32) / 255.0).to(image)
 
 
 def _cut(sound: Sound, seconds: Fraction) -> Sound:

@@ -269,3 +269,12 @@ def test_a_file_without_a_latent_is_named(call: Any, folders: Folders) -> None:
     save_file({"other": torch.zeros(1)}, folders.input / "x.latent")
     with pytest.raises(ValueError, match=r"'x.latent' holds no 'latent_tensor'"):
         call("LoadLatent", latent="x.latent")
+
+
+def test_the_cameras_picture_is_read(call: Any, folders: Folders) -> None:
+    folders.temp.mkdir()
+    PIL.fromarray(pixels()).save(folders.temp / "a.png")
+    (image,) = call("WebcamCapture", image="a.png [temp]", width=0, height=0)
+    np.testing.assert_allclose(image[0], pixels() / 255, atol=1e-6)
+    (camera,) = [each for each in native_types("files") if each.spec.name == "WebcamCapture"]
+    assert camera.bind({Folders: folders}).fingerprint({"image": "a.png [temp]"}, Run())[1] > 0

@@ -17,6 +17,8 @@ BEYOND = {
     "CropAroundMask",
     "StitchBack",
     "SavePicture",
+    *("IfElse", "SwitchValue", "MakeList", "BatchToList", "ListToBatch", "ListItem", "ListLength"),
+    *("ForEachStart", "ForEachEnd", "WhileStart", "WhileEnd", "WhileRound", "LoopItem", "LoopGather"),
 }
 LISTS_FILES = {"image": ["example.png"], "vae_name": ["pixel_space"]}  # what lay in the recorded folders
 

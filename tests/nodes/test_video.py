@@ -128,3 +128,13 @@ def test_the_start_of_a_video_latent_is_cut_off(call: Any) -> None:
     trimmed = call("TrimVideoLatent", samples={"samples": samples, "kept": 1}, trim_amount=2)
     assert trimmed["samples"].flatten().tolist() == [2, 3, 4, 5]
     assert trimmed["kept"] == 1
+
+
+def test_pictures_look_as_if_of_a_film(call: Any) -> None:
+    noise = torch.rand(2, 33, 48, 3, generator=torch.Generator().manual_seed(0))
+    assert call("LTXVPreprocess", image=noise, img_compression=0) is noise
+    light, strong = (call("LTXVPreprocess", image=noise, img_compression=crf) for crf in (10, 45))
+    assert light.shape == strong.shape == (2, 32, 48, 3)
+    assert (light - noise[:, :32]).abs().mean() < (strong - noise[:, :32]).abs().mean()
+    smooth = torch.linspace(0, 1, 48).reshape(1, 1, 48, 1).repeat(1, 32, 1, 3)
+    assert (call("LTXVPreprocess", image=smooth, img_compression=20) - smooth).abs().mean() < 0.02

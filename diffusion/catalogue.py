@@ -105,6 +105,7 @@ REFINER_VECTOR = Trait("a vector of 2560: pooled text and five sizes", lambda si
 PICTURE_VECTOR = Trait(
     "a vector of 1536 or 2048: a picture and its noise", lambda sizes: sizes.vector in (1536, 2048)
 )
+XL = (INPUTS, BASE_VECTOR, LINEAR)
 BARE_MIDDLE = Trait("a middle block without attention", lambda sizes: sizes.middle_depth == 0)
 ONE_BLOCK = Trait("one block a level", lambda sizes: set(sizes.blocks) == {1})
 
@@ -130,9 +131,9 @@ FAMILIES: tuple[Family, ...] = (
     Family("sd2", "Stable Diffusion 2.x", (INPUTS, NO_VECTOR, LINEAR), SD1, prediction=_sd2_prediction),
     Family("unclip", "SD 2.1 unCLIP", (INPUTS, PICTURE_VECTOR, LINEAR), SD1, "unclip", _always_v),
     # Distilled from SDXL by leaving blocks out: arXiv 2401.02677 (Segmind), arXiv 2312.04005 (KOALA).
-    Family("segmind", "SSD-1B or Segmind Vega", (INPUTS, BASE_VECTOR, LINEAR, BARE_MIDDLE), SDXL, "sdxl"),
-    Family("koala", "KOALA", (INPUTS, BASE_VECTOR, LINEAR, ONE_BLOCK), SDXL, "sdxl"),
-    Family("sdxl", "Stable Diffusion XL", (INPUTS, BASE_VECTOR, LINEAR), SDXL, "sdxl", _sdxl_prediction),
+    Family("segmind", "SSD-1B or Segmind Vega", (*XL, BARE_MIDDLE), SDXL, "sdxl", _sdxl_prediction),
+    Family("koala", "KOALA", (*XL, ONE_BLOCK), SDXL, "sdxl", _sdxl_prediction),
+    Family("sdxl", "Stable Diffusion XL", XL, SDXL, "sdxl", _sdxl_prediction),
     Family("sdxl_refiner", "SDXL refiner", (INPUTS, REFINER_VECTOR, LINEAR), SDXL, "sdxl_refiner"),
     Family(
         "upscaler_x4",

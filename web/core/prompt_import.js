@@ -35,9 +35,15 @@ function addEntry(draft, id, entry) {
   const made = freshNode(id, entry.class_type, [0, 0], spec);
   const title = entry._meta?.title;
   draft.put("nodes", id, { ...made, ...(title && title !== spec?.title ? { title } : {}), ...(spec ? {} : { widgets_values: constants(entry) }) });
-  for (const [name, value] of Object.entries(entry.inputs ?? {})) {
+  for (const [name, value] of outerFirst(entry.inputs ?? {})) {
     if (!isLink(value)) draft.setValue(id, name, value && typeof value === "object" && "__value__" in value ? value.__value__ : value);
   }
+}
+
+/** A choice comes before the inputs that it brings (`choice.input`). @param {Record<string, any>} inputs @returns {[string, any][]} */
+function outerFirst(inputs) {
+  const depth = (/** @type {string} */ name) => name.split(".").length;
+  return Object.entries(inputs).sort(([a], [b]) => depth(a) - depth(b));
 }
 
 /** @param {ApiPrompt[string]} entry @returns {Record<string, any>} what an unknown node was given, by name */

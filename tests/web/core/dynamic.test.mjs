@@ -5,8 +5,9 @@ import { addNode, connectNodes, setValue } from "../../../web/core/edits.js";
 import { Draft } from "../../../web/core/draft.js";
 import { History } from "../../../web/core/history.js";
 import { toPrompt } from "../../../web/core/prompt.js";
+import { readPrompt } from "../../../web/core/prompt_import.js";
 import { emptyWorkflow, readWorkflow, writeWorkflow } from "../../../web/core/workflow.js";
-import { open } from "./fixtures.mjs";
+import { library, measure, open } from "./fixtures.mjs";
 
 function begin(...types) {
   const where = open(emptyWorkflow("w"));
@@ -51,6 +52,15 @@ test("a choice brings its inputs; those of the one before go with their links, a
   history.undo();
   history.undo();
   assert.equal(JSON.stringify(writeWorkflow(where.workflow)), before);
+});
+
+test("a prompt whose choices bring inputs is opened, in whatever order they come", () => {
+  const prompt = {
+    1: { class_type: "Choosing", inputs: { "mode.kind.width": 2.5, "mode.kind": "p", last: 4, mode: "deep", after: ["2", 0] }, _meta: { title: "Choosing" } },
+    2: { class_type: "Growing", inputs: { last: 5, "images.image0": ["3", 0], "images.image1": ["3", 0] }, _meta: { title: "Growing" } },
+    3: { class_type: "EmptyImage", inputs: { width: 8, height: 8, batch_size: 1, color: 0 }, _meta: { title: "EmptyImage" } },
+  };
+  assert.deepEqual(toPrompt(open(readPrompt(prompt, library, measure)).catalogue), prompt);
 });
 
 test("values by name keep their form when a choice changes", () => {

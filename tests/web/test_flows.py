@@ -200,6 +200,8 @@ def test_a_pasted_picture_becomes_a_loader(page: Any) -> None:
         data.items.add(new File([await c.convertToBlob()], 'pasted.png', { type: 'image/png' })); dispatchEvent(new ClipboardEvent('paste', { clipboardData: data, bubbles: true })); }"""
     )
     until(page, "nodeloom.editor.selectedNodes[0]?.type === 'LoadImage'")
+    page.keyboard.press("Control+z")
+    assert page.evaluate("nodeloom.editor.scene.scope.nodes.size") == 7
 
 
 def test_links_take_every_shape(page: Any) -> None:
@@ -338,6 +340,25 @@ def test_leaving_asks_only_when_edits_are_not_kept(browser: Any, address: str) -
     do(page, "toggleMode", [6], 4)
     assert page.evaluate(asks) is False
     context.close()
+
+
+def test_an_extension_adds_widgets_menu_entries_and_panels(page: Any) -> None:
+    page.evaluate("""async () => {
+      window.drawn = 0;
+      await app.registerExtension({ name: 'All', widgets: { LATENT: { draw: () => { window.drawn += 1; }, edit: () => { window.edited = true; } } },
+        nodeMenu: (nodes) => [{ label: `Say ${nodes.length}`, act: () => { window.said = nodes[0].type; } }],
+        panels: [{ id: 'extra', title: 'Extra', icon: 'search', key: 'Alt+9', open: (body) => { body.textContent = 'Hello from outside'; } }],
+        setup: (editor) => { window.given = editor === nodeloom.editor; } });
+    }""")
+    assert page.evaluate("window.given") is True
+    until(page, "window.drawn > 0")
+    page.mouse.click(
+        *place(page, "[e.scene.node(7).pos[0] + 60, e.scene.node(7).pos[1] - 14]"), button="right"
+    )
+    page.click("text=Say 1")
+    assert page.evaluate("window.said") == "SaveImage"
+    page.click("[data-panel=extra]")
+    page.wait_for_selector("#side >> text=Hello from outside")
 
 
 def started(folder: Path) -> tuple[subprocess.Popen[bytes], str]:

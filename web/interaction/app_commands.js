@@ -110,8 +110,10 @@ export async function addPicture(file, editor, server, at) {
   const { name, subfolder } = await server.upload(file, file.name || "pasted.png");
   const value = subfolder ? `${subfolder}/${name}` : name;
   const made = addNode(editor.where, "LoadImage", editor.snapped(at));
-  editor.do(made);
-  editor.do(setValue(editor.where, made.id, "image", value));
+  const merge = `picture ${made.id}`;
+  editor.do({ ...made, merge });
+  editor.do({ ...setValue(editor.where, made.id, "image", value), merge });
+  editor.tab.history.seal();
   return editor.select([made.id]);
 }
 

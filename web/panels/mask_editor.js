@@ -30,8 +30,10 @@ export async function paintMask(server, editor, file) {
     if (target) editor.do(setValue(editor.where, target.id, "image", value));
     else {
       const made = addNode(editor.where, "LoadImage", editor.snapped(editor.middle));
-      editor.do(made);
-      editor.do(setValue(editor.where, made.id, "image", value));
+      const merge = `mask ${made.id}`;
+      editor.do({ ...made, merge });
+      editor.do({ ...setValue(editor.where, made.id, "image", value), merge });
+      editor.tab.history.seal();
       editor.select([made.id]);
     }
     element.close();

@@ -1,7 +1,8 @@
 """Which inputs of a node type are widgets in the editor, and the values that a workflow file keeps for them.
 
 Files keep widget values as a list by position (`widgets_values`), as an object by name, or both
-(`widgets_values_named`). Names win: positions shift when a node type changes. A list has further places: one
+(`widgets_values_named`). A list that fits the type counts, as in the reference's editor; else names win, as
+positions shift when a node type changes. A list has further places: one
 for the rule that changes a seed after a run (two behind a choice), one for an upload button.
 """
 
@@ -75,12 +76,15 @@ def widget_values(node: Mapping[str, Any], spec: NodeSpec | None) -> dict[str, A
     """
     values = node.get("widgets_values")
     named: dict[str, Any] = {}
+    is_whole = False
     if isinstance(values, Mapping):
         named = {str(name): value for name, value in values.items()}
     elif isinstance(values, Sequence) and not isinstance(values, str):
-        named = by_position(values, _placed(node, spec, values))
+        placed = _placed(node, spec, values)
+        named, position = take(values, 0, placed)
+        is_whole = len(named) == len(placed) and position == len(values)
     by_name = node.get("widgets_values_named")
-    if isinstance(by_name, Mapping):
+    if isinstance(by_name, Mapping) and not is_whole:
         named.update(by_name)
     if spec is not None and spec.accepts_extra_inputs:
         return {name: value for name, value in named.items() if name != BUTTON}

@@ -89,8 +89,9 @@ function buttonIsLast(spec, list, place) {
  */
 export function valueOf(node, input, places, fallback, controlOf) {
   const named = node.widgets_values_named;
-  if (named && !controlOf && Object.hasOwn(named, input.name)) return named[input.name];
   const values = node.widgets_values;
+  const whole = Array.isArray(values) && values.length === places.size;
+  if (named && !whole && !controlOf && Object.hasOwn(named, input.name)) return named[input.name];
   if (Array.isArray(values)) {
     const place = places.get(controlOf ? `${controlOf}/control` : input.name);
     if (place !== undefined && place < values.length && (values[place] !== null || fallback === undefined)) return values[place];

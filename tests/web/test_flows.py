@@ -55,6 +55,17 @@ def test_the_palette_is_narrowed_by_input_output_and_category(page: Any) -> None
     assert "VAE Decode" not in picker(page, "cat:sampling")
 
 
+def test_the_nodes_panel_begins_with_everyday_categories_and_adds_by_a_click(page: Any) -> None:
+    page.keyboard.press("n")
+    page.wait_for_selector("#side summary")
+    heads = page.eval_on_selector_all("#side summary", "all => all.map((one) => one.textContent)")
+    assert heads[0].startswith("loaders")
+    assert heads[-1].startswith("_")
+    page.click("#side summary >> nth=0")
+    page.click("#side .row:has-text('Load VAE')")
+    assert page.evaluate("nodeloom.editor.selectedNodes[0].type") == "VAELoader"
+
+
 def test_find_goes_to_nodes_by_title_value_and_error(page: Any) -> None:
     for text, node in (("negative", 3), ("dpmpp_2m", 5), ("#7", 7)):
         page.keyboard.press("Control+f")

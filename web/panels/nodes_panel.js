@@ -21,7 +21,7 @@ export function nodesPanel(editor) {
       if (query) return refill(body, specs.slice(0, 120).map(row));
       /** @type {Map<string, import("../types.js").Spec[]>} */ const groups = new Map();
       for (const spec of specs) groups.set(spec.category, [...(groups.get(spec.category) ?? []), spec]);
-      return refill(body, [...groups].sort(([a], [b]) => Number(a.startsWith("_")) - Number(b.startsWith("_")) || a.localeCompare(b)).map(([category, own]) => {
+      return refill(body, [...groups].sort(([a], [b]) => place(a) - place(b) || a.localeCompare(b)).map(([category, own]) => {
         const details = h("details", {}, h("summary", { class: "side-title" }, `${category || "other"} (${own.length})`));
         details.addEventListener("toggle", () => { if (details.open && details.children.length === 1) details.append(...own.map(row)); });
         return details;
@@ -32,4 +32,14 @@ export function nodesPanel(editor) {
     draw();
     filter.focus();
   };
+}
+
+const FIRST = ["loaders", "conditioning", "sampling", "latent", "image", "mask"];
+
+/** Everyday categories come first, special ones last. @param {string} category @returns {number} */
+function place(category) {
+  const [top] = category.split("/");
+  const known = FIRST.indexOf(top);
+  if (known >= 0) return known;
+  return top.startsWith("_") ? 99 : ["advanced", "3d"].includes(top) ? 98 : 50;
 }

@@ -17,19 +17,19 @@ def bypass(node: Node, slot: int, wanted: Any, spec: NodeSpec | None) -> Mapping
     """The input that a bypassed node hands on.
 
     The one in the place of the output, if it fits; else the first of the type that is wanted where the link
-    ends; else the first that fits.
+    ends; else the first that fits. To fit is to be connectable to the output and to where the link ends.
     """
     outputs, inputs = slots_of(node, "outputs"), _ordered_inputs(node, spec)
     declared = spec.outputs[slot].socket if spec and slot < len(spec.outputs) else FOLLOWING
     filed = outputs[slot].get("type") if slot < len(outputs) else wanted
     kind = filed if declared == FOLLOWING else declared
     there = inputs[slot] if slot < len(inputs) else None
-    if "*" in (_socket(kind), _socket(wanted)):
+    if _socket(wanted) == "*":
         return there or next(iter(inputs), None)
-    if there is not None and _fits(kind, there.get("type")):
+    if there is not None and _fits(kind, wanted, there.get("type")):
         return there
     same = (each for each in inputs if _socket(each.get("type")) == _socket(wanted))
-    return next(same, None) or next((each for each in inputs if _fits(kind, each.get("type"))), None)
+    return next(same, None) or next((each for each in inputs if _fits(kind, wanted, each.get("type"))), None)
 
 
 def _ordered_inputs(node: Node, spec: NodeSpec | None) -> list[Mapping[str, Any]]:
@@ -61,7 +61,11 @@ def _socket(kind: Any) -> str:
     return "*" if kind in (None, 0, "") else str(kind)
 
 
-def _fits(output: Any, given: Any) -> bool:
+def _fits(output: Any, wanted: Any, given: Any) -> bool:
+    return _connectable(output, given) and _connectable(wanted, given)
+
+
+def _connectable(output: Any, given: Any) -> bool:
     """Whether an output may feed an input: the same type, or unions that overlap, or one takes anything."""
     gives, takes = ({part.strip() for part in _socket(each).upper().split(",")} for each in (output, given))
     return "*" in gives | takes or bool(gives & takes)

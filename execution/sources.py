@@ -95,10 +95,12 @@ def _step(scope: Scope, link: Link, end: End, making: Making) -> tuple[Scope, st
         return None
     if type_of(node) == "PrimitiveNode":
         return _primitive(scope, node, making) if end.is_widget else None
+    if mode_of(node) == MUTED:
+        return None
     if mode_of(node) == BYPASSED:
         return _linked(scope, bypass(node, link.origin_slot, end.kind, making.spec(node)))
     inner = scope.inner(node)
-    if inner is not None and mode_of(node) != MUTED:
+    if inner is not None:
         ends = (key for key, each in inner.links.items() if each.target == str(OUTPUT_NODE))
         number = next((key for key in ends if inner.links[key].target_slot == link.origin_slot), None)
         return (inner, number) if number else None

@@ -162,15 +162,15 @@ function upward(catalogue, { place, link }, input, now) {
   const node = place.scope.nodes.get(link.origin_id);
   if (!node) return undefined;
   if (node.type === "PrimitiveNode") return input.widget ? primitiveValue(catalogue, place, node, now) : undefined;
-  const own = { id: [...place.path, node.id].join(":"), slot: link.origin_slot };
+  if (node.mode === MODE.never) return undefined;
   const within = (/** @type {Link | undefined} */ next) => next && { place, link: next };
   if (node.mode === MODE.bypass) return within(bypassed(catalogue, place.scope, node, link.origin_slot, link, input.type));
   const spec = catalogue.library.get(node.type);
   if (spec?.passes) return within(linkInto(place.scope, node, 0));
   if (GETTERS.has(node.type)) return kept(place, node);
   if (spec?.virtual) return undefined;
-  const inner = node.mode === MODE.never ? undefined : inside(catalogue, place, node);
-  if (!inner) return own;
+  const inner = inside(catalogue, place, node);
+  if (!inner) return { id: [...place.path, node.id].join(":"), slot: link.origin_slot };
   const end = inner.scope.linksTo(OUTPUT_PORTS).find((one) => one.target_slot === link.origin_slot);
   return end && { place: inner, link: end };
 }
@@ -225,7 +225,7 @@ function linkInto(scope, node, index) {
 
 /**
  * A bypassed node hands on the input that fits its output: the one of the same number, else the first of the type that is wanted,
- * else the first that may be connected.
+ * else the first that may be connected. To fit is to be connectable to the output and to where the value ends.
  * @param {Catalogue} catalogue @param {Scope} scope @param {GraphNode} node @param {number} slot @param {Link} link
  * @param {import("../types.js").SocketType} [wanted] the type of the input where the value ends
  * @returns {Link | undefined}
@@ -234,8 +234,8 @@ export function bypassed(catalogue, scope, node, slot, link, wanted) {
   const { inputs, outputs } = catalogue.view(node, scope.id);
   const type = outputs[slot]?.type ?? link.type;
   const target = wanted ?? type;
-  const fits = (/** @type {InputView | undefined} */ input) => input && connectable(type, input.type);
-  const chosen = typeName(type) === "*" || typeName(target) === "*" ? inputs[slot] ?? inputs[0]
+  const fits = (/** @type {InputView | undefined} */ input) => input && connectable(type, input.type) && connectable(target, input.type);
+  const chosen = typeName(target) === "*" ? inputs[slot] ?? inputs[0]
     : fits(inputs[slot]) ? inputs[slot]
       : inputs.find((input) => typeName(input.type) === typeName(target)) ?? inputs.find(fits);
   return chosen?.link == null ? undefined : scope.links.get(chosen.link);

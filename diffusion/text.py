@@ -97,7 +97,10 @@ class TextEncoder:
 
     def tokenize(self, text: str) -> Tokens:
         """The text as chunks for each tower, weights and embeddings included."""
-        pieces = weighted(text)
+        return self.tokenize_pieces(weighted(text))
+
+    def tokenize_pieces(self, pieces: Sequence[tuple[str, float]]) -> Tokens:
+        """Stretches of text with their weights as chunks for each tower, embeddings included."""
         return {tower.key: self._chunks(tower, pieces) for tower in self.towers}
 
     def encode(self, tokens: Mapping[str, Sequence[Chunk]], check: Check = never) -> Embedding:

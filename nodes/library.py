@@ -33,6 +33,7 @@ MODULES = (
     "photomaker",
     "picture_conditioning",
     "primitive",
+    "prompts",
     "samplers",
     "sampling",
     "saving",
@@ -41,6 +42,7 @@ MODULES = (
     "strings",
     "styles",
     "text",
+    "training",
     "unclip",
     "upscaling",
     "vae",
@@ -48,6 +50,7 @@ MODULES = (
     "video_models",
     "vision",
     "weight_hooks",
+    "wildcards",
 )
 
 

@@ -17,6 +17,8 @@ BEYOND = {
     "CropAroundMask",
     "StitchBack",
     "SavePicture",
+    "CLIPTextEncodeModes",
+    "WildcardText",
     *("IfElse", "SwitchValue", "MakeList", "BatchToList", "ListToBatch", "ListItem", "ListLength"),
     *("ForEachStart", "ForEachEnd", "WhileStart", "WhileEnd", "WhileRound", "LoopItem", "LoopGather"),
 }

@@ -32,6 +32,7 @@ MODULES = (
     "patches",
     "photomaker",
     "picture_conditioning",
+    "preprocessing",
     "primitive",
     "prompts",
     "samplers",

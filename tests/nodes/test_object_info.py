@@ -19,6 +19,7 @@ BEYOND = {
     "SavePicture",
     "CLIPTextEncodeModes",
     "WildcardText",
+    *("ScribbleHint", "LineArtHint", "TileHint", "BlurHint", "RecolourHint", "DepthHint", "NormalHint"),
     *("IfElse", "SwitchValue", "MakeList", "BatchToList", "ListToBatch", "ListItem", "ListLength"),
     *("ForEachStart", "ForEachEnd", "WhileStart", "WhileEnd", "WhileRound", "LoopItem", "LoopGather"),
 }

@@ -56,6 +56,8 @@ def widget_behind(slot: Node, spec: NodeSpec | None) -> InputSpec | None:
         declared = slot.get("widget")
         return InputSpec(str(declared.get("name")), "*") if isinstance(declared, Mapping) else None
     given = spec.by_name.get(str(slot.get("name")))
+    if given is None and isinstance(slot.get("widget"), Mapping):
+        return InputSpec(str(slot["widget"].get("name")), "*")
     if given is None or not (is_widget(given) or isinstance(slot.get("widget"), Mapping)):
         return None
     return None if given.force_input else given

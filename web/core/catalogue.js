@@ -105,7 +105,9 @@ export class Catalogue {
       const node = link.origin_slot === slot ? scope.nodes.get(link.target_id) : undefined;
       if (!node) continue;
       const input = this.view(node, scope.id).inputs.find((view) => view.index === link.target_slot);
-      if (input?.widget && input.spec?.widget) return { node, name: input.widget, spec: input.spec };
+      if (!input?.widget) continue;
+      if (input.spec?.widget) return { node, name: input.widget, spec: input.spec };
+      if (!input.spec) return { node, name: input.widget, spec: unknownWidget(input) };
     }
     return undefined;
   }
@@ -162,7 +164,9 @@ export class Catalogue {
     const scope = this.workflow.scope(definition.id);
     const slot = definition.inputs.findIndex((port) => port.name === name);
     const target = this.promoted(scope, slot);
-    return target && this.view(target.node, scope.id).widgets.find((widget) => widget.name === target.name)?.value;
+    if (!target) return undefined;
+    const widget = this.view(target.node, scope.id).widgets.find((one) => one.name === target.name);
+    return widget ? widget.value : filedValue(target.node, target.name);
   }
 
   /**
@@ -207,6 +211,19 @@ function withOwnWidgets(spec, node) {
 function mended(node, input, value) {
   const early = input.name === "sampler_name" && (node.type === "KSampler" || node.type === "KSamplerAdvanced") && typeof value === "string";
   return early && value.startsWith("sample_") ? value.slice("sample_".length) : value;
+}
+
+/** Without a spec, the inputs that the file calls widgets tell what its values are. @param {GraphNode} node @param {string} name @returns {any} */
+function filedValue(node, name) {
+  const values = node.widgets_values;
+  if (!Array.isArray(values)) return values?.[name];
+  return values[(node.inputs ?? []).filter((input) => input.widget).findIndex((input) => input.widget?.name === name)];
+}
+
+/** @param {InputView} input of a type that no spec describes, which the file calls a widget @returns {InputSpec} */
+function unknownWidget({ name, type }) {
+  const widget = { INT: "int", FLOAT: "float", BOOLEAN: "boolean", COMBO: "combo" }[typeName(type)] ?? "string";
+  return { name, type, widget, options: { control_after_generate: false }, optional: true, ...(widget === "combo" ? { choices: [] } : {}) };
 }
 
 /** @param {any} value @returns {InputSpec} what a lone primitive's value seems to be */

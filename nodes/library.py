@@ -16,6 +16,7 @@ MODULES = (
     "hypernetworks",
     "image",
     "image_filters",
+    "image_sets",
     "image_size",
     "inpainting",
     "latent",

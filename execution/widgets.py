@@ -18,6 +18,7 @@ CONTROLS = frozenset({"fixed", "increment", "decrement", "randomize", "increment
 """What a `control after generate` entry says; it follows the widget it controls in a list of values."""
 CONTROLLED_NAMES = frozenset({"seed", "noise_seed"})
 UPLOADS = ("image_upload", "animated_image_upload", "video_upload", "audio_upload", "file_upload")
+SCENE_BUTTONS = ("upload3dmodel", "uploadExtraResources", "clear", "upload 3d model")
 BUTTON = "upload/button"
 """The place of a button, which is no input."""
 DEFAULTS: Mapping[str, Any] = {"INT": 0, "FLOAT": 0, "STRING": "", "BOOLEAN": False}
@@ -134,6 +135,8 @@ def _placed(node: Mapping[str, Any], spec: NodeSpec | None, values: Sequence[Any
     ]
     if len(forced) > len(widgets) and len(list(_spelt_out(forced))) == len(values):
         return list(_spelt_out(forced))
+    if any(each.type == "LOAD_3D" for each in spec.inputs):
+        return list(_around_scene(spec, widgets, values))
     if not any(_has_upload(each) for each in widgets):
         return widgets
     optional = [each for each in widgets if each.group == "optional"]
@@ -142,6 +145,23 @@ def _placed(node: Mapping[str, Any], spec: NodeSpec | None, values: Sequence[Any
     at = sum(1 + controls_behind(each) for each in required)
     behind_all = list(values).count("image") and values[at : at + 1] != ["image"]
     return [*required, *optional, button] if behind_all else [*required, button, *optional]
+
+
+def _around_scene(spec: NodeSpec, widgets: Sequence[InputSpec], values: Sequence[Any]) -> Iterator[InputSpec]:
+    """A scene has buttons before it in files of the reference, then a place of its own."""
+    place = 0
+    for each in spec.inputs:
+        if each in widgets:
+            yield each
+            place += 1
+        elif each.type == "LOAD_3D":
+            buttons = 0
+            while values[place : place + 1] and values[place] in SCENE_BUTTONS:
+                yield InputSpec(f"{BUTTON}/{place}", "BUTTON")
+                place, buttons = place + 1, buttons + 1
+            if buttons:
+                yield InputSpec(f"{BUTTON}/scene", "BUTTON")
+                place += 1
 
 
 def _has_upload(given: InputSpec) -> bool:

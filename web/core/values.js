@@ -60,6 +60,7 @@ function places(spec, list) {
   const firstOptional = spec.inputs.findIndex((input) => input.optional);
   for (const [index, input] of spec.inputs.entries()) {
     if (uploads && index === firstOptional && !buttonIsLast(spec, list, found.size)) found.set(BUTTON, found.size);
+    if (input.type === "LOAD_3D") skipScene(found, list);
     if (!input.widget) continue;
     found.set(input.name, found.size);
     const controls = controlPlaces(input);
@@ -69,6 +70,15 @@ function places(spec, list) {
   }
   if (uploads && !found.has(BUTTON)) found.set(BUTTON, found.size);
   return found;
+}
+
+const SCENE_BUTTONS = new Set(["upload3dmodel", "uploadExtraResources", "clear", "upload 3d model"]);
+
+/** A scene has buttons before it in files of the reference, then a place of its own. @param {Places} found @param {any[] | undefined} list */
+function skipScene(found, list) {
+  const first = found.size;
+  while (SCENE_BUTTONS.has(list?.[found.size])) found.set(`scene/button ${found.size}`, found.size);
+  if (found.size > first) found.set("scene/view", found.size);
 }
 
 /** @param {any[] | undefined} list @param {number} place @param {boolean} surely only if it is there @returns {boolean} whether a rule stands there, or may */

@@ -15,7 +15,7 @@ function setting(library) {
 }
 
 /** Places and joins nodes; values and links by name. */
-class Builder {
+export class Builder {
   /** @param {Library} library */
   constructor(library) {
     this.workflow = emptyWorkflow();
@@ -57,6 +57,11 @@ class Builder {
   finish(loader, latent, [x, y]) {
     const decode = this.node("VAEDecode", [x, y], [160, 46], { samples: latent, vae: [loader, 2] });
     this.node("SaveImage", [x + 220, y], [320, 380], { images: [decode, 0], filename_prefix: "Nodeloom" });
+    return this.done();
+  }
+
+  /** The workflow. */
+  done() {
     this.workflow.apply(this.draft.puts);
     return this.workflow;
   }

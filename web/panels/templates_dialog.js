@@ -1,5 +1,6 @@
 /** @import { Editor } from "../interaction/editor.js" */
 /** Bundled workflows, each with a picture of its graph. */
+import { EXAMPLES } from "../core/examples.js";
 import { TEMPLATES } from "../core/starter.js";
 import { dialog } from "./dialogs.js";
 import { h } from "./dom.js";
@@ -7,7 +8,7 @@ import { graphPicture } from "./graph_picture.js";
 
 /** @param {Editor} editor @param {import("../client/documents.js").Documents} documents */
 export function showTemplates(editor, documents) {
-  const cards = TEMPLATES.map((template) => {
+  const cards = [...TEMPLATES, ...EXAMPLES].map((template) => {
     const workflow = template.build(editor.library);
     const open = () => {
       element.close();

@@ -4,11 +4,12 @@ from typing import Annotated, NamedTuple
 
 from diffusion.checkpoints import load_checkpoint
 from diffusion.patches.video_guidance import framewise, rising, there_and_back
+from diffusion.patches.windows import SCHEDULES, Windows, in_windows
 from diffusion.residency import Residency
 from diffusion.vision import vision_from, vision_part
 from diffusion.weights import open_weights
 from execution.folders import Folders
-from execution.node import Range, Tip, node
+from execution.node import Choice, Range, Tip, node
 from nodes.loaders import CheckpointName
 from nodes.sampling import SomeModel, present
 from nodes.sockets import ClipVision, Model, Vae
@@ -59,3 +60,31 @@ def triangle_guidance(
     Lets guidance rise to the sampler's scale at the middle of a clip, and fall again.
     """
     return framewise(present(model), min_cfg, there_and_back)
+
+
+@node("ContextWindowsManual", category="context", v3=True, experimental=True)
+def context_windows(
+    model: SomeModel,
+    context_length: Annotated[int, Range(min=1), Tip("How many frames the model sees at once.")] = 16,
+    context_overlap: Annotated[int, Range(min=0), Tip("How many frames two windows share.")] = 4,
+    *,
+    context_schedule: Annotated[str, Choice(SCHEDULES), Tip("How windows are laid at each step.")],
+    context_stride: Annotated[
+        int, Range(min=1), Tip("For uniform schedules: how often the frames between are left out, doubling.")
+    ] = 1,
+    closed_loop: Annotated[bool, Tip("For the looped schedule: the end goes on at the beginning.")] = False,
+    fuse_method: Annotated[
+        str,
+        Choice(["pyramid", "relative", "flat", "overlap-linear"]),
+        Tip("How much each frame of a window counts where windows overlap."),
+    ] = "pyramid",
+    dim: Annotated[
+        int, Range(0, 5), Tip("Along what: 0 pictures or frames, 2 rows, 3 columns of the latent.")
+    ] = 0,
+) -> Model:
+    """Context Windows (Manual).
+
+    Samples clips and batches longer than a model sees at once, in windows that overlap.
+    """
+    laid = (context_length, context_overlap, context_schedule, context_stride, closed_loop, fuse_method, dim)
+    return in_windows(present(model), Windows(*laid))

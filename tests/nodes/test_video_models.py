@@ -127,3 +127,18 @@ def test_a_course_that_begins_at_the_scale_is_plain_guidance(call: Call, name: s
     other, _ = frames(call, name, lambda model: call(node, model=model, min_cfg=1.0)[0])
     torch.testing.assert_close(same["samples"], plain["samples"], rtol=1e-3, atol=1e-3)
     assert not torch.allclose(other["samples"], plain["samples"], rtol=1e-2)
+
+
+@pytest.mark.parametrize("schedule", ["standard_static", "standard_uniform", "looped_uniform", "batched"])
+def test_a_clip_is_made_in_windows_of_frames(call: Call, name: str, schedule: str) -> None:
+    def windows(model: Any, length: int) -> Any:
+        inputs = {"context_length": length, "context_overlap": 1, "context_schedule": schedule}
+        return call("ContextWindowsManual", model=model, **inputs)[0]
+
+    plain, _ = frames(call, name)
+    short, _ = frames(call, name, lambda model: windows(model, 2))
+    long, _ = frames(call, name, lambda model: windows(model, 4))
+    assert short["samples"].shape == plain["samples"].shape
+    assert short["samples"].isfinite().all()
+    assert not torch.allclose(short["samples"], plain["samples"], rtol=1e-2)
+    torch.testing.assert_close(long["samples"], plain["samples"], rtol=1e-3, atol=1e-3)

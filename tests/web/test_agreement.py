@@ -31,7 +31,8 @@ const made = Array.from({ length: count }, (_, index) => {
     if (change) history.do(change);
   }
   const now = new Date(2024, 4, 6, 7, 8, 9);
-  return { workflow: writeWorkflow(where.workflow), prompt: toPrompt(where.catalogue, { random: () => 0, now }) };
+  const prompt = toPrompt(where.catalogue, { random: () => 0, now });
+  return { workflow: writeWorkflow(where.workflow), prompt };
 });
 console.log(JSON.stringify({ objectInfo, made }));
 """

@@ -1,0 +1,183 @@
+"""The default checkpoint from Python: the text decides the picture, and what is to be kept is kept."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from torch import Tensor, tensor
+
+from nodeloom import Engine
+from training.backgrounds import COLOURS
+
+MODELS = Path(__file__).parents[2] / "models"
+NAME = "nodeloom-emoji.safetensors"
+SIDE = 128
+STAR, WHALE = "a star on a blue background", "a whale on a yellow background"
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data folder of `engine`."""
+    return tmp_path_factory.mktemp("data")
+
+
+@pytest.fixture(scope="module")
+def engine(data: Path) -> Iterator[Engine]:
+    """An engine over the shipped models that computes everything each time."""
+    with Engine(data_dir=data, models=MODELS, cpu=True, cache_none=True) as engine:
+        yield engine
+
+
+def node(kind: str, **inputs: Any) -> dict[str, Any]:
+    """A node of a prompt."""
+    return {"class_type": kind, "inputs": inputs}
+
+
+def text_to_image(text: str, seed: int = 1) -> dict[str, Any]:
+    """A picture at the settings of the model card."""
+    return {
+        "model": node("CheckpointLoaderSimple", ckpt_name=NAME),
+        "positive": node("CLIPTextEncode", text=text, clip=["model", 1]),
+        "negative": node("CLIPTextEncode", text="", clip=["model", 1]),
+        "latent": node("EmptyLatentImage", width=SIDE, height=SIDE, batch_size=1),
+        "sampler": node(
+            "KSampler",
+            seed=seed,
+            steps=20,
+            cfg=5.0,
+            sampler_name="dpmpp_2m",
+            scheduler="karras",
+            denoise=1.0,
+            model=["model", 0],
+            positive=["positive", 0],
+            negative=["negative", 0],
+            latent_image=["latent", 0],
+        ),
+        "picture": node("VAEDecode", samples=["sampler", 0], vae=["model", 2]),
+    }
+
+
+def image_to_image(file: str, text: str, denoise: float) -> dict[str, Any]:
+    """A picture drawn anew; `plain` is the same encoded and decoded."""
+    prompt = text_to_image(text, seed=7)
+    prompt["input"] = node("LoadImage", image=file)
+    prompt["latent"] = node("VAEEncode", pixels=["input", 0], vae=["model", 2])
+    prompt["plain"] = node("VAEDecode", samples=["latent", 0], vae=["model", 2])
+    prompt["sampler"]["inputs"]["denoise"] = denoise
+    return prompt
+
+
+def left_half_only(prompt: dict[str, Any]) -> dict[str, Any]:
+    """The same, but only the left half is drawn anew."""
+    prompt["nothing"] = node("SolidMask", value=0.0, width=SIDE, height=SIDE)
+    prompt["half"] = node("SolidMask", value=1.0, width=SIDE // 2, height=SIDE)
+    prompt["mask"] = node(
+        "MaskComposite", destination=["nothing", 0], source=["half", 0], x=0, y=0, operation="add"
+    )
+    prompt["masked"] = node("SetLatentNoiseMask", samples=["latent", 0], mask=["mask", 0])
+    prompt["sampler"]["inputs"]["latent_image"] = ["masked", 0]
+    return prompt
+
+
+def drawn(engine: Engine, prompt: dict[str, Any]) -> Tensor:
+    """The picture, height × width × 3."""
+    picture: Tensor = engine.run(prompt, targets=["picture"]).value("picture")[0]
+    assert picture.shape == (SIDE, SIDE, 3)
+    return picture
+
+
+def far(picture: Tensor, other: Tensor) -> float:
+    """The mean distance of two pictures, or of parts of them."""
+    return float((picture - other).abs().mean())
+
+
+def background(picture: Tensor) -> str:
+    """The colour that is nearest to the picture's border."""
+    border = (picture[:6].mean((0, 1)) + picture[:, :6].mean((0, 1)) + picture[:, -6:].mean((0, 1))) / 3
+    named = {each.name: tensor(each.colour) / 255 for each in COLOURS}
+    return min(named, key=lambda name: far(border, named[name]))
+
+
+@pytest.fixture(scope="module")
+def star(engine: Engine) -> Tensor:
+    """A star on blue."""
+    return drawn(engine, text_to_image(STAR))
+
+
+@pytest.fixture(scope="module")
+def whale(engine: Engine) -> Tensor:
+    """A whale on yellow."""
+    return drawn(engine, text_to_image(WHALE))
+
+
+@pytest.fixture(scope="module")
+def file(data: Path, star: Tensor) -> str:
+    """The star as an input picture."""
+    path = data / "input" / "star.png"
+    path.parent.mkdir(exist_ok=True)
+    Image.fromarray((star * 255).round().byte().numpy()).save(path)
+    return path.name
+
+
+def test_the_same_seed_draws_the_same_bytes(engine: Engine, star: Tensor) -> None:
+    result = engine.run(text_to_image(STAR), targets=["picture"])
+    assert "sampler" in result.executed
+    assert result.value("picture")[0].numpy().tobytes() == star.numpy().tobytes()
+
+
+def test_another_seed_draws_another_picture(engine: Engine, star: Tensor) -> None:
+    other = drawn(engine, text_to_image(STAR, seed=2))
+    assert far(other, star) > 0.005
+
+
+@pytest.mark.parametrize("colour", ["red", "green", "purple", "white"])
+def test_the_text_decides_the_background(engine: Engine, colour: str) -> None:
+    assert background(drawn(engine, text_to_image(f"a cat on a {colour} background"))) == colour
+
+
+def test_the_text_decides_object_and_background(star: Tensor, whale: Tensor) -> None:
+    assert (background(star), background(whale)) == ("blue", "yellow")
+    third = slice(SIDE * 3 // 8, SIDE * 5 // 8)
+    yellow = [
+        float(picture[third, third, :2].mean() - picture[third, third, 2].mean()) for picture in (star, whale)
+    ]
+    assert yellow[0] > yellow[1] + 0.3
+
+
+@pytest.mark.parametrize("text", [STAR, WHALE])
+def test_little_denoising_keeps_the_input(
+    engine: Engine, star: Tensor, whale: Tensor, file: str, text: str
+) -> None:
+    redrawn = drawn(engine, image_to_image(file, text, 0.3))
+    assert background(redrawn) == "blue"
+    assert far(redrawn, star) < far(redrawn, whale) / 3
+
+
+def test_full_denoising_follows_the_text(engine: Engine, star: Tensor, whale: Tensor, file: str) -> None:
+    redrawn = drawn(engine, image_to_image(file, WHALE, 1.0))
+    assert far(redrawn, whale) < far(redrawn, star) / 2
+
+
+def test_inpainting_changes_only_what_is_masked(engine: Engine, file: str) -> None:
+    prompt = left_half_only(image_to_image(file, WHALE, 1.0))
+    result = engine.run(prompt, targets=["plain", "picture"])
+    plain, redrawn = result.value("plain")[0], result.value("picture")[0]
+    left, right = slice(0, SIDE // 2), slice(SIDE * 3 // 4, SIDE)
+    assert far(redrawn[:, left], plain[:, left]) > 0.15
+    assert far(redrawn[:, right], plain[:, right]) < 0.03
+
+
+def test_the_file_is_small_and_states_what_shapes_do_not_reveal() -> None:
+    path = MODELS / "checkpoints" / NAME
+    assert path.stat().st_size <= 40e6
+    with path.open("rb") as file:
+        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+    stated = header["__metadata__"]
+    for part in ("unet", "vae"):
+        assert int(stated[f"nodeloom.{part}.norm_groups"]) > 0
+    for part in ("unet", "text"):
+        assert int(stated[f"nodeloom.{part}.heads"]) > 0
+    assert {each["dtype"] for name, each in header.items() if name != "__metadata__"} <= {"F16", "I64"}

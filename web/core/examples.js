@@ -1,5 +1,5 @@
 /** @import { Library } from "./specs.js" */
-/** Bundled workflows that show single families of nodes: loops, choices, changing texts, hints, film and sound. */
+/** Bundled workflows that show single families of nodes: loops, choices, changing texts, inpainting in place, hints, film and sound. */
 import { Builder } from "./starter.js";
 
 /** @param {Library} library */
@@ -90,6 +90,21 @@ function film(library) {
   return build.done();
 }
 
+/** @param {Library} library */
+function inpaintInPlace(library) {
+  const build = new Builder(library);
+  const parts = build.begin();
+  const image = build.node("LoadImage", [40, 280], [270, 330]);
+  const piece = build.node("CropAroundMask", [370, 610], [320, 220], { image: [image, 0], mask: [image, 1], width: build.side, height: build.side, context: 2 });
+  const latent = build.node("VAEEncode", [750, 430], [260, 46], { pixels: [piece, 1], vae: [parts.loader, 2] });
+  const masked = build.node("SetLatentNoiseMask", [750, 530], [260, 46], { samples: [latent, 0], mask: [piece, 2] });
+  const sampler = build.sample(parts, [masked, 0], [750, 120], { denoise: 0.9 });
+  const decode = build.node("VAEDecode", [1070, 120], [160, 46], { samples: [sampler, 0], vae: [parts.loader, 2] });
+  const whole = build.node("StitchBack", [1070, 220], [160, 46], { stitch: [piece, 0], image: [decode, 0] });
+  build.node("SaveImage", [1290, 120], [320, 380], { images: [whole, 0], filename_prefix: "Nodeloom" });
+  return build.done();
+}
+
 /** @type {import("./starter.js").Template[]} */
 export const EXAMPLES = [
   { name: "For each", description: "A loop: one picture for each seed, together as an animation.", build: forEach },
@@ -97,6 +112,7 @@ export const EXAMPLES = [
   { name: "If", description: "Only the side that is chosen is computed.", build: choice },
   { name: "Text that changes", description: "Words drawn by chance, and others from the middle of the run on.", build: changingText },
   { name: "File formats", description: "WebP, JPEG and AVIF, each with the workflow inside.", build: formats },
+  { name: "Inpaint in place", description: "The painted part of a picture of any size, drawn at the model's size and put back.", build: inpaintInPlace },
   { name: "Hints", description: "Scribble, lines, tile, depth, normals: what ControlNets follow, without a network.", build: hints },
   { name: "Film and sound", description: "Images and a sound as MP4 and MP3 (needs the extra `video`).", build: film },
 ];

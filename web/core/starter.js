@@ -91,10 +91,26 @@ function imageToImage(library) {
 function inpaint(library) {
   const build = new Builder(library);
   const parts = build.begin();
+  const fit = { upscale_method: "lanczos", width: build.side, height: build.side, crop: "center" };
   const image = build.node("LoadImage", [40, 280], [270, 330]);
-  const latent = build.node("VAEEncode", [370, 610], [320, 46], { pixels: [image, 0], vae: [parts.loader, 2] });
-  const masked = build.node("SetLatentNoiseMask", [370, 710], [320, 46], { samples: [latent, 0], mask: [image, 1] });
+  const scaled = build.node("ImageScale", [370, 610], [320, 130], { image: [image, 0], ...fit });
+  const painted = build.node("MaskToImage", [40, 790], [270, 46], { mask: [image, 1] });
+  const fitted = build.node("ImageScale", [370, 790], [320, 130], { image: [painted, 0], ...fit }, "The mask at the same size");
+  const mask = build.node("ImageToMask", [750, 790], [260, 60], { image: [fitted, 0], channel: "red" });
+  const latent = build.node("VAEEncode", [750, 430], [260, 46], { pixels: [scaled, 0], vae: [parts.loader, 2] });
+  const masked = build.node("SetLatentNoiseMask", [750, 610], [260, 46], { samples: [latent, 0], mask: [mask, 0] });
   const sampler = build.sample(parts, [masked, 0], [750, 120], { denoise: 0.9 });
+  return build.finish(parts.loader, [sampler, 0], [1070, 120]);
+}
+
+/** @param {Library} library */
+function enlarge(library) {
+  const build = new Builder(library);
+  const parts = build.begin();
+  const image = build.node("LoadImage", [40, 280], [270, 330]);
+  const larger = build.node("ImageScale", [370, 610], [320, 130], { image: [image, 0], upscale_method: "lanczos", width: build.side * 2, height: build.side * 2, crop: "center" });
+  const latent = build.node("VAEEncode", [370, 800], [320, 46], { pixels: [larger, 0], vae: [parts.loader, 2] });
+  const sampler = build.sample(parts, [latent, 0], [750, 120], { denoise: 0.3 });
   return build.finish(parts.loader, [sampler, 0], [1070, 120]);
 }
 
@@ -124,5 +140,6 @@ export const TEMPLATES = [
   { name: "Four at once", description: "One text, a batch of four pictures.", build: batch },
   { name: "Image to image", description: "A picture, redrawn along a text.", build: imageToImage },
   { name: "Inpaint", description: "Only the painted part of a picture is drawn anew.", build: inpaint },
+  { name: "Enlarge", description: "A picture at twice the model's size, its details drawn anew.", build: enlarge },
   { name: "Two passes", description: "A small picture first, then a larger one with more detail.", build: twoPasses },
 ];

@@ -81,7 +81,7 @@ function imageToImage(library) {
   const build = new Builder(library);
   const parts = build.begin();
   const image = build.node("LoadImage", [40, 280], [270, 330]);
-  const scaled = build.node("ImageScale", [370, 610], [320, 130], { image: [image, 0], width: build.side, height: build.side, crop: "center" });
+  const scaled = build.node("ImageScale", [370, 610], [320, 130], { image: [image, 0], upscale_method: "lanczos", width: build.side, height: build.side, crop: "center" });
   const latent = build.node("VAEEncode", [370, 800], [320, 46], { pixels: [scaled, 0], vae: [parts.loader, 2] });
   const sampler = build.sample(parts, [latent, 0], [750, 120], { denoise: 0.6 });
   return build.finish(parts.loader, [sampler, 0], [1070, 120]);

@@ -150,8 +150,9 @@ def test_templates_ask_for_what_the_default_checkpoint_draws_best(prompts: dict[
         (loader,) = (each for each in nodes if each["class_type"] == "CheckpointLoaderSimple")
         assert loader["inputs"]["ckpt_name"] == "nodeloom-emoji.safetensors"
         samplers = [each["inputs"] for each in nodes if each["class_type"] == "KSampler"]
+        cfg = 1 if name == "Enlarge" else 5
         assert {(each["sampler_name"], each["scheduler"], each["cfg"]) for each in samplers} == {
-            ("dpmpp_2m", "karras", 5)
+            ("dpmpp_2m", "karras", cfg)
         }
         for each in nodes:
             if each["class_type"] == "EmptyLatentImage":

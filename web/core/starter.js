@@ -110,7 +110,7 @@ function enlarge(library) {
   const image = build.node("LoadImage", [40, 280], [270, 330]);
   const larger = build.node("ImageScale", [370, 610], [320, 130], { image: [image, 0], upscale_method: "lanczos", width: build.side * 2, height: build.side * 2, crop: "center" });
   const latent = build.node("VAEEncode", [370, 800], [320, 46], { pixels: [larger, 0], vae: [parts.loader, 2] });
-  const sampler = build.sample(parts, [latent, 0], [750, 120], { denoise: 0.3 });
+  const sampler = build.sample(parts, [latent, 0], [750, 120], { denoise: 0.3, ...(build.small ? { cfg: 1 } : {}) });
   return build.finish(parts.loader, [sampler, 0], [1070, 120]);
 }
 

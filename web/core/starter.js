@@ -120,8 +120,8 @@ function twoPasses(library) {
   const parts = build.begin();
   const latent = build.node("EmptyLatentImage", [370, 610], [320, 106], { width: build.side, height: build.side });
   const first = build.sample(parts, [latent, 0], [750, 120]);
-  const larger = build.node("LatentUpscale", [750, 430], [260, 130], { samples: [first, 0], width: build.side * 1.5, height: build.side * 1.5 });
-  const second = build.sample(parts, [larger, 0], [1070, 120], { denoise: 0.55, steps: 14 });
+  const larger = build.node("LatentUpscale", [750, 430], [260, 130], { samples: [first, 0], upscale_method: "bicubic", width: build.side * 1.5, height: build.side * 1.5 });
+  const second = build.sample(parts, [larger, 0], [1070, 120], { steps: 14, ...(build.small ? { denoise: 0.25, cfg: 1 } : { denoise: 0.55 }) });
   return build.finish(parts.loader, [second, 0], [1390, 120]);
 }
 

@@ -41,7 +41,9 @@ Predict = Callable[[Tensor, Tensor, Tensor], Tensor]
 class Plan:
     """How long and how fast; `batch` is shared by the team, whose members meet every so many steps.
 
-    `large` is the least share of pictures with one large object, the easiest to learn from.
+    Captions are cut to `positions` tokens (none has more than 26, the rest is padding): fewer are faster, but
+    the last part of a run should see all 77, as the finished model will. `large` is the least share of
+    pictures with one large object, the easiest to learn from.
     """
 
     steps: int = 4000
@@ -53,7 +55,8 @@ class Plan:
     adam_rate: float = 2e-3
     captions_dropped: float = 0.1
     meet_every: int = 6
-    large: float = 0.5
+    large: float = 0.0
+    positions: int = 77
 
 
 def alphas() -> Tensor:
@@ -132,7 +135,9 @@ def example(
     strata = (random.permutation(batch) + random.random(batch)) / batch
     timesteps = torch.from_numpy((1000 * strata**0.8).astype(np.int64)).clamp(max=999)
     noise = torch.from_numpy(random.standard_normal((batch, *latents.shape[1:]), dtype=np.float32))
-    return Example(latents[torch.from_numpy(chosen)], words.rows(texts), timesteps, noise)
+    return Example(
+        latents[torch.from_numpy(chosen)], words.rows(texts)[:, : plan.positions], timesteps, noise
+    )
 
 
 def choose(random: np.random.Generator, shown: list[Composition], number: int, large: float) -> np.ndarray:
@@ -241,6 +246,7 @@ def main() -> None:
     )
     parser.add_argument("--adam", type=float, default=Plan.adam_rate)
     parser.add_argument("--decay-from", type=float, default=Plan.decay_from)
+    parser.add_argument("--positions", type=int, default=Plan.positions)
     parser.add_argument("--workers", type=int, default=1, help="processes that share each batch")
     parser.add_argument("--threads", type=int, default=2, help="of each process")
     parser.add_argument("--compile", action="store_true", help="a sixth faster, after a slow minute")
@@ -253,7 +259,7 @@ def work(team: Team, given: argparse.Namespace) -> None:
     """What each member of the team does: resume, train; the first one reports and saves."""
     torch.set_num_threads(given.threads)
     rates = {"muon_rate": given.muon, "adam_rate": given.adam, "decay_from": given.decay_from}
-    plan = Plan(given.steps, given.batch, **rates)
+    plan = Plan(given.steps, given.batch, positions=given.positions, **rates)
     training = Training(plan, Words(clip_encode()), given.text, team)
     state = given.run / "denoiser.pt"
     if state.exists():

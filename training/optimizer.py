@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from diffusion.precision import multiplies_bfloat16
+
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 """Coefficients of the quintic step (Jordan et al.)."""
 
@@ -22,6 +24,7 @@ class Muon(torch.optim.Optimizer):
         self, parameters: Iterable[nn.Parameter], rate: float, momentum: float = 0.95, every: int = 1
     ) -> None:
         super().__init__(parameters, {"lr": rate, "momentum": momentum, "every": every})
+        self.dtype = torch.bfloat16 if multiplies_bfloat16() else torch.float32
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:
@@ -36,22 +39,23 @@ class Muon(torch.optim.Optimizer):
                 state["steps"] = state.get("steps", index) + 1
                 if "direction" not in state or state["steps"] % group["every"] == 0:
                     blend = parameter.grad.lerp(velocity, group["momentum"])
-                    state["direction"] = orthogonal(blend.flatten(1))
+                    state["direction"] = orthogonal(blend.flatten(1), dtype=self.dtype)
                 update = state["direction"]
                 scale = max(1.0, update.shape[0] / update.shape[1]) ** 0.5
                 parameter.add_(update.view_as(parameter), alpha=-group["lr"] * scale)
 
 
-def orthogonal(matrix: Tensor, steps: int = 4) -> Tensor:
+def orthogonal(matrix: Tensor, steps: int = 4, dtype: torch.dtype = torch.float32) -> Tensor:
     """The nearest matrix with singular values around one, by Newton–Schulz steps."""
     a, b, c = NEWTON_SCHULZ
     tall = matrix.shape[0] > matrix.shape[1]
     x = matrix.T if tall else matrix
     x = x / (x.norm() + 1e-7)
+    x = x.to(dtype)
     for _ in range(steps):
         gram = x @ x.T
         x = a * x + torch.addmm(gram, gram, gram, beta=b, alpha=c) @ x
-    return x.T if tall else x
+    return (x.T if tall else x).to(matrix.dtype)
 
 
 class Optimizer:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.backgrounds import BACKGROUNDS, Background, variants
-from training.compositions import LAYOUTS, SHIFTS, Composition, captions, render
+from training.compositions import LAYOUTS, SHIFTS, Composition, captions, held_out, render
 from training.sprites import THINGS, Pixels, Sprites, Thing
 
 SMALL = 32
@@ -38,7 +38,15 @@ class Request(NamedTuple):
 
 
 def requests(number: int, seen: bool, layouts: Iterable[str] = ("large",), seed: int = 77) -> list[Request]:
-    """A fixed list of different requests whose pair was seen in training, or held out from it."""
+    """A fixed list of different requests whose pair was seen in training, or held out from it.
+
+    ValueError when there are not that many pairs, which bounds the search.
+    """
+    pairs = sum(held_out(thing, background) != seen for thing in THINGS for background in BACKGROUNDS)
+    if number > pairs:
+        raise ValueError(
+            f"There are {pairs} {'seen' if seen else 'held-out'} pairs; {number} were asked for."
+        )
     random = np.random.default_rng([seed, number, seen])
     found: dict[str, Request] = {}
     names = list(layouts)

@@ -47,3 +47,9 @@ def test_blur_lowers_sharpness(sprites: Sprites) -> None:
     picture = render(draw(np.random.default_rng(0)), sprites)
     image = Image.fromarray((picture * 255).astype(np.uint8)).filter(ImageFilter.GaussianBlur(2))
     assert sharpness(np.asarray(image, np.float32) / 255) < 0.8 * sharpness(picture)
+
+
+def test_more_requests_than_there_are_pairs_are_refused() -> None:
+    assert len(requests(80, seen=False)) == 80
+    with pytest.raises(ValueError, match="There are 80 held-out pairs; 81 were asked"):
+        requests(81, seen=False)

@@ -12,8 +12,9 @@ from pathlib import Path
 from torch import Tensor
 
 from diffusion.catalogue import unknown
+from diffusion.control import ControlNetwork
 from diffusion.control_union import union_named, union_sizes
-from diffusion.controlnet import ControlNet, ControlNetwork, ControlUNet
+from diffusion.controlnet import ControlNet, ControlUNet
 from diffusion.entries import Entry
 from diffusion.errors import FileProblem
 from diffusion.layouts import ldm_unet

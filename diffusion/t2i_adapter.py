@@ -9,14 +9,13 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from diffusion.catalogue import unknown
 from diffusion.conditioning import Setting
-from diffusion.controlnet import fitted, joined, span
-from diffusion.denoising import Controller, Controlling
+from diffusion.control import Applied, fitted
+from diffusion.denoising import Controller
 from diffusion.residency import Residency, Resident
 from diffusion.shapes import unet_sizes
 from diffusion.unet import Control, UNetSizes
@@ -111,60 +110,36 @@ class T2IAdapter:
         """The network looking at images B×H×W×C during a part of the run (shares 0…1), after others."""
         return Applied(self, image[..., :3].movedim(-1, 1), strength, start, end, previous)
 
-
-@dataclass(frozen=True, eq=False)
-class Applied:
-    """An adapter with its picture (B×3×H×W), before a run."""
-
-    adapter: T2IAdapter
-    image: Tensor
-    strength: float
-    start: float
-    end: float
-    previous: Controller | None = None
-
-    def for_run(self, setting: Setting) -> Controlling:
-        """The adapter with its features' places in this run's model."""
-        return Started(
-            self,
-            unet_sizes(setting.model.backbone.weights),
-            len(setting.latent),
-            span(setting, self.start, self.end),
-            self.previous.for_run(setting) if self.previous else None,
-        )
+    def started(self, image: Tensor, setting: Setting) -> Looking:
+        """The adapter looking at pictures B×3×H×W, with the places of this run's model."""
+        sizes = unet_sizes(setting.model.backbone.weights)
+        return Looking(self.resident, image, len(setting.latent), sizes)
 
 
 @dataclass(eq=False)
-class Started:
-    """An adapter in one run: its features stay the same from step to step."""
+class Looking:
+    """An adapter in one run: its features stay the same from step to step, and are kept by size."""
 
-    applied: Applied
-    sizes: UNetSizes
+    resident: Resident[AdapterNet]
+    image: Tensor
     rows: int
-    span: tuple[float, float]
-    previous: Controlling | None
+    sizes: UNetSizes
     made: dict[tuple[int, int], list[Tensor]] = field(default_factory=dict)
 
     def __call__(
-        self, x: Tensor, sigma: Tensor, timesteps: Tensor, context: Tensor, y: Tensor | None
-    ) -> Control | None:
-        """What to add in this call; nothing outside the span."""
-        before = self.previous(x, sigma, timesteps, context, y) if self.previous else None
-        if not self.span[0] <= sigma[0] <= self.span[1] or self.applied.strength == 0:
-            return before
+        self, x: Tensor, timesteps: Tensor, context: Tensor, y: Tensor | None, strength: float
+    ) -> Control:
+        """The features, `strength` times, where the run's model takes them."""
         parts = len(x) // self.rows
-        features = [each.repeat(parts, 1, 1, 1) for each in self._features((x.shape[2], x.shape[3]))]
-        own = placed(features, self.sizes)
-        return own if before is None else joined(before, own)
+        features = self._features((x.shape[2], x.shape[3]))
+        return placed([each.repeat(parts, 1, 1, 1) * strength for each in features], self.sizes)
 
     def _features(self, size: tuple[int, int]) -> list[Tensor]:
         if size not in self.made:
-            resident = self.applied.adapter.resident
-            with resident.use() as module, torch.no_grad():
+            with self.resident.use() as module:
                 even = tuple(side + side * 8 % module.fold // 8 for side in size)
-                picture = fitted(self.applied.image, self.rows, (even[0], even[1]))
-                features = module(picture.to(resident.device, resident.dtype))
-            self.made[size] = [each * self.applied.strength for each in features]
+                picture = fitted(self.image, self.rows, (even[0], even[1]))
+                self.made[size] = module(picture.to(self.resident.device, self.resident.dtype))
         return self.made[size]
 
 

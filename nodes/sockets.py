@@ -8,7 +8,7 @@ from typing import Annotated, Any, NamedTuple, Protocol, Required, TypedDict
 
 from torch import Tensor
 
-from diffusion import controlnet, gligen, guidance, photomaker, samplers, style_model, upscaler, vision
+from diffusion import control, gligen, guidance, photomaker, samplers, style_model, upscaler, vision
 from diffusion.autoencoder import VAE
 from diffusion.model import Model as DiffusionModel
 from diffusion.text import TextEncoder
@@ -46,7 +46,7 @@ Sigmas = Annotated[Tensor, Socket("SIGMAS")]
 Model = Annotated[DiffusionModel, Socket("MODEL")]
 Clip = Annotated[TextEncoder, Socket("CLIP")]
 Vae = Annotated[VAE, Socket("VAE")]
-ControlNet = Annotated[controlnet.ControlNetwork, Socket("CONTROL_NET")]
+ControlNet = Annotated[control.ControlNetwork, Socket("CONTROL_NET")]
 ClipVision = Annotated[vision.VisionEncoder, Socket("CLIP_VISION")]
 StyleModel = Annotated[style_model.StyleModel, Socket("STYLE_MODEL")]
 PhotoMaker = Annotated[photomaker.PhotoMaker, Socket("PHOTOMAKER")]

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from diffusion.checkpoints import load_unet
 from diffusion.conditioning import Setting
+from diffusion.control import ControlNetwork
 from diffusion.control_files import load_controlnet
-from diffusion.controlnet import ControlNetwork, ControlUNet, hint_block, joined
+from diffusion.controlnet import ControlUNet, hint_block
 from diffusion.errors import FileProblem, UnknownModel
 from diffusion.guidance import BasicGuider, CFGGuider
 from diffusion.model import Model
@@ -19,7 +20,6 @@ from diffusion.precision import Precision
 from diffusion.residency import Residency
 from diffusion.samplers import SAMPLERS
 from diffusion.sampling import sample, schedule
-from diffusion.unet import Control
 from tests.diffusion.small_models import METADATA, SD1, seeded
 from tests.diffusion.small_runs import noise, small_model, text
 
@@ -140,23 +140,15 @@ def test_the_picture_is_looked_at_once_in_a_run(files: dict[str, Path]) -> None:
     control = net.applied(picture(), 1.0, 0.0, 1.0).for_run(Setting(model, torch.zeros(1, 4, 8, 8)))
     arguments = torch.zeros(1, 4, 8, 8), torch.ones(1), torch.ones(1), torch.zeros(1, 7, 64), None
     control(*arguments)
-    seen = dict(control.seen)  # type: ignore[attr-defined] # of this kind of control
+    seen = dict(control.steering.seen)  # type: ignore[attr-defined] # of this kind of control
     control(*arguments)
-    again = control.seen  # type: ignore[attr-defined] # as above
+    again = control.steering.seen  # type: ignore[attr-defined] # as above
     assert again[8, 8] is seen[8, 8]
     assert seen[8, 8].shape == (1, 32, 8, 8)
 
 
 def test_convolutions_that_widen_halve_the_size_but_the_ends() -> None:
     assert hint_block(HINTS)(torch.zeros(1, 3, 64, 48)).shape == (1, 32, 8, 6)
-
-
-def test_additions_of_two_controls_are_joined_where_either_has_one() -> None:
-    one = torch.ones(1)
-    both = joined(Control(middle=one, skips={0: one}), Control(skips={0: one, 1: one}, input={2: one}))
-    assert both.middle is one
-    assert {key: each.item() for key, each in both.skips.items()} == {0: 2, 1: 1}
-    assert both.input == {2: one}
 
 
 def test_a_file_that_is_none_is_named(tmp_path: Path) -> None:

@@ -32,6 +32,11 @@ def ready(context: Any, address: str) -> Any:
     opened = context.new_page()
     opened.goto(address)
     opened.wait_for_selector("html[data-ready]", timeout=20000)
+    until(opened, "document.hasFocus()")  # keys go nowhere before
+    until(
+        opened,
+        "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))",
+    )
     return opened
 
 

@@ -8,9 +8,9 @@ import torch.nn.functional as F
 from execution.folders import Folders, atomic_write
 from execution.node import Folder, Options, Range, Run, Socket, Tip, Ui, node
 from nodes.encoding import Embedding
-from nodes.files import ExtraPngInfo, Prefix, PromptGraph, temporary_name
+from nodes.files import Prefix, temporary_name
 from nodes.media import MAX_SAMPLES, Sound, pyav, read_sound, resampled, write_sound
-from nodes.names import filled
+from nodes.names import ExtraPngInfo, PromptGraph, prefix_of
 
 Audio = Annotated[Sound, Socket("AUDIO")]
 Given = Annotated[Audio, Tip("The sound.")]
@@ -75,7 +75,7 @@ def save_flac(
 
     Writes a sound without loss, with the workflow inside.
     """
-    prefix = filled(filename_prefix, prompt, (extra_pnginfo or {}).get("workflow"))
+    prefix = prefix_of(filename_prefix, prompt, extra_pnginfo)
     return _saved(audio, prefix, "output", "flac", None, embedding.texts(prompt, extra_pnginfo), folders, run)
 
 
@@ -97,7 +97,7 @@ def save_mp3(
 
     Writes a sound that everything plays, with the workflow inside.
     """
-    prefix = filled(filename_prefix, prompt, (extra_pnginfo or {}).get("workflow"))
+    prefix = prefix_of(filename_prefix, prompt, extra_pnginfo)
     return _saved(
         audio, prefix, "output", "mp3", quality, embedding.texts(prompt, extra_pnginfo), folders, run
     )
@@ -121,7 +121,7 @@ def save_opus(
 
     Writes a sound into a small file, with the workflow inside.
     """
-    prefix = filled(filename_prefix, prompt, (extra_pnginfo or {}).get("workflow"))
+    prefix = prefix_of(filename_prefix, prompt, extra_pnginfo)
     return _saved(
         audio, prefix, "output", "opus", quality, embedding.texts(prompt, extra_pnginfo), folders, run
     )

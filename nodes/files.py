@@ -14,11 +14,11 @@ from torch import Tensor
 
 from diffusion.weights import open_weights
 from execution.folders import Folders, atomic_write
-from execution.node import Folder, Hidden, Options, Preview, Range, Run, Socket, Tip, Ui, node
+from execution.node import Folder, Options, Preview, Range, Run, Socket, Tip, Ui, node
 from execution.saving import SavePlace
 from nodes.decoding import read_channel, read_image
 from nodes.encoding import Embedding, png, write_png
-from nodes.names import filled
+from nodes.names import ExtraPngInfo, PromptGraph, prefix_of
 from nodes.pictures import to_bytes
 from nodes.sockets import Image, ImageAndMask, Latent, LatentValue, Mask
 from nodes.widgets import MAX_SIDE
@@ -50,8 +50,6 @@ Prefix = Annotated[
         "%date:yyyy-MM-dd%, %width%, %height% and %KSampler.seed% (any node and widget) are filled in."
     ),
 ]
-PromptGraph = Annotated[dict[str, Any] | None, Hidden("PROMPT")]
-ExtraPngInfo = Annotated[dict[str, Any] | None, Hidden("EXTRA_PNGINFO")]
 Images = Annotated[Image, Tip("The images.")]
 OLD_LATENT_SCALE = 1 / 0.18215  # of files from before latents were kept unscaled
 
@@ -128,7 +126,7 @@ def save_image(
     Writes images into the output folder, as PNG with the workflow inside.
     """
     texts = embedding.texts(prompt, extra_pnginfo)
-    prefix = filled(filename_prefix, prompt, (extra_pnginfo or {}).get("workflow"))
+    prefix = prefix_of(filename_prefix, prompt, extra_pnginfo)
     return _saved(images, prefix, "output", texts, run, folders)
 
 
@@ -251,7 +249,7 @@ def save_latent(
 
     Writes a latent into the output folder. Move it to the input folder to load it.
     """
-    prefix = filled(filename_prefix, prompt, (extra_pnginfo or {}).get("workflow"))
+    prefix = prefix_of(filename_prefix, prompt, extra_pnginfo)
     place = folders.save_place(prefix, "output")
     tensors = {
         "latent_tensor": samples["samples"].contiguous(),

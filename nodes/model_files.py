@@ -11,10 +11,10 @@ from diffusion.adapter_names import unet_targets
 from diffusion.entries import Entry, Weights
 from diffusion.writing import entry_of, write_safetensors
 from execution.folders import Folders, atomic_write
-from execution.node import ForceInput, Hidden, Options, Range, Run, Socket, Tip, Ui, node
+from execution.node import ForceInput, Options, Range, Run, Socket, Tip, Ui, node
 from nodes.adapters import ModelStrength
 from nodes.encoding import Embedding
-from nodes.names import filled
+from nodes.names import ExtraPngInfo, PromptGraph, prefix_of
 from nodes.sampling import SomeModel, present
 from nodes.sockets import Clip, ClipVision, Model, Vae
 from nodes.text import present as present_clip
@@ -23,8 +23,6 @@ from nodes.vae import present as present_vae
 Prefix = Annotated[str, Tip("The start of the file's name in the output folder; a slash makes a folder.")]
 SavedClip = Annotated[Clip, Tip("The text encoder.")]
 SavedVae = Annotated[Vae, Tip("The VAE.")]
-PromptGraph = Annotated[dict[str, Any] | None, Hidden("PROMPT")]
-ExtraPngInfo = Annotated[dict[str, Any] | None, Hidden("EXTRA_PNGINFO")]
 LoraModel = Annotated[Mapping[str, Tensor], Socket("LORA_MODEL")]
 """A LoRA's tensors by the names that they have in files."""
 
@@ -33,7 +31,7 @@ class Writing:
     """Where files go, and what is written into each beside its tensors."""
 
     def __init__(self, prefix: str, prompt: Any, extra: Any, folders: Folders, embedding: Embedding) -> None:
-        self.prefix = filled(prefix, prompt, (extra or {}).get("workflow"))
+        self.prefix = prefix_of(prefix, prompt, extra)
         self.folders, self.texts = folders, embedding.texts(prompt, extra)
 
     def write(

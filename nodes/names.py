@@ -3,12 +3,24 @@
 import re
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Annotated, Any
+
+from execution.node import Hidden
+
+PromptGraph = Annotated[dict[str, Any] | None, Hidden("PROMPT")]
+"""The prompt that is run."""
+ExtraPngInfo = Annotated[dict[str, Any] | None, Hidden("EXTRA_PNGINFO")]
+"""What came with it to be kept in files; `workflow` is the editor's document."""
 
 DATE_PARTS = {"yyyy": "%Y", "yy": "%y", "MM": "%m", "dd": "%d", "hh": "%H", "mm": "%M", "ss": "%S"}
 SINGLE_PARTS = {"M": "tm_mon", "d": "tm_mday", "h": "tm_hour", "m": "tm_min", "s": "tm_sec"}
 DATE = re.compile("|".join([*DATE_PARTS, *SINGLE_PARTS]))
 NOT_IN_NAMES = re.compile(r'[/?<>\\:*|"\x00-\x1f\x7f]')
+
+
+def prefix_of(prefix: str, prompt: PromptGraph, extra: ExtraPngInfo) -> str:
+    """`filled` from what a saving node is handed."""
+    return filled(prefix, prompt, (extra or {}).get("workflow"))
 
 
 def filled(

@@ -18,8 +18,8 @@ from execution.folders import Folders, atomic_write
 from execution.node import Range, Run, Socket, Tip, Ui, node
 from execution.saving import SavePlace
 from nodes.encoding import JPEG_EXIF_LIMIT, Embedding, exif, picture, text_chunks
-from nodes.files import ExtraPngInfo, Images, Prefix, PromptGraph, not_numbers, pixels_of
-from nodes.names import filled
+from nodes.files import Images, Prefix, not_numbers, pixels_of
+from nodes.names import ExtraPngInfo, PromptGraph, prefix_of
 
 log = logging.getLogger(__name__)
 
@@ -142,7 +142,7 @@ def save_svg(
     Writes drawings into the output folder, with the workflow inside.
     """
     texts = embedding.texts(prompt, extra_pnginfo)
-    prefix = filled(filename_prefix, prompt, (extra_pnginfo or {}).get("workflow"))
+    prefix = prefix_of(filename_prefix, prompt, extra_pnginfo)
     place = folders.save_place(prefix, "output", count=len(svg.data))
     shown = []
     for number, drawing in enumerate(svg.data):
@@ -177,7 +177,7 @@ def _place(
     folders: Folders,
     count: int = 1,
 ) -> SavePlace:
-    named = filled(prefix, prompt, (extra or {}).get("workflow"))
+    named = prefix_of(prefix, prompt, extra)
     return folders.save_place(named, "output", width=images.shape[2], height=images.shape[1], count=count)
 
 

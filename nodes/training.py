@@ -20,8 +20,8 @@ from diffusion.writing import entry_of
 from execution.folders import Folders, atomic_write
 from execution.node import Choice, Folder, Options, Range, Run, Socket, Tip, Ui, node
 from nodes.encoding import Embedding, write_png
-from nodes.model_files import ExtraPngInfo, LoraModel, PromptGraph
-from nodes.names import filled
+from nodes.model_files import LoraModel
+from nodes.names import ExtraPngInfo, PromptGraph, prefix_of
 from nodes.sampling import SomeModel, present
 from nodes.sockets import Conditioning, Latent, Model
 
@@ -122,7 +122,7 @@ def plot_loss(
     Draws how the loss fell while a LoRA was trained.
     """
     texts = embedding.texts(prompt, extra_pnginfo)
-    prefix = filled(filename_prefix, prompt, (extra_pnginfo or {}).get("workflow"))
+    prefix = prefix_of(filename_prefix, prompt, extra_pnginfo)
     place = folders.save_place(prefix, "temp")
     with atomic_write(place.path(".png")) as file:
         write_png(file, graph(loss.get("loss", [])), texts)

@@ -15,7 +15,7 @@ from execution.node import Folder, Options, Output, Range, Run, Socket, Tip, Ui,
 from execution.saving import SavePlace
 from nodes.audio import Audio
 from nodes.encoding import Embedding
-from nodes.files import ExtraPngInfo, Images, Prefix, PromptGraph
+from nodes.files import Images, Prefix
 from nodes.latent import AnyLatent, with_samples
 from nodes.media import (
     Film,
@@ -29,7 +29,7 @@ from nodes.media import (
     write_mp4,
     write_webm,
 )
-from nodes.names import filled
+from nodes.names import ExtraPngInfo, PromptGraph, prefix_of
 from nodes.sockets import Image, Latent, Picture
 
 
@@ -139,7 +139,7 @@ def save_video(
     Writes a video into the output folder, with the workflow inside.
     """
     width, height = video.get_dimensions()
-    prefix = filled(filename_prefix, prompt, (extra_pnginfo or {}).get("workflow"))
+    prefix = prefix_of(filename_prefix, prompt, extra_pnginfo)
     place = folders.save_place(prefix, "output", width=width, height=height)
     texts = embedding.texts(prompt, extra_pnginfo)
     return _saved(place, ".mp4", partial(_write_video, video, codec, texts, run.check), run)
@@ -172,7 +172,7 @@ def save_webm(
     Writes images as a WebM video into the output folder, with the workflow inside.
     """
     pyav()
-    prefix = filled(filename_prefix, prompt, (extra_pnginfo or {}).get("workflow"))
+    prefix = prefix_of(filename_prefix, prompt, extra_pnginfo)
     place = folders.save_place(prefix, "output", width=images.shape[2], height=images.shape[1])
     texts = embedding.texts(prompt, extra_pnginfo)
     film = Film(images, _rate(fps))

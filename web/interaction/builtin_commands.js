@@ -122,18 +122,18 @@ function nudge(editor, dx, dy) {
 /** @param {Editor} editor */
 async function copyOut(editor) { await writeClipboard(JSON.stringify(copy(editor.where, editor.selected, editor.selectedGroups))); }
 
-/** @param {string} text */
+/** At once, so that a paste that follows finds it; where the browser does not let us, when it gets to it. @param {string} text */
 async function writeClipboard(text) {
-  try {
-    await navigator.clipboard.writeText(text);
-  } catch {
-    const field = document.createElement("textarea");
-    field.value = text;
-    document.body.append(field);
-    field.select();
-    document.execCommand("copy");
-    field.remove();
-  }
+  let written = false;
+  const fill = (/** @type {ClipboardEvent} */ event) => {
+    event.clipboardData?.setData("text/plain", text);
+    event.preventDefault();
+    written = Boolean(event.clipboardData);
+  };
+  document.addEventListener("copy", fill, { capture: true });
+  document.execCommand("copy");
+  document.removeEventListener("copy", fill, { capture: true });
+  if (!written) await navigator.clipboard.writeText(text);
 }
 
 /** @param {Editor} editor */

@@ -318,7 +318,7 @@ async def test_s20_s21_hostile_weights_have_no_metadata(calm: Client, settings: 
         start = time.monotonic()
         answer = await calm.request("GET", f"/view_metadata/checkpoints?filename=bad{index}.safetensors")
         assert_refused(answer, content[:20], 404)
-        assert time.monotonic() - start < 10
+        assert time.monotonic() - start < 1
     for suffix in ("ckpt", "pt", "pth", "bin", "SafeTensors.ckpt"):
         answer = await calm.request("GET", f"/view_metadata/checkpoints?filename=bad0.{suffix}")
         assert_refused(answer, suffix, 404)

@@ -367,12 +367,14 @@ async def test_s24_subgraphs_that_multiply_are_counted_before_they_are_opened(cl
     start = time.monotonic()
     status, body = await client.post("/prompt", {"prompt": document})
     assert (status, body["error"]["type"]) == (400, "prompt_too_large")
-    assert time.monotonic() - start < 20
+    assert time.monotonic() - start < 2
 
 
 async def test_s24_a_deep_chain_is_taken(client: Client) -> None:
     await client.ready()
+    start = time.monotonic()
     job = await client.submit(chain(3_000))
+    assert time.monotonic() - start < 5
     assert (await client.finished(job))["status"]["completed"] is True
 
 

@@ -21,7 +21,7 @@ async def test_interrupt_stops_what_runs_and_the_next_one_starts(client: Client)
     start = time.monotonic()
     assert await client.post("/interrupt") == (200, b"")
     entry = await client.finished(job)
-    assert time.monotonic() - start < 10, "the node would sleep for thirty seconds"
+    assert time.monotonic() - start < 1.5
     assert entry["status"]["status_str"] == "error"
     kinds = [kind for kind, _ in entry["status"]["messages"]]
     assert kinds[-1] == "execution_interrupted"
@@ -86,5 +86,5 @@ async def test_a_node_that_listens_to_nobody_is_ended_with_its_worker(
     start = time.monotonic()
     await client.post("/interrupt")
     await client.until(job, "interrupted")
-    assert time.monotonic() - start < 20, "the node would be deaf for a minute"
+    assert time.monotonic() - start < 3
     assert (await client.finished(await client.submit(number(3))))["status"]["completed"] is True

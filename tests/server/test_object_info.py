@@ -60,12 +60,12 @@ async def test_a_second_start_answers_from_disk_and_takes_prompts_before_its_wor
 ) -> None:
     async with started(settings) as client:
         _, types = await client.get("/object_info")
-    monkeypatch.setenv("TOYS_DELAY", "5")
+    monkeypatch.setenv("TOYS_DELAY", "3")
     async with started(settings) as client:
         start = time.monotonic()
         assert await client.get("/object_info") == (200, types)
         job = await client.submit(number(1))
-        assert time.monotonic() - start < 4, "the worker needs five seconds"
+        assert time.monotonic() - start < 2, "the worker needs three seconds"
         assert (await client.get("/nodeloom/workers"))[1]["specs_from_cache"] is True
         assert (await client.finished(job))["status"]["completed"] is True
 
@@ -128,7 +128,10 @@ async def test_a_thousand_types_and_files_are_known_at_once(tmp_path: Path) -> N
     await catalogue.replace(Loaded(many(1_000), {}, 0.0))
     body = await catalogue.body()
     assert len(json.loads(body.raw)["Load"]["input"]["required"]["image"][0]) == 300
-    assert await catalogue.body() is body
+    start = time.monotonic()
+    for _ in range(5):
+        assert await catalogue.body() is body
+    assert (time.monotonic() - start) / 5 < 0.15, "under 0.05 s on an idle machine; see benchmarks"
     (loras / "new.safetensors").touch()
     await asyncio.sleep(0.01)
     assert await catalogue.body() is not body

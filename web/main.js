@@ -1,6 +1,7 @@
 /** Joins the parts: server, documents, editor, pointing, panels. */
 import { Documents } from "./client/documents.js";
 import { Drafts } from "./client/drafts.js";
+import { Examples } from "./client/examples.js";
 import { Runs } from "./client/runs.js";
 import { Server } from "./client/server.js";
 import { Settings } from "./client/settings.js";
@@ -61,6 +62,7 @@ async function start() {
   let library = new Library(objectInfo);
   const images = new Images();
   const documents = new Documents(server, drafts, images, () => editor?.library ?? library);
+  const examples = new Examples(server, documents);
   /** @type {Editor} */ let editor;
   const first = await documents.restore();
   editor = new Editor(byId("stage"), library, first);
@@ -132,7 +134,9 @@ async function start() {
   add("connect", "Connect to …", ["C"], async () => (await palettes()).connectFrom(chosen()), only);
   add("edit-value", "Edit a value", ["Enter"], async () => (await palettes()).chooseWidget(chosen(), (name) => edit(chosen(), name)), only);
   add("rename", "Rename the node", ["F2"], () => fields.rename(chosen()), only);
-  add("help", "What this node does", ["F1"], async () => (await import("./panels/help_dialog.js")).explainNode(editor, chosen()), only);
+  add("help", "What this node does", ["F1"], async () => (await import("./panels/help_dialog.js")).explainNode(editor, chosen(), examples), only);
+  const ofChosen = () => (only() ? examples.using(editor.scene.scope.nodes.get(chosen())?.type ?? "") : []);
+  add("example", "Open an example", [], () => examples.open(ofChosen()[0]), () => ofChosen().length > 0);
   add("times", "What the last run took", ["Alt+T"], async () => (await reports()).listTimes(editor));
   add("problems", "What needs attention", ["Alt+E"], async () => (await reports()).listProblems(editor), () => editor.tab.results.errors.size > 0);
   add("swap", "Replace the node with another type", ["Ctrl+R"], async () => (await palettes()).swap(chosen()), only);
@@ -140,7 +144,7 @@ async function start() {
   add("minimap", "Show or hide the minimap", [], () => { minimap.element.hidden = !minimap.element.hidden; minimap.refresh(); });
   add("settings", "Settings", ["Ctrl+,"], async () => (await import("./panels/settings_dialog.js")).showSettings(settings, commands));
   add("keys", "Keyboard shortcuts", ["?"], async () => (await import("./panels/settings_dialog.js")).showKeys(commands));
-  add("templates", "Templates", ["T"], async () => (await import("./panels/templates_dialog.js")).showTemplates(editor, documents));
+  add("templates", "Templates", ["T"], async () => (await import("./panels/templates_dialog.js")).showTemplates(editor, documents, examples));
   add("theme", "Light or dark", [], () => settings.set("theme", editor.theme.dark ? "light" : "dark"));
 
   const minimap = new Minimap(shell.corner, editor.renderer, () => [...editor.tab.results.errors.keys()].map((id) => (editor.scene.scope.nodes.has(id) ? id : Number(id))));
@@ -206,7 +210,7 @@ async function start() {
   if (missingTypes(first.workflow, first.catalogue).size) documents.opened(first);
   editor.renderer.request();
   document.documentElement.dataset.ready = "true";
-  await loadPacks(server, toasts);
+  await Promise.all([examples.load(), loadPacks(server, toasts)]);
 }
 
 /** @param {Server} server @param {Toasts} toasts @returns {Promise<any>} node specs; waits for a server that is not up yet */

@@ -1,4 +1,4 @@
-"""Our own routes: events of a job, explain, lint, cache, timings, workers, logging in."""
+"""Our own routes: events of a job, explain, lint, cache, timings, examples, workers, logging in."""
 
 import asyncio
 import json
@@ -9,6 +9,7 @@ from aiohttp import web
 
 from server.answers import answer, json_text, not_found, refusal
 from server.bodies import read_object
+from server.examples import examples
 from server.journal import lenient
 from server.parts import Parts, parts
 from server.routes.history import whole
@@ -30,6 +31,7 @@ def routes() -> list[web.RouteDef]:
         web.get("/nodeloom/value", get_value, allow_head=False),
         web.post("/nodeloom/lint", post_lint),
         web.get("/nodeloom/cache", get_cache, allow_head=False),
+        web.get("/nodeloom/examples", get_examples, allow_head=False),
         web.get("/nodeloom/packs", get_packs, allow_head=False),
         web.get("/nodeloom/workers", get_workers, allow_head=False),
         web.post("/nodeloom/login", post_login),
@@ -155,6 +157,12 @@ async def post_lint(request: web.Request) -> web.Response:
 async def get_cache(request: web.Request) -> web.Response:
     """What the worker's cache holds and how it decides."""
     return await asked(parts(request), "cache", {})
+
+
+async def get_examples(request: web.Request) -> web.Response:
+    """The example workflows by name, with the node types in each; see `examples`."""
+    folder = parts(request).settings.web_root / "examples"
+    return answer(await asyncio.to_thread(examples, folder))
 
 
 async def get_packs(request: web.Request) -> web.Response:

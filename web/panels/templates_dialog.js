@@ -1,20 +1,53 @@
 /** @import { Editor } from "../interaction/editor.js" */
-/** Bundled workflows, each with a picture of its graph. */
+/** Bundled workflows: the templates, each with a picture of its graph, then the examples; searched by name, words and node type. */
 import { EXAMPLES } from "../core/examples.js";
+import { ranked } from "../core/fuzzy.js";
 import { TEMPLATES } from "../core/starter.js";
 import { dialog } from "./dialogs.js";
-import { h } from "./dom.js";
+import { h, refill } from "./dom.js";
 import { graphPicture } from "./graph_picture.js";
 
-/** @param {Editor} editor @param {import("../client/documents.js").Documents} documents */
-export function showTemplates(editor, documents) {
-  const cards = [...TEMPLATES, ...EXAMPLES].map((template) => {
-    const workflow = template.build(editor.library);
-    const open = () => {
+const NAMED = 6; // node types that the card of an example names
+
+/** @typedef {{ words: [string, number][], element: HTMLElement }} Card */
+
+/** @param {Editor} editor @param {import("../client/documents.js").Documents} documents @param {import("../client/examples.js").Examples} examples */
+export function showTemplates(editor, documents, examples) {
+  /** @param {string} name @param {string} text @param {string[]} types @param {() => any} open @param {HTMLElement} [picture] @returns {Card} */
+  const card = (name, text, types, open, picture) => {
+    const click = () => {
       element.close();
-      documents.open(documents.freeName(template.name), workflow);
+      open();
     };
-    return h("button", { type: "button", class: "card", on: { click: open } }, graphPicture(workflow, editor), h("div", {}, h("strong", {}, template.name), h("span", {}, template.description)));
+    const titles = types.flatMap((type) => [type, editor.library.get(type)?.title ?? type]);
+    return {
+      words: [[name, 1], [text, 0.8], ...titles.map((title) => /** @type {[string, number]} */ ([title, 0.9]))],
+      element: h("button", { type: "button", class: "card", on: { click } }, picture, h("div", {}, h("strong", {}, name), h("span", {}, text))),
+    };
+  };
+  const bundled = [...TEMPLATES, ...EXAMPLES].map(({ name, description, build }) => {
+    const workflow = build(editor.library);
+    const types = [...workflow.root.nodes.values()].map(({ type }) => type);
+    return card(name, description, types, () => documents.open(documents.freeName(name), workflow), graphPicture(workflow, editor));
   });
-  const element = dialog("Templates", [h("div", { class: "templates" }, cards)], []);
+  const others = examples.all.map((example) => card(example.title, named(example.types, editor), example.types, () => examples.open(example)));
+  const field = h("input", { type: "search", class: "control", placeholder: "Search by words or by node", "aria-label": "Search templates" });
+  const body = h("div", {});
+  const draw = () => {
+    const shown = (/** @type {Card[]} */ cards) => ranked(field.value.trim(), cards, ({ words }) => words).map((one) => one.element);
+    const [first, second] = [shown(bundled), shown(others)];
+    refill(body,
+      first.length > 0 && h("div", { class: "templates" }, first),
+      second.length > 0 && [h("h3", {}, "Examples of nodes"), h("div", { class: "templates" }, second)],
+      !first.length && !second.length && h("p", {}, "Nothing fits. Try fewer letters."));
+  };
+  field.addEventListener("input", draw);
+  const element = dialog("Templates", [field, body], []);
+  draw();
+}
+
+/** @param {string[]} types @param {Editor} editor */
+function named(types, editor) {
+  const titles = types.slice(0, NAMED).map((type) => editor.library.get(type)?.title ?? type);
+  return [...titles, ...(types.length > NAMED ? ["…"] : [])].join(", ");
 }

@@ -1,0 +1,44 @@
+"""The example workflows: prompts in the API's form, below the page as `examples/NAME.json`."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+SPELLINGS: Mapping[str, str] = {
+    word.lower(): word
+    for word in ("ControlNet", "FreeU", "GLIGEN", "LoRA", "PhotoMaker", "SDXL", "SVD", "VAE", "unCLIP")
+}
+"""Words of names that are no ordinary words in a title."""
+
+
+def examples(folder: Path) -> dict[str, Any]:
+    """Name, title and node types of each example; those that cannot be read, with what is wrong."""
+    found, broken = [], {}
+    for path in sorted(folder.glob("*.json")):
+        try:
+            found.append({"name": path.stem, "title": title(path.stem), "types": node_types(path)})
+        except (OSError, ValueError, RecursionError) as error:
+            broken[path.stem] = str(error)
+    return {"examples": found, "broken": broken}
+
+
+def title(name: str) -> str:
+    """A file's name as words: `crop-and-stitch` is "Crop and stitch"."""
+    words = [SPELLINGS.get(word, word) for word in name.split("-")]
+    first, *others = words
+    return " ".join([first if first in SPELLINGS.values() else first.capitalize(), *others])
+
+
+def node_types(path: Path) -> list[str]:
+    """The node types in a prompt's file.
+
+    Raises:
+        ValueError: the file holds no prompt.
+    """
+    prompt = json.loads(path.read_bytes())
+    nodes = list(prompt.values()) if isinstance(prompt, dict) else []
+    types = [node.get("class_type") if isinstance(node, dict) else None for node in nodes]
+    if not types or not all(isinstance(each, str) for each in types):
+        raise ValueError("It is no prompt: expected an object of nodes with `class_type` and `inputs`.")
+    return sorted(set(types))

@@ -150,10 +150,18 @@ class Engine:
 
     def look(self, prompt: Mapping[str, Any], node_id: str) -> tuple[list[Any], ...] | None:
         """What a node of a prompt gave, if it is still kept; runs nothing. From a thread like `explain`."""
+        return self.kept(prompt)(node_id)
+
+    def kept(self, prompt: Mapping[str, Any]) -> Callable[[str], tuple[list[Any], ...] | None]:
+        """The same for any of the nodes of a prompt, which is read once."""
         _, schedule = self._keyed(prompt, {})
-        task = schedule.tasks.get(node_id)
-        entry = None if task is None or task.volatile else self.cache.get(task.key)
-        return None if entry is None else entry.outputs
+
+        def outputs(node_id: str) -> tuple[list[Any], ...] | None:
+            task = schedule.tasks.get(node_id)
+            entry = None if task is None or task.volatile else self.cache.get(task.key)
+            return None if entry is None else entry.outputs
+
+        return outputs
 
     def _keyed(self, prompt: Mapping[str, Any], extra_data: Mapping[str, Any]) -> tuple[Validation, Schedule]:
         """The sound nodes of a prompt with their keys."""

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from diffusion.latent_format import LatentFormat
+
+Outputs = tuple[list[Any], ...] | None
+"""A node's outputs, each the list of its values; None if they are not kept."""
 
 MOST_TEXT = 600
 SIDE = 256
@@ -14,7 +20,49 @@ MOST_ELEMENTS = 1 << 24
 """Statistics of larger tensors would take too long for a hover."""
 
 
-def described(outputs: tuple[list[Any], ...] | None, output: int) -> dict[str, Any]:
+def looked_at(
+    kept: Callable[[str], Outputs], prompt: Mapping[str, Any], node: str, output: int
+) -> dict[str, Any]:
+    """`described`, with a picture of a latent too if a model near it in the prompt knows its colours."""
+    outputs = kept(node)
+    told = described(outputs, output)
+    latent = outputs[output][0] if outputs is not None and told["kept"] else None
+    samples: Any = latent.get("samples") if isinstance(latent, Mapping) else None
+    if not _is_tensor(samples) or samples.ndim != 4 or not samples.any():
+        return told
+    found = (format_in(kept(each), samples.shape[1]) for each in nearest(prompt, node))
+    latent_format = next(filter(None, found), None)
+    picture = None if latent_format is None else picture_of_latent(samples, latent_format)
+    return told if picture is None else {**told, "picture": picture}
+
+
+def nearest(prompt: Mapping[str, Any], node: str) -> Iterator[str]:
+    """The nodes that links join to one, itself first, then nearest first, and feeding before fed."""
+    feeds: dict[str, list[str]] = {each: [] for each in prompt}
+    fed: dict[str, list[str]] = {each: [] for each in prompt}
+    for each, entry in prompt.items():
+        for value in entry.get("inputs", {}).values():
+            if isinstance(value, list) and len(value) == 2 and str(value[0]) in prompt:
+                feeds[each].append(str(value[0]))
+                fed[str(value[0])].append(each)
+    seen = {node: None}
+    for each in (waiting := [node]):
+        yield each
+        fresh = [near for near in (*feeds[each], *fed[each]) if near not in seen]
+        seen.update(dict.fromkeys(fresh))
+        waiting.extend(dict.fromkeys(fresh))
+
+
+def format_in(outputs: Outputs, channels: int) -> LatentFormat | None:
+    """The latent format of a model among a node's outputs, if it states colours for so many channels."""
+    for value in (value for values in outputs or () for value in values):
+        found: LatentFormat | None = getattr(value, "latent_format", None)
+        if found is not None and getattr(found, "rgb", ()) and found.channels == channels:
+            return found
+    return None
+
+
+def described(outputs: Outputs, output: int) -> dict[str, Any]:
     """`{"kept"}`; if it is kept also `count`, `lines` of text, and perhaps `picture`, a data address."""
     if outputs is None or not 0 <= output < len(outputs) or not outputs[output]:
         return {"kept": False}
@@ -79,11 +127,24 @@ def picture_of(value: Any) -> str | None:
         return None
     if value.ndim == 4 and value.shape[-1] not in (1, 3, 4):
         return None
+    return _webp(value[0])
+
+
+def picture_of_latent(samples: Any, latent_format: LatentFormat) -> str:
+    """The first of unscaled latents B×C×h×w in rough colours, as large as the picture it stands for."""
+    colours = latent_format.colours(latent_format.into(samples[:1].detach().float().cpu()))
+    return _webp(colours[0], latent_format.downscale)
+
+
+def _webp(pixels: Any, enlarged: int = 1) -> str:
+    """A picture H×W(×C) in 0…1 as a data address, so many times as large but within SIDE."""
     from PIL import Image
 
-    first = value[0].detach().float().nan_to_num().clamp(0, 1)
-    pixels = (first * 255).round().byte().cpu().numpy()
-    picture = Image.fromarray(pixels[..., 0] if pixels.ndim == 3 and pixels.shape[-1] == 1 else pixels)
+    values = (pixels.detach().float().nan_to_num().clamp(0, 1) * 255).round().byte().cpu().numpy()
+    picture = Image.fromarray(values[..., 0] if values.ndim == 3 and values.shape[-1] == 1 else values)
+    if enlarged > 1:
+        times = min(enlarged, SIDE / max(picture.size))
+        picture = picture.resize((round(picture.width * times) or 1, round(picture.height * times) or 1))
     picture.thumbnail((SIDE, SIDE))
     file = io.BytesIO()
     picture.save(file, "WEBP", quality=85)

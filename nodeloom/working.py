@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from execution.channel import Channel
 from execution.messages import Broadcast, Hello
-from nodeloom.looking import described
+from nodeloom.looking import looked_at
 
 if TYPE_CHECKING:
     from execution.worker import Service
@@ -80,7 +80,7 @@ def services(parts: Parts) -> dict[str, Service]:
             "weights": [vars(each) for each in parts.residency.report()],
         },
         "free": lambda **wanted: free(parts, **wanted),
-        "value": lambda prompt, node, output: described(parts.engine.look(prompt, node), output),
+        "value": lambda prompt, node, output: looked_at(parts.engine.kept(prompt), prompt, node, output),
         "packs": lambda: [report.to_json() for report in parts.packs.reports],
     }
 

@@ -1,14 +1,36 @@
 """Models guided otherwise: in a better direction, to another size, away from blurred or changed estimates."""
 
+import logging
+import re
 from typing import Annotated
 
 from diffusion.patches import directions, sizes
+from diffusion.patches.guidance import spread_kept
 from diffusion.patches.self_attention_guidance import self_attention_guidance
 from execution.node import Options, Output, Range, Tip, node
 from nodes.sampling import SomeModel, present
 from nodes.sockets import LatentOperation, Model
 
+log = logging.getLogger(__name__)
+
 PatchedModel = Annotated[Model, Output("patched_model")]
+Layers = Annotated[str, Options(multiline=False), Tip("Numbers of layers that only transformer models have.")]
+LayersOfBoth = Annotated[
+    str,
+    Options(multiline=False),
+    Tip("Numbers of layers for text and picture together; only transformers have them."),
+]
+LayersOfOne = Annotated[
+    str,
+    Options(multiline=False),
+    Tip("Numbers of layers for both in one stream; only transformers have them."),
+]
+SkipScale = Annotated[
+    float, Range(0.0, 10.0, step=0.1), Tip("How strongly a transformer is led away from skipped layers.")
+]
+Percent = Annotated[float, Range(0.0, 1.0, step=0.001)]
+From = Annotated[Percent, Tip("From when on, as a share of the way.")]
+Until = Annotated[Percent, Tip("Until when, as a share of the way.")]
 
 
 @node("SelfAttentionGuidance", category="_for_testing", experimental=True)
@@ -174,3 +196,83 @@ def apply_operation_to_guidance(
     Does an operation, at each step, on the difference that guidance follows.
     """
     return directions.changed_difference(present(model), operation)
+
+
+# Skip-layer guidance: leads away from an estimate for which a transformer's layers were left out. What is
+# loaded here is a UNet; it has none of these layers, so the estimate without them is the estimate itself.
+
+
+@node("SkipLayerGuidanceSD3", category="advanced/guidance", v3=True, display_name=None, experimental=True)
+def skip_layers_of_sd3(
+    model: SomeModel,
+    layers: Layers = "7, 8, 9",
+    scale: SkipScale = 3.0,
+    start_percent: From = 0.01,
+    end_percent: Until = 0.15,
+) -> Model:
+    """Skip Layer Guidance (SD3).
+
+    Leads away from what the model estimates without some of its layers. UNets, such as Stable Diffusion 1.x,
+    2.x and XL, have no layers of these numbers: their picture stays as it is.
+    """
+    model = present(model)
+    _tell_of_unet("SkipLayerGuidanceSD3", layers)
+    return model
+
+
+@node("SkipLayerGuidanceDiT", category="advanced/guidance", v3=True, display_name=None, experimental=True)
+def skip_layers(
+    model: SomeModel,
+    double_layers: LayersOfBoth = "7, 8, 9",
+    single_layers: LayersOfOne = "7, 8, 9",
+    scale: SkipScale = 3.0,
+    start_percent: From = 0.01,
+    end_percent: Until = 0.15,
+    rescaling_scale: Annotated[
+        float,
+        Range(0.0, 10.0, step=0.01),
+        Tip("How much of the positive estimate's spread the result gets back; this acts on UNets too."),
+    ] = 0.0,
+) -> Model:
+    """Skip Layer Guidance (DiT).
+
+    Leads away from what the model estimates without some of its layers. UNets, such as Stable Diffusion 1.x,
+    2.x and XL, have no layers of these numbers: only rescaling changes their picture.
+    """
+    model = present(model)
+    named = _tell_of_unet("SkipLayerGuidanceDiT", double_layers + " " + single_layers)
+    if not named or not scale or not rescaling_scale:
+        return model
+    return spread_kept(model, rescaling_scale, start_percent, end_percent)
+
+
+@node(
+    "SkipLayerGuidanceDiTSimple", category="advanced/guidance", v3=True, display_name=None, experimental=True
+)
+def skip_layers_of_the_negative(
+    model: SomeModel,
+    double_layers: LayersOfBoth = "7, 8, 9",
+    single_layers: LayersOfOne = "7, 8, 9",
+    start_percent: From = 0.0,
+    end_percent: Until = 1.0,
+) -> Model:
+    """Skip Layer Guidance (DiT, simple).
+
+    Leaves out some of the model's layers where it estimates the negative. UNets, such as Stable Diffusion
+    1.x, 2.x and XL, have no layers of these numbers: their picture stays as it is.
+    """
+    model = present(model)
+    _tell_of_unet("SkipLayerGuidanceDiTSimple", double_layers + " " + single_layers)
+    return model
+
+
+def _tell_of_unet(node_type: str, layers: str) -> bool:
+    """Says why nothing is skipped; gives whether any layer was named."""
+    named = re.search(r"\d", layers) is not None
+    if named:
+        log.warning(
+            "%s: this model is a UNet and has no transformer layers to skip, so none is "
+            "(PerturbedAttentionGuidance does for UNets what this does for transformers).",
+            node_type,
+        )
+    return named

@@ -65,3 +65,17 @@ def perturbed_attention(model: Model, scale: float) -> Model:
         return denoised + (predictions["positive"] - weak) * scale
 
     return model.with_hook("guidance.after", after)
+
+
+def spread_kept(model: Model, share: float, start: float, end: float) -> Model:
+    """From `start` to `end` of the way (0…1), `share` of what gives the estimate the positive's spread."""
+    clock = model.prediction.clock
+    highest, lowest = clock.sigma_at(start), clock.sigma_at(end)
+
+    def after(call: Call, denoised: Tensor, predictions: Predictions, scale: float) -> Tensor:
+        if not lowest <= call.sigma.item() <= highest:
+            return denoised
+        factor = predictions["positive"].std() / denoised.std()
+        return denoised * (share * factor + 1 - share)
+
+    return model.with_hook("guidance.after", after)

@@ -101,6 +101,33 @@ def test_an_operation_is_done_on_what_guidance_follows(
     assert not torch.allclose(sampled(patched), sampled(model), atol=1e-3)
 
 
+SKIPPING = ("SkipLayerGuidanceSD3", "SkipLayerGuidanceDiT", "SkipLayerGuidanceDiTSimple")
+
+
+@pytest.mark.parametrize("name", SKIPPING)
+def test_a_unet_has_no_layers_that_transformers_skip_and_says_so(
+    call: Call, model: Any, sampled: Callable[..., torch.Tensor], name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    (patched,) = call(name, model=model)
+    assert f"{name}: this model is a UNet" in caplog.text
+    assert torch.equal(sampled(patched), sampled(model))
+    caplog.clear()
+    layers = ["layers"] if name == "SkipLayerGuidanceSD3" else ["double_layers", "single_layers"]
+    call(name, model=model, **dict.fromkeys(layers, ""))
+    assert not caplog.text, "where no layer is named, nothing is missed"
+
+
+def test_rescaling_of_skip_layer_guidance_acts_on_a_unet_too(
+    call: Call, model: Any, sampled: Callable[..., torch.Tensor]
+) -> None:
+    whole = {"model": model, "rescaling_scale": 0.7, "start_percent": 0.0, "end_percent": 1.0}
+    (patched,) = call("SkipLayerGuidanceDiT", **whole)
+    assert not torch.allclose(sampled(patched), sampled(model), atol=1e-3)
+    for nothing in ({"scale": 0.0}, {"double_layers": "", "single_layers": ""}, {"start_percent": 1.0}):
+        (patched,) = call("SkipLayerGuidanceDiT", **{**whole, **nothing})
+        assert torch.equal(sampled(patched), sampled(model))
+
+
 @pytest.mark.parametrize("name", ["EasyCache", "LazyCache"])
 def test_caching_nothing_samples_as_before(
     call: Call, model: Any, sampled: Callable[..., torch.Tensor], name: str

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from execution.node import NativeNode
+from execution.signature import title_and_text
 from nodes.library import native_types
 
 REFERENCE: dict[str, Any] = json.loads((Path(__file__).parent / "object_info.json").read_text())
@@ -23,6 +24,61 @@ BEYOND = {
     *("IfElse", "SwitchValue", "MakeList", "BatchToList", "ListToBatch", "ListItem", "ListLength"),
     *("ForEachStart", "ForEachEnd", "WhileStart", "WhileEnd", "WhileRound", "LoopItem", "LoopGather"),
 }
+OTHER_WORLDS: dict[str, tuple[str, ...]] = {
+    "works on meshes, voxels and cameras, or shows them": (
+        *("Load3D", "Load3DAnimation", "Preview3D", "Preview3DAnimation"),
+        *("SaveGLB", "VoxelToMesh", "VoxelToMeshBasic"),
+        *("EmptyLatentHunyuan3Dv2", "VAEDecodeHunyuan3D"),
+        *("Hunyuan3Dv2Conditioning", "Hunyuan3Dv2ConditioningMultiView"),
+    ),
+    "Stable Cascade, whose two stages are other networks": (
+        *("StableCascade_EmptyLatentImage", "StableCascade_StageC_VAEEncode"),
+        *("StableCascade_StageB_Conditioning", "StableCascade_SuperResolutionControlnet"),
+    ),
+    "Stable Diffusion 3: a transformer, three text encoders, latents of 16 channels": (
+        *("CLIPTextEncodeSD3", "EmptySD3LatentImage", "TripleCLIPLoader"),
+        *("ModelMergeSD3_2B", "ModelMergeSD35_Large"),
+    ),
+    "Flux: a transformer guided by an embedding": (
+        *("CLIPTextEncodeFlux", "FluxGuidance", "FluxDisableGuidance"),
+        *("FluxKontextImageScale", "FluxKontextMultiReferenceLatentMethod"),
+        *("USOStyleReference", "ModelPatchLoader", "ModelMergeFlux1"),
+    ),
+    "models that edit by reading further latents as tokens": ("ReferenceLatent",),
+    "texts read by T5, Gemma, Llama or Qwen": (
+        *("T5TokenizerOptions", "QuadrupleCLIPLoader", "CLIPTextEncodeHiDream"),
+        *("CLIPTextEncodeHunyuanDiT", "CLIPTextEncodePixArtAlpha", "CLIPTextEncodeLumina2"),
+    ),
+    "other transformers for pictures": (
+        *("ModelMergeAuraflow", "EmptyHunyuanImageLatent", "HunyuanRefinerLatent"),
+        *("EmptyChromaRadianceLatentImage", "ChromaRadianceOptions"),
+        *("TextEncodeQwenImageEdit", "TextEncodeQwenImageEditPlus"),
+        *("QwenImageDiffsynthControlnet", "ModelMergeQwenImage"),
+    ),
+    "Lotus: steered by one fixed embedding that its release carries": ("LotusConditioning",),
+    "Wan's video transformers": (
+        *("WanCameraEmbedding", "WanContextWindowsManual", "Wan22ImageToVideoLatent"),
+        *("Wan22FunControlToVideo", "WanAnimateToVideo", "WanCameraImageToVideo"),
+        *("WanFirstLastFrameToVideo", "WanFunControlToVideo", "WanFunInpaintToVideo"),
+        *("WanHuMoImageToVideo", "WanImageToVideo", "WanPhantomSubjectToVideo"),
+        *("WanSoundImageToVideo", "WanSoundImageToVideoExtend", "WanTrackToVideo"),
+        *("WanVaceToVideo", "ModelMergeWAN2_1", "AudioEncoderLoader", "AudioEncoderEncode"),
+    ),
+    "other video transformers: LTXV, Hunyuan, Cosmos, Mochi": (
+        *("EmptyLTXVLatentVideo", "LTXVAddGuide", "LTXVConditioning", "LTXVCropGuides"),
+        *("LTXVImgToVideo", "LTXVScheduler", "ModelMergeLTXV"),
+        *("EmptyHunyuanLatentVideo", "HunyuanImageToVideo", "TextEncodeHunyuanVideo_ImageToVideo"),
+        *("EmptyCosmosLatentVideo", "CosmosImageToVideoLatent", "CosmosPredict2ImageToVideoLatent"),
+        *("ModelMergeCosmos7B", "ModelMergeCosmos14B"),
+        *("ModelMergeCosmosPredict2_2B", "ModelMergeCosmosPredict2_14B"),
+        *("EmptyMochiLatentVideo", "ModelMergeMochiPreview"),
+    ),
+    "diffusion of sound: Stable Audio, ACE-Step": (
+        *("ConditioningStableAudio", "EmptyLatentAudio", "VAEEncodeAudio", "VAEDecodeAudio"),
+        *("TextEncodeAceStepAudio", "EmptyAceStepLatentAudio"),
+    ),
+}
+"""What the recording has and we do not, by the reason: none of it belongs to Stable Diffusion's UNets."""
 LISTS_FILES = {"image": ["example.png"], "vae_name": ["pixel_space"]}  # what lay in the recorded folders
 
 
@@ -63,9 +119,19 @@ def test_object_info_equals_the_recorded_one(name: str) -> None:
         assert list(found) == list(expected)
 
 
+def test_what_we_have_not_is_of_another_world() -> None:
+    listed = [name for names in OTHER_WORLDS.values() for name in names]
+    assert len(listed) == len(set(listed)), "named once"
+    assert set(listed) == set(REFERENCE) - set(OURS)
+    assert set(OURS) - set(REFERENCE) == BEYOND
+
+
 @pytest.mark.parametrize("node", OURS.values(), ids=lambda node: node.spec.name)
 def test_every_node_and_input_is_explained(node: NativeNode) -> None:
     spec = node.spec
+    title, _ = title_and_text(node._target.__doc__)
+    assert title
+    assert spec.display_name in (title, None) or spec.display_name == REFERENCE[spec.name]["display_name"]
     assert spec.description.endswith("."), "a description is whole sentences"
     for each in spec.inputs:
         if each.group != "hidden":

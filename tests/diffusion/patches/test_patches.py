@@ -11,10 +11,17 @@ from diffusion.hooks import Place
 from diffusion.model import Model
 from diffusion.patches.deep_shrink import Shrink, deep_shrink
 from diffusion.patches.freeu import base_width, freeu, freeu_v2, scaled_low_frequencies
-from diffusion.patches.guidance import perpendicular_negative, perturbed_attention, rescaled, spread
+from diffusion.patches.guidance import (
+    perpendicular_negative,
+    perturbed_attention,
+    rescaled,
+    spread,
+    spread_kept,
+)
 from diffusion.patches.tome import matching, merging_tokens
 from diffusion.samplers import SAMPLERS
 from diffusion.sampling import sample, schedule
+from tests.diffusion.patches.guided import estimates, guided
 from tests.diffusion.small_runs import noise, small_model, text
 
 LATENT = torch.zeros(1, 4, 8, 8)
@@ -84,6 +91,18 @@ def test_the_spread_is_that_of_each_row() -> None:
     assert spread(torch.tensor([[1.0, 3.0], [0.0, 4.0]])).flatten().tolist() == pytest.approx(
         [2**0.5, 8**0.5]
     )
+
+
+def test_the_estimate_keeps_a_share_of_the_positives_spread_within_its_window() -> None:
+    positive, _ = estimates()
+    plain = guided(small_model())
+    found = guided(spread_kept(small_model(), 1.0, 0.0, 1.0))
+    torch.testing.assert_close(found.std(), positive.std())
+    torch.testing.assert_close(found / plain, torch.full_like(plain, (found / plain).mean().item()))
+    half = guided(spread_kept(small_model(), 0.5, 0.0, 1.0))
+    torch.testing.assert_close(half, (found + plain) / 2)
+    for start, end in ((0.9, 1.0), (0.0, 0.1)):
+        assert torch.equal(guided(spread_kept(small_model(), 1.0, start, end)), plain)
 
 
 def tokens(height: int, width: int) -> Tensor:

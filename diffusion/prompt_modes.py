@@ -3,8 +3,10 @@
 - `comfy`: each vector moves away from, or towards, what an empty text gives in its place.
 - `a1111`: vectors are multiplied, and the mean is set back to what it was. `[word]` weakens; `(word:1.2)`
   multiplies the weight around it.
-- `compel`: as `comfy` above 1; below, the text is blended with what is left when the words are taken out.
-- `down_weight`: weights are divided by the greatest, so nothing counts more than 1, and the rest as `compel`.
+- `compel`: as `comfy`; and where a weight is below 1, blended with what is left when its words are taken out
+  (Compel's `REMOVE`, https://github.com/damian0815/compel).
+- `down_weight`: weights are divided by the greatest, so nothing counts more than 1; the plain text is blended
+  with what is left.
 
 `BREAK` begins a new chunk of 75 tokens in all of them.
 """
@@ -27,7 +29,7 @@ Mode = Literal["comfy", "a1111", "compel", "down_weight"]
 Pieces = Sequence[Piece]
 BREAK = re.compile(r"\s*\bBREAK\b\s*")
 MARKS = re.compile(r"\\[()\[\]\\]|\(|\[|:\s*[-+]?(?:\d+\.?\d*|\.\d+)\s*\)|\)|\]|[^\\()\[\]:]+|.", re.DOTALL)
-MOST_TAKEN_OUT = 0.9999  # a weight of 0 would be an infinite share of the text without the words
+MOST_TAKEN_OUT = 0.99999  # a weight of 0 would be an infinite share of the text without the words
 
 
 def encode(clip: TextEncoder, text: str, mode: Mode, check: Check = never) -> Embedding:
@@ -120,13 +122,17 @@ def _multiplied(vectors: Tensor, weights: Tensor, length: int) -> Tensor:
 
 
 def _compel(clip: TextEncoder, pieces: Pieces, check: Check) -> Embedding:
-    raised = [Piece(text, max(weight, 1.0)) for text, weight in pieces]
-    tokens = tokens_of(clip, raised)
+    return _blended(clip, pieces, [weight for _, weight in pieces], check)
+
+
+def _blended(clip: TextEncoder, pieces: Pieces, weights: Sequence[float], check: Check) -> Embedding:
+    """The embedding of pieces, blended with those of what is left without each whose weight is below 1."""
+    tokens = tokens_of(clip, pieces)
     whole = clip.encode(tokens, check)
     total, share = whole.cond, 1.0
-    for number, (_, weight) in enumerate(pieces):
+    for number, weight in enumerate(weights):
         if weight < 1:
-            rest = tokens_of(clip, [*raised[:number], *raised[number + 1 :]])
+            rest = tokens_of(clip, [*pieces[:number], *pieces[number + 1 :]])
             part = math.tan(min(1 - weight, MOST_TAKEN_OUT) * math.pi / 2)
             total = total + clip.encode(_as_long(clip, rest, tokens), check).cond * part
             share += part
@@ -143,7 +149,8 @@ def _down_weight(clip: TextEncoder, pieces: Pieces, check: Check) -> Embedding:
     greatest = max((weight for _, weight in pieces), default=1.0)
     if greatest <= 0:
         greatest = 1.0
-    return _compel(clip, [Piece(text, weight / greatest) for text, weight in pieces], check)
+    plain = [Piece(text, 1.0) for text, _ in pieces]
+    return _blended(clip, plain, [weight / greatest for _, weight in pieces], check)
 
 
 WAYS: Mapping[str, Callable[[TextEncoder, Pieces, Check], Embedding]] = {

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from diffusion.catalogue import unknown
+from diffusion.errors import FileProblem, UnknownModel
+from diffusion.foreign_upscalers import Unavailable, Unsuitable, foreign
 from diffusion.loading import Check, build_empty, never
 from diffusion.residency import Residency, Resident
 from diffusion.tiling import in_tiles
@@ -55,13 +57,35 @@ def load_upscaler(path: Path | str, residency: Residency | None = None) -> Upsca
     status = weights.path.stat()
     identity = (str(weights.path.resolve()), status.st_mtime_ns, status.st_size, "upscaler")
     resident = Resident(
-        residency or Residency(), "upscaler", weights, network.build, identity, channels_last=True
+        residency or Residency(),
+        "upscaler",
+        weights,
+        network.build,
+        identity,
+        channels_last=network.channels_last,
+        override=network.computes_in,
     )
     return Upscaler(resident, network.scale)
 
 
 def network_of(weights: Weights) -> Network:
-    """The network of a file, out of whatever wraps it. UnknownModel if tensors are left over."""
+    """The network of a file, out of whatever wraps it. UnknownModel if neither we nor spandrel know it."""
+    try:
+        return own(weights)
+    except UnknownModel as error:
+        try:
+            return foreign(weights)
+        except (Unavailable, Unsuitable) as further:
+            raise unknown(weights, f"{error.found}; {further}") from error
+    except FileProblem as error:
+        try:
+            return foreign(weights)
+        except (Unavailable, Unsuitable):
+            raise error from None
+
+
+def own(weights: Weights) -> Network:
+    """The network of a file of a kind of our own. UnknownModel if tensors are left over."""
     for prefix in WRAPPINGS:
         inner = weights.under(prefix)
         network = recognised(inner.having({name: halved(inner[name]) for name in inner}))
@@ -70,7 +94,7 @@ def network_of(weights: Weights) -> Network:
         extra = network.weights.keys() - build_empty(network.build, network.weights).state_dict().keys()
         if extra:
             raise unknown(
-                weights, f"Its network has layers no known upscaler has, such as {min(extra)}; {KNOWN}"
+                weights, f"Its network has layers no known upscaler has, such as {min(extra)} ({KNOWN})"
             )
         return network
     raise unknown(weights, f"It is no upscaler of a known kind ({KNOWN})")

@@ -33,11 +33,16 @@ FOLDS = {1: 1, 4: 2, 16: 4}  # input channels for each colour → side of the sq
 
 
 class Network(NamedTuple):
-    """A recognised file: its tensors under our names, how to build the network, how much it enlarges."""
+    """A recognised file: its tensors under our names, how to build the network, how much it enlarges.
+
+    `computes_in` is the only number type that will do; None if any will.
+    """
 
     weights: Weights
     build: Callable[[], nn.Module]
     scale: float
+    channels_last: bool = True
+    computes_in: torch.dtype | None = None
 
 
 class Dense(nn.Module):

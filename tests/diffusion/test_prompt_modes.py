@@ -1,15 +1,17 @@
 """Four readings of weights, on a small text encoder of two towers."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from compel import DownweightMode, EmbeddingsProvider
 
 from diffusion.precision import Precision
 from diffusion.prompt_modes import WAYS, Mode, bracketed, encode, tokens_of
 from diffusion.prompt_syntax import Piece
 from diffusion.residency import Residency
-from diffusion.text import TextEncoder
+from diffusion.text import TextEncoder, Tower
 from tests.diffusion.test_text import CLIP, LARGE, TEXT, tower
 
 MODES: tuple[Mode, ...] = ("comfy", "a1111", "compel", "down_weight")
@@ -75,17 +77,62 @@ def test_above_one_the_third_mode_is_the_first(clip: TextEncoder) -> None:
     torch.testing.assert_close(encode(clip, text, "compel").cond, encode(clip, text, "comfy").cond)
 
 
+class AsCompelWantsIt:
+    """One tower and the vocabulary, called as transformers' are."""
+
+    device, dtype = "cpu", torch.float32
+    bos_token_id, eos_token_id, model_max_length = CLIP.start, CLIP.end, 77
+
+    def __init__(self, tower: Tower) -> None:
+        self.tower, self.pad_token_id = tower, tower.padding
+
+    def __call__(self, first: Any, mask: Any = None, **options: Any) -> Any:
+        """The numbers of texts, or the vectors of numbers."""
+        if isinstance(first, list):
+            return {"input_ids": [CLIP.encode(text) for text in first]}
+        assert mask is None or bool(mask.all())
+        with self.tower.resident.use() as module, torch.no_grad():
+            return SimpleNamespace(last_hidden_state=module(first.long()).hidden)
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [("a red apple", 1.0)],
+        [("a", 1.0), ("red", 1.4), ("apple", 1.0)],
+        [("a", 1.0), ("red", 0.6), ("apple", 1.0)],
+        [("a", 0.3), ("red", 1.5), ("apple", 0.8)],
+        [("a", 1.0), ("red", 0.0), ("apple", 1.0)],
+    ],
+)
+@pytest.mark.parametrize("tower_number", [0, 1])
+def test_the_third_mode_equals_compel(
+    clip: TextEncoder, pieces: list[tuple[str, float]], tower_number: int
+) -> None:
+    ours = WAYS["compel"](clip, [Piece(*each) for each in pieces], lambda: None).cond
+    start = sum(each.width for each in clip.towers[:tower_number])
+    tower = clip.towers[tower_number]
+    seat: Any = AsCompelWantsIt(tower)
+    provider = EmbeddingsProvider(seat, seat, downweight_mode=DownweightMode.REMOVE)
+    texts, weights = zip(*pieces, strict=True)
+    theirs = provider.get_embeddings_for_weighted_prompt_fragments([list(texts)], [list(weights)])
+    torch.testing.assert_close(ours[..., start : start + tower.width], theirs, rtol=1e-3, atol=1e-4)
+
+
 def test_below_one_words_are_blended_with_their_absence(clip: TextEncoder) -> None:
-    whole, without = clip.text("a red").cond, clip.text("a ").cond
+    weighted, without = encode(clip, "a ( red:0.5)", "comfy").cond, clip.text("a ").cond
     half = encode(clip, "a ( red:0.5)", "compel").cond  # tan(45°) is one: as much of either
-    torch.testing.assert_close(half, (whole + without) / 2, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(half, (weighted + without) / 2, atol=1e-5, rtol=1e-4)
     nothing = encode(clip, "a ( red:0)", "compel").cond
     torch.testing.assert_close(nothing, without, atol=2e-3, rtol=1e-2)
 
 
-def test_the_fourth_mode_divides_by_the_greatest(clip: TextEncoder) -> None:
+def test_the_fourth_mode_divides_by_the_greatest_and_blends_the_plain_text(clip: TextEncoder) -> None:
+    whole, without = clip.text("a red").cond, clip.text("a").cond
     found = encode(clip, "(a:2)( red:1)", "down_weight").cond
-    torch.testing.assert_close(found, encode(clip, "a( red:0.5)", "compel").cond)
+    torch.testing.assert_close(found, (whole + without) / 2, atol=1e-5, rtol=1e-4)
+    alike = encode(clip, "(a:1)( red:0.5)", "down_weight").cond
+    torch.testing.assert_close(found, alike)
     assert encode(clip, "(a:-1)", "down_weight").cond.isfinite().all()
 
 

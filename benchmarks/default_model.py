@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,12 +35,20 @@ CHECKPOINT = ROOT / "models" / "checkpoints" / "nodeloom-emoji.safetensors"
 OTHER_LAYOUTS = tuple(name for name in LAYOUTS if name != "large")
 
 
-def draw(checkpoint: Checkpoint, text: str, seed: int, steps: int = 20, scale: float = 5.0) -> Pixels:
-    """One picture of 128×128, batch 1, as the default workflow makes it."""
+def draw(
+    checkpoint: Checkpoint,
+    text: str,
+    seed: int,
+    steps: int = 20,
+    scale: float = 5.0,
+    options: Mapping[str, Any] = MappingProxyType({}),
+) -> Pixels:
+    """One picture of 128×128 as the default workflow makes it; `options` go to both conditionings."""
     if checkpoint.model is None or checkpoint.text is None or checkpoint.vae is None:
         raise ValueError("This checkpoint lacks a part: model, text encoder and VAE are needed.")
     right, empty = (
-        [[checkpoint.text.encode(checkpoint.text.tokenize(words)).cond, {}]] for words in (text, "")
+        [[checkpoint.text.encode(checkpoint.text.tokenize(words)).cond, dict(options)]]
+        for words in (text, "")
     )
     latent = torch.zeros(1, 4, 16, 16)
     sampler = SAMPLERS["dpmpp_2m"]

@@ -17,7 +17,7 @@ FLOORS: dict[str, set[str]] = {
     "server": {"execution"},
     "compat": {"execution", "diffusion", "nodes"},
     "nodeloom": {"execution", "diffusion", "nodes", "server", "compat"},
-    "training": {"diffusion"},
+    "training": {"diffusion", "nodes"},
 }
 SOURCES = [path for floor in FLOORS for path in sorted((ROOT / floor).rglob("*.py"))]
 

@@ -3,6 +3,7 @@
 /** @import { Runs } from "../client/runs.js" */
 /** `window.app`, as ComfyUI's scripts and tools expect it: the seam where a façade for packs' scripts will grow. */
 import { toPrompt } from "../core/prompt.js";
+import { parseJson } from "../core/text.js";
 import { writeWorkflow } from "../core/workflow.js";
 
 /** @param {Editor} editor @param {Documents} documents @param {Runs} runs @param {(extension: import("../extensions.js").Extension) => Promise<void>} register */
@@ -10,7 +11,7 @@ export function createApp(editor, documents, runs, register) {
   return Object.freeze({
     /** Opens a workflow (or an API prompt) in a new tab. @param {any} json @param {boolean} [_clean] @param {boolean} [_view] @param {string} [name] */
     async loadGraphData(json, _clean, _view, name = "Workflow") {
-      const data = typeof json === "string" ? JSON.parse(json) : structuredClone(json);
+      const data = typeof json === "string" ? parseJson(json) : structuredClone(json);
       if (data === undefined || data === null) documents.openStarter();
       else await documents.openJson(data, typeof name === "string" ? name : "Workflow");
     },

@@ -1,5 +1,6 @@
 /** @import { ApiPrompt } from "../types.js" */
 /** The generation text other tools write into pictures, turned into a prompt of ours. */
+import { whole } from "./exact.js";
 
 /** @typedef {{ checkpoints?: string[], loras?: string[], upscalers?: string[] }} Files names on the server */
 /** @typedef {{ positive: string, negative: string, fields: Map<string, string> }} Generation */
@@ -80,7 +81,8 @@ function samplerOf(fields) {
   const suffix = said.match(/ (karras|exponential)$/)?.[1];
   const sampler_name = SAMPLERS.get(suffix ? said.slice(0, -suffix.length - 1) : said) ?? "euler";
   const scheduler = SCHEDULERS.get(suffix ?? (fields.get("schedule type") ?? "").toLowerCase()) ?? "normal";
-  return { seed: Number(fields.get("seed") ?? 0), steps: Number(fields.get("steps") ?? 20), cfg: Number(fields.get("cfg scale") ?? 7), sampler_name, scheduler };
+  const seed = fields.get("seed") ?? "0";
+  return { seed: whole(seed) ?? Number(seed), steps: Number(fields.get("steps") ?? 20), cfg: Number(fields.get("cfg scale") ?? 7), sampler_name, scheduler };
 }
 
 /**

@@ -2,6 +2,7 @@
 /** @import { Where } from "./edits.js" */
 /** Copy and paste: a piece of a graph as plain JSON, so that it crosses tabs and windows. */
 import { Draft } from "./draft.js";
+import { parseExact } from "./exact.js";
 import { point } from "./layout.js";
 
 /** @typedef {{ nodeloom: "clip", nodes: GraphNode[], links: Link[], groups: Group[], definitions: any[] }} Clip */
@@ -30,7 +31,7 @@ function definitionTree(workflow, type, depth = 0) {
 export function parseClip(text) {
   if (!text.startsWith("{")) return undefined;
   try {
-    const clip = JSON.parse(text);
+    const clip = parseExact(text);
     return clip?.nodeloom === "clip" && Array.isArray(clip.nodes) ? clip : undefined;
   } catch {
     return undefined;

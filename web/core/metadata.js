@@ -2,6 +2,7 @@
 import { readMatroska, readMp4 } from "./metadata_video.js";
 import { readFlac, readId3, readOgg } from "./metadata_sound.js";
 import { readExif, findExif } from "./exif.js";
+import { parseExact, printExact } from "./exact.js";
 import { decode, inflate, sizeOf, tag, viewOf } from "./bytes.js";
 
 /** @typedef {Record<string, string>} Texts by keyword: `workflow`, `prompt`, `parameters` … */
@@ -56,10 +57,10 @@ function unpacked(texts) {
 function membersOf(text) {
   /** @type {Texts} */ const found = {};
   try {
-    const all = JSON.parse(text);
+    const all = parseExact(text);
     for (const key of ["workflow", "prompt"]) {
       if (typeof all?.[key] === "string") found[key] = all[key];
-      else if (all?.[key] && typeof all[key] === "object") found[key] = JSON.stringify(all[key]);
+      else if (all?.[key] && typeof all[key] === "object") found[key] = printExact(all[key]);
     }
   } catch { /* a comment of another kind */ }
   return found;
@@ -137,7 +138,7 @@ function readSafetensors(bytes) {
 /** @param {Uint8Array} bytes @returns {Texts} */
 function readGlb(bytes) {
   const length = viewOf(bytes).getUint32(12, true);
-  return membersOf(JSON.stringify(JSON.parse(decode(bytes.subarray(20, 20 + length))).asset?.extras ?? {}));
+  return membersOf(printExact(parseExact(decode(bytes.subarray(20, 20 + length))).asset?.extras ?? {}));
 }
 
 /** @param {Uint8Array} bytes @returns {Texts} */

@@ -1,4 +1,5 @@
 /** Text rules: dynamic prompts, dates in file names, weights of selected words. */
+import { parseExact } from "./exact.js";
 
 /**
  * Takes comments out and picks one of each `{a|b|c}`; braces may nest, `\{` is a plain brace.
@@ -121,14 +122,14 @@ export function calculate(text) {
   return at >= tokens.length && Number.isFinite(value) ? value : undefined;
 }
 
-/** @param {string} text JSON, in which Python may have written `NaN` and `Infinity` @returns {any} those become null */
+/** @param {string} text JSON, in which Python may have written `NaN` and `Infinity` @returns {any} those become null; values stay exact */
 export function parseJson(text) {
   const clean = text.replace(/^\uFEFF/, "");
   try {
-    return JSON.parse(clean);
+    return parseExact(clean);
   } catch (error) {
     const mended = clean.replace(/"(?:[^"\\]|\\.)*"|-?\b(?:NaN|Infinity)\b/g, (found) => (found.startsWith("\"") ? found : "null"));
     if (mended === clean) throw error;
-    return JSON.parse(mended);
+    return parseExact(mended);
   }
 }

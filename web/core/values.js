@@ -1,5 +1,6 @@
 /** @import { GraphNode, InputSpec, Spec } from "../types.js" */
 /** Widget values in a node of the file: a list by position, an object by name, or both; and what a control rule makes of one. */
+import { clamped, plus } from "./exact.js";
 import { controlPlaces, defaultValue } from "./specs.js";
 
 /** Inputs behind which the reference's editor adds a button that takes a place in the list. */
@@ -144,18 +145,26 @@ const RULES = new Set([...CONTROLS, "increment-wrap"]);
 const LARGEST_EXACT = 1125899906842624; // 2^50: a random seed stays exact in JSON and in JavaScript
 
 /**
- * @param {number} value @param {string} rule @param {Record<string, any>} options the widget's min, max and step
+ * @param {number | bigint} value @param {string} rule @param {Record<string, any>} options the widget's min, max and step
  * @param {() => number} random
- * @returns {number}
+ * @returns {number | bigint}
  */
 export function nextNumber(value, rule, options = {}, random = Math.random) {
+  if (typeof value === "bigint" && rule !== "randomize") return nextLarge(value, rule, options);
   const min = Math.max(-LARGEST_EXACT, options.min ?? 0);
   const max = Math.min(LARGEST_EXACT, options.max ?? LARGEST_EXACT);
   const step = options.step ?? 1;
-  if (rule === "increment") return value + step > max ? min : value + step;
-  if (rule === "decrement") return value - step < min ? max : value - step;
+  const from = Number(value);
+  if (rule === "increment") return from + step > max ? min : from + step;
+  if (rule === "decrement") return from - step < min ? max : from - step;
   if (rule === "randomize") return min + Math.floor(random() * Math.floor((max - min) / step + 1)) * step;
   return value;
+}
+
+/** Beyond what JavaScript's numbers can count, up to the widget's own bound. @param {bigint} value @param {string} rule @param {Record<string, any>} options @returns {number | bigint} */
+function nextLarge(value, rule, { min = 0, max, step = 1 }) {
+  const next = plus(value, rule === "increment" ? step : rule === "decrement" ? -step : 0);
+  return rule === "fixed" || clamped(BigInt(next), min, max) === next ? next : min;
 }
 
 /**

@@ -6,6 +6,7 @@
 /** Commands about files and runs. What they show is handed in, so this floor knows no panels. */
 import { FOLDER } from "../client/documents.js";
 import { addNode, setValue } from "../core/edits.js";
+import { printExact } from "../core/exact.js";
 import { toPrompt } from "../core/prompt.js";
 import { isPrompt, isWorkflow, writeWorkflow } from "../core/workflow.js";
 import { hit } from "./hit.js";
@@ -74,7 +75,7 @@ export function chooseFiles(use, accept = ".json,image/png,image/webp,image/jpeg
 
 /** @param {string} name @param {any} json */
 function download(name, json) {
-  const address = URL.createObjectURL(new Blob([JSON.stringify(json, null, 2)], { type: "application/json" }));
+  const address = URL.createObjectURL(new Blob([printExact(json, 2)], { type: "application/json" }));
   Object.assign(document.createElement("a"), { href: address, download: name }).click();
   setTimeout(() => URL.revokeObjectURL(address), 1000);
 }

@@ -2,6 +2,7 @@
 /** @import { Editor } from "./editor.js" */
 /** Editing widgets: a real field stands over the painted one for as long as it has the focus. */
 import { setFields, setGroup, setValue } from "../core/edits.js";
+import { plus, whole } from "../core/exact.js";
 import { isTextArea, point } from "../core/layout.js";
 import { calculate, weighted } from "../core/text.js";
 import { h } from "../panels/dom.js";
@@ -53,7 +54,7 @@ export class Fields {
       const next = choices[Math.max(0, Math.min(choices.length - 1, choices.indexOf(widget.value) + by))];
       if (next !== undefined) this.set(id, name, next);
     } else if (widget.kind === "boolean") this.set(id, name, !widget.value);
-    else this.set(id, name, rounded((Number(widget.value) || 0) + by * (Number(widget.options.step) || (widget.kind === "int" ? 1 : 0.1)), widget));
+    else this.set(id, name, rounded(plus(typeof widget.value === "bigint" ? widget.value : Number(widget.value) || 0, by * (Number(widget.options.step) || (widget.kind === "int" ? 1 : 0.1))), widget));
   }
 
   /** @param {Id} id @param {string} name */
@@ -70,7 +71,7 @@ export class Fields {
   #editNumber(id, widget) {
     const field = h("input", { type: "text", inputmode: "decimal", class: "field number", value: String(widget.value ?? ""), "aria-label": widget.label });
     this.#mount(field, id, widget.name, (keep) => {
-      const value = keep ? calculate(field.value) : undefined;
+      const value = keep ? whole(field.value) ?? calculate(field.value) : undefined;
       if (value !== undefined) this.set(id, widget.name, rounded(value, widget));
     });
     field.select();

@@ -5,6 +5,7 @@
 import { adviceFor } from "../client/advice.js";
 import { Draft } from "../core/draft.js";
 import { missingTypes } from "../core/prompt.js";
+import { parseJson } from "../core/text.js";
 import { score } from "../core/fuzzy.js";
 import { everyNode } from "../core/workflow.js";
 import { titleOf } from "../view/node_painter.js";
@@ -119,7 +120,7 @@ function near(wanted, names) {
 export function settleConflict(documents, tab, path) {
   dialog("The file has changed meanwhile", [h("p", {}, `“${tab.name}” was saved somewhere else since you opened it. Nothing has been overwritten.`)], [
     { label: "Cancel" },
-    { label: "Load the other version", act: async () => { const other = await documents.server.readFile(path); documents.openJson(JSON.parse(other.text), `${tab.name} (other)`); } },
+    { label: "Load the other version", act: async () => { const other = await documents.server.readFile(path); documents.openJson(parseJson(other.text), `${tab.name} (other)`); } },
     { label: "Save a copy", act: async () => { await documents.save(tab, path.replace(/\.json$/, ` copy ${new Date().toISOString().slice(0, 16).replace(/[:T]/g, "-")}.json`)); } },
     { label: "Replace it", kind: "danger", act: async () => { await documents.save(tab, path, { force: true }); } },
   ]);

@@ -1,6 +1,7 @@
 /** @import { WidgetView } from "../types.js" */
 /** @import { Brush } from "./node_painter.js" */
 /** Widgets as painted fields; a real field is laid over one only while it is edited. */
+import { printExact } from "../core/exact.js";
 import { isTextArea } from "../core/layout.js";
 
 export const MARGIN = 12;
@@ -145,6 +146,6 @@ export function valueText({ kind, value, options }) {
     return Number.isInteger(value) ? value.toFixed(1) : String(Number(value.toFixed(Math.max(digits, 3))));
   }
   if (Array.isArray(value)) return value.join(", ");
-  if (typeof value === "object") return JSON.stringify(value);
+  if (typeof value === "object") return printExact(value);
   return String(value).replace(/\n/g, " ");
 }

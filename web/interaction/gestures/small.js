@@ -1,6 +1,7 @@
 /** @import { Box, Id, Point } from "../../types.js" */
 /** @import { Editor } from "../editor.js" */
 /** The short gestures: panning, pinching, the selection box, resizing, and turning a number. */
+import { clamped, plus } from "../../core/exact.js";
 import { setFields, setGroup, setValue } from "../../core/edits.js";
 import { point } from "../../core/layout.js";
 import { overlap } from "../../core/spatial.js";
@@ -173,7 +174,7 @@ export class TurnGesture {
     this.widget = widget;
     this.start = start;
     this.clicked = clicked;
-    this.from = Number(widget.value) || 0;
+    this.from = typeof widget.value === "bigint" ? widget.value : Number(widget.value) || 0;
     editor.tab.history.seal();
   }
 
@@ -186,7 +187,7 @@ export class TurnGesture {
     const step = Number(options.step) || (kind === "int" ? 1 : 0.1);
     const range = (options.max ?? Infinity) - (options.min ?? -Infinity);
     const turns = range <= 1 ? (distance / 180) * range / step : distance / 8;
-    const value = rounded(this.from + Math.round(turns * (shift ? 0.1 : 1)) * step, this.widget);
+    const value = rounded(plus(this.from, Math.round(turns * (shift ? 0.1 : 1)) * step), this.widget);
     this.editor.do(setValue(this.editor.where, this.id, this.widget.name, value));
   }
 
@@ -198,8 +199,9 @@ export class TurnGesture {
   cancel() { this.editor.tab.history.seal(); }
 }
 
-/** @param {number} value @param {import("../../types.js").WidgetView} widget @returns {number} within the widget's bounds and steps */
+/** @param {number | bigint} value @param {import("../../types.js").WidgetView} widget @returns {number | bigint} within the widget's bounds and steps */
 export function rounded(value, { kind, options }) {
+  if (typeof value === "bigint") return kind === "int" ? clamped(value, options.min, options.max) : rounded(Number(value), /** @type {any} */ ({ kind, options }));
   const low = options.min ?? -Infinity;
   const high = options.max ?? Infinity;
   const bounded = Math.min(high, Math.max(low, value));

@@ -13,6 +13,8 @@ from server.userfiles import DEFAULT_USER, UserFiles
 
 HEADER = "comfy-user"
 """The header by which ComfyUI's clients say who they are."""
+SEVERAL = "nodeloom-users"
+"""The header of the settings by which the editor learns that it has to ask who works."""
 MOST_USERS = 1_000
 MOST_NAME = 100
 

@@ -1,7 +1,6 @@
 /** Joins the parts: server, documents, editor, pointing, panels. */
 import { Documents } from "./client/documents.js";
 import { Drafts } from "./client/drafts.js";
-import { Examples } from "./client/examples.js";
 import { Runs } from "./client/runs.js";
 import { Server } from "./client/server.js";
 import { Settings } from "./client/settings.js";
@@ -19,6 +18,7 @@ import { byId, Shell } from "./panels/shell.js";
 import { reportRuns, Toasts } from "./panels/toasts.js";
 import { Tree } from "./panels/tree.js";
 import { missingTypes } from "./core/prompt.js";
+import { parseJson } from "./core/text.js";
 import { Images } from "./view/images.js";
 import { Minimap } from "./view/minimap.js";
 
@@ -27,6 +27,9 @@ function once(make) {
   /** @type {Promise<T> | undefined} */ let made;
   return () => (made ??= make());
 }
+
+/** @param {Record<string, string>} users names by id @param {string} user an id or a name */
+function knows(users, user) { return Object.hasOwn(users, user) || Object.values(users).includes(user); }
 
 const AUTOSAVE = 3000; // milliseconds of rest
 
@@ -57,12 +60,20 @@ async function start() {
   const toasts = new Toasts(layer, byId("live"));
   const settings = new Settings(server);
   settings.apply();
-  const drafts = new Drafts();
-  const [objectInfo] = await Promise.all([loadSpecs(server, toasts), drafts.open(), settings.load()]);
+  const drafts = new Drafts(server.user);
+  const [objectInfo, known] = await Promise.all([loadSpecs(server, toasts), settings.load(), drafts.open()]);
+  if (!known) await settings.load(); // the server was not up yet
+  const users = server.several ? await server.users().catch(() => undefined) : undefined;
+  if (users && !knows(users, server.user)) return (await import("./panels/users_dialog.js")).chooseUser(server, users, true);
   let library = new Library(objectInfo);
   const images = new Images();
   const documents = new Documents(server, drafts, images, () => editor?.library ?? library);
-  const examples = new Examples(server, documents);
+  /** @type {import("./client/examples.js").Examples | undefined} */ let listed;
+  const examples = once(async () => {
+    listed = new (await import("./client/examples.js")).Examples(server, documents);
+    await listed.load();
+    return listed;
+  });
   /** @type {Editor} */ let editor;
   const first = await documents.restore();
   editor = new Editor(byId("stage"), library, first);
@@ -74,7 +85,11 @@ async function start() {
   const runs = new Runs(editor, server, socket);
   const commands = new Commands();
   /** @type {() => Promise<import("./interaction/lists.js").Lists>} */
-  const lists = once(async () => (await import("./interaction/lists.js")).createLists(layer, editor, commands, fields, server));
+  const lists = once(async () => {
+    const made = (await import("./interaction/lists.js")).createLists(layer, editor, commands, fields, server);
+    made.palettes.firstNodes = () => settings.get("firstNodes");
+    return made;
+  });
   const palettes = async () => (await lists()).palettes;
   const fields = new Fields(editor, lists, (id, name) => chooseFiles(([file]) => commands.guarded(() => uploadTo(file, editor, server, id, name)), "image/*,video/*,audio/*"));
   const menu = once(async () => new (await import("./panels/menu.js")).Menu(layer));
@@ -94,8 +109,13 @@ async function start() {
     widget: (found, at) => fields.press(found, at),
     palette: async (at, screen) => (await palettes()).addNode(at, onPage(screen)),
     linkDropped: async (fixed, at) => (await palettes()).addLinked(fixed, at, onPage(editor.camera.toScreen(at))),
+    choosePair: async (pairs, at) => {
+      const { pairMenu } = await import("./interaction/context_menu.js");
+      await showMenu(pairMenu(pairs, editor), ...onPage(editor.camera.toScreen(at)));
+    },
     rename: (id) => fields.rename(id),
     renameGroup: (id) => fields.renameGroup(id),
+    openGroup: () => commands.run("open-group"),
     openPicture: async (id, at) => {
       const { pictureAt } = await import("./view/node_painter.js");
       const node = editor.scene.node(id);
@@ -104,6 +124,7 @@ async function start() {
       view(editor.tab.results.files(editor.runId(id), node), pictureAt(editor.scene.layout(id), shown, at[0] - x, at[1] - y - editor.scene.layout(id).title));
     },
     menu: async (found, at, screen) => {
+      await examples();
       const { contextMenu } = await import("./interaction/context_menu.js");
       await showMenu(contextMenu(found, at, { editor, commands, palettes: await palettes(), fields, extensions, ask, view, paint }), ...onPage(screen));
     },
@@ -134,17 +155,18 @@ async function start() {
   add("connect", "Connect to …", ["C"], async () => (await palettes()).connectFrom(chosen()), only);
   add("edit-value", "Edit a value", ["Enter"], async () => (await palettes()).chooseWidget(chosen(), (name) => edit(chosen(), name)), only);
   add("rename", "Rename the node", ["F2"], () => fields.rename(chosen()), only);
-  add("help", "What this node does", ["F1"], async () => (await import("./panels/help_dialog.js")).explainNode(editor, chosen(), examples), only);
-  const ofChosen = () => (only() ? examples.using(editor.scene.scope.nodes.get(chosen())?.type ?? "") : []);
-  add("example", "Open an example", [], () => examples.open(ofChosen()[0]), () => ofChosen().length > 0);
+  add("help", "What this node does", ["F1"], async () => (await import("./panels/help_dialog.js")).explainNode(editor, chosen(), await examples()), only);
+  const ofChosen = () => (only() ? (listed?.using(editor.scene.scope.nodes.get(chosen())?.type ?? "") ?? []) : []);
+  add("example", "Open an example", [], async () => (await examples()).open(ofChosen()[0]), () => ofChosen().length > 0);
   add("times", "What the last run took", ["Alt+T"], async () => (await reports()).listTimes(editor));
   add("problems", "What needs attention", ["Alt+E"], async () => (await reports()).listProblems(editor), () => editor.tab.results.errors.size > 0);
   add("swap", "Replace the node with another type", ["Ctrl+R"], async () => (await palettes()).swap(chosen()), only);
   add("zoom-box", "Zoom to a box", ["Z"], () => pointing.armZoom());
   add("minimap", "Show or hide the minimap", [], () => { minimap.element.hidden = !minimap.element.hidden; minimap.refresh(); });
-  add("settings", "Settings", ["Ctrl+,"], async () => (await import("./panels/settings_dialog.js")).showSettings(settings, commands));
+  add("settings", "Settings", ["Ctrl+,"], async () => (await import("./panels/settings_dialog.js")).showSettings(settings, commands, editor));
   add("keys", "Keyboard shortcuts", ["?"], async () => (await import("./panels/settings_dialog.js")).showKeys(commands));
-  add("templates", "Templates", ["T"], async () => (await import("./panels/templates_dialog.js")).showTemplates(editor, documents, examples));
+  add("templates", "Templates", ["T"], async () => (await import("./panels/templates_dialog.js")).showTemplates(editor, documents, await examples()));
+  if (users) add("change-user", "Change the user", [], async () => (await import("./panels/users_dialog.js")).chooseUser(server, await server.users()));
   add("theme", "Light or dark", [], () => settings.set("theme", editor.theme.dark ? "light" : "dark"));
 
   const minimap = new Minimap(shell.corner, editor.renderer, () => [...editor.tab.results.errors.keys()].map((id) => (editor.scene.scope.nodes.has(id) ? id : Number(id))));
@@ -160,11 +182,16 @@ async function start() {
   new Tree(byId("tree"), editor, edit, byId("live"));
   editor.host.addEventListener("hover", async (event) => new (await import("./panels/hints.js")).Hints(layer, editor, server, /** @type {CustomEvent} */ (event).detail), { once: true });
   reportRuns(runs, editor, toasts, reports);
+  editor.host.addEventListener("group-opened", () => toasts.show("The group is a subgraph now", { key: "group", stay: false, text: "It runs as before; undo makes it a group again.", actions: [{ label: "Undo", act: () => commands.run("undo") }] }));
+  runs.addEventListener("started", (event) => { const tab = runs.jobs.get(/** @type {CustomEvent} */ (event).detail.id)?.tab; if (tab) drafts.keep(tab); });
+  editor.on("tab", () => { runs.recall(editor.tab); });
   documents.opened = (tab) => reports().then(({ reportMissing }) => reportMissing(tab, toasts, editor));
   drafts.savedElsewhere = (path, revision) => {
     const tab = documents.tabs.find((one) => one.file === path && one.revision !== revision);
     if (tab) toasts.show(`“${tab.name}” was saved in another window`, { key: path, stay: true, text: "Saving here will ask before it replaces that version.", actions: [{ label: "Load that version", act: () => { documents.close(tab); documents.openSaved(path); } }] });
   };
+  documents.met = (tab) => toasts.show(`“${tab.name}” is being edited in another window`, { key: `edits ${tab.file}`, stay: true, text: "Nothing is lost: whoever saves second is asked before anything is replaced.", actions: [{ label: "Go on in a copy", act: () => { documents.duplicate(tab); documents.close(tab); } }] });
+  documents.parted = (tab) => document.querySelector(`[data-key="${CSS.escape(`edits ${tab.file}`)}"]`)?.remove();
   drafts.backup = (tab, text) => server.writeFile(`drafts/${tab.key}.json`, text, { overwrite: true });
   images.listeners.add(() => editor.renderer.redraw());
   settings.addEventListener("change", () => {
@@ -191,7 +218,10 @@ async function start() {
     text: (text, links) => pasteText(text, links, commands, documents),
     picture: (file) => addPicture(file, editor, server, editor.middle),
   });
-  editor.on("change", () => { if (runs.onChange) runs.runSoon(); });
+  editor.on("change", () => {
+    documents.edited(editor.tab);
+    if (runs.onChange) runs.runSoon();
+  });
   let saving = 0;
   editor.on("change", () => {
     clearTimeout(saving);
@@ -204,13 +234,15 @@ async function start() {
   });
 
   socket.open();
+  runs.recall(first);
   const app = createApp(editor, documents, runs, register);
   Object.assign(window, { app, nodeloom: Object.freeze({ editor, commands, documents, runs, server, settings, registerExtension: register, version: 1 }) });
   editor.host.focus({ preventScroll: true });
   if (missingTypes(first.workflow, first.catalogue).size) documents.opened(first);
   editor.renderer.request();
   document.documentElement.dataset.ready = "true";
-  await Promise.all([examples.load(), loadPacks(server, toasts)]);
+  for (const type of ["pointerdown", "keydown"]) addEventListener(type, examples, { once: true, capture: true });
+  await loadPacks(server, toasts);
 }
 
 /** @param {Server} server @param {Toasts} toasts @returns {Promise<any>} node specs; waits for a server that is not up yet */
@@ -231,7 +263,7 @@ async function loadSpecs(server, toasts) {
 async function pasteText(text, links, commands, documents) {
   if (await commands.run("paste-text", { text, links })) return;
   if (!text.trimStart().startsWith("{")) return;
-  documents.openJson(JSON.parse(text), "Pasted");
+  documents.openJson(parseJson(text), "Pasted");
 }
 
 /** Packs' own scripts, each on its own. @param {Server} server @param {Toasts} toasts */

@@ -13,6 +13,7 @@ from server.bodies import read_file, read_json
 from server.files import matches, user_headers
 from server.parts import parts
 from server.userfiles import Entry, UserFiles, in_thread, revision
+from server.users import SEVERAL
 
 SETTINGS = "comfy.settings.json"
 MOST_NAME = 256
@@ -137,9 +138,10 @@ def read_settings(files: UserFiles) -> tuple[dict[str, Any], str]:
 
 
 async def get_settings(request: web.Request) -> web.Response:
-    """All settings, with their revision as ETag."""
+    """All settings, with their revision as ETag; a header tells whether there are several users."""
     settings, etag = await in_thread(read_settings, files_of(request))
-    return json_text(json.dumps(settings), headers={"ETag": etag})
+    several = {SEVERAL: "several"} if parts(request).users.several else {}
+    return json_text(json.dumps(settings), headers={"ETag": etag, **several})
 
 
 async def get_setting(request: web.Request) -> web.Response:

@@ -178,6 +178,7 @@ async def test_several_users_have_files_and_settings_of_their_own(serve: Serve, 
             assert json.loads((settings.folders.user / user / "a.json").read_bytes()) == {"of": user}
         assert await client.get("/userdata/a.json") == (200, {"of": "default"})
         assert await client.get("/userdata/a.json", headers={"comfy-user": "bert"}) == (200, {"of": bert})
+        assert (await client.response("GET", "/settings"))[0].headers["nodeloom-users"] == "several"
         for bad in ("carla", "../default", "nobody"):
             status, body = await client.get("/userdata/a.json", headers={"comfy-user": bad})
             assert (status, body["error"]["type"]) == (401, "unknown_user")
@@ -190,6 +191,7 @@ async def test_a_server_of_one_user_makes_no_others(calm: Client) -> None:
     status, body = await calm.post("/users", {"username": "anna"})
     assert (status, body["error"]["type"]) == (405, "one_user")
     assert (await calm.get("/settings", headers={"comfy-user": "anna"}))[0] == 200
+    assert "nodeloom-users" not in (await calm.response("GET", "/settings"))[0].headers
 
 
 async def test_scripts_may_send_json_files_by_the_form_type(calm: Client) -> None:

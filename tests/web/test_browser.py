@@ -251,6 +251,74 @@ def test_two_windows_never_overwrite_each_other(page: Any, address: str) -> None
     other.close()
 
 
+def test_a_second_window_says_that_a_file_is_edited_before_anybody_saves(page: Any, address: str) -> None:
+    save = "async () => { const { documents, editor } = nodeloom; return documents.save(editor.tab, 'workflows/both.json'); }"
+    notice = ".toast:has-text('“both” is being edited in another window')"
+    assert page.evaluate(save) == "saved"
+    other = ready(page.context, address)
+    other.evaluate("nodeloom.documents.openSaved('workflows/both.json')")
+    until(other, "nodeloom.editor.tab.file === 'workflows/both.json'")
+    assert page.locator(notice).count() == other.locator(notice).count() == 0  # only looked at
+    page.evaluate("nodeloom.editor.select([6])")
+    page.keyboard.press("Control+b")
+    other.wait_for_selector(notice)
+    assert page.locator(notice).count() == 0
+    other.evaluate("nodeloom.editor.select([7])")
+    other.keyboard.press("Control+b")
+    page.wait_for_selector(notice)
+    other.reload()
+    other.wait_for_selector("html[data-ready]")
+    other.wait_for_selector(notice)  # the first one is asked again
+    page.wait_for_selector(notice)
+    assert page.evaluate(save) == "saved"
+    other.wait_for_selector(notice, state="detached")
+    other.wait_for_selector("text=was saved in another window")
+    edited = other.evaluate("nodeloom.editor.scene.node(7).mode")
+    page.click(f"{notice} >> text=Go on in a copy")
+    page.wait_for_selector(notice, state="detached")
+    assert page.evaluate("nodeloom.editor.tab.file === undefined")
+    assert page.evaluate("nodeloom.editor.tab.name").startswith("both copy")
+    assert page.evaluate("nodeloom.editor.scene.node(6).mode") == edited == 4
+    third = ready(page.context, address)
+    third.evaluate("nodeloom.documents.openSaved('workflows/both.json')")
+    third.wait_for_selector(notice)  # opened after the edits
+    other.close()
+    third.wait_for_selector(notice, state="detached")
+
+
+def test_a_seed_of_64_bits_stays_exact_from_file_to_prompt(page: Any) -> None:
+    seed = 18446744073709551557
+    file = page.evaluate("async () => JSON.stringify((await app.graphToPrompt()).workflow)")
+    text = json.dumps(json.loads(file)).replace("1234,", f"{seed},", 1)
+    assert str(seed) in text
+    drop(page, "large.json", "application/json", text.encode())
+    until(page, "nodeloom.documents.tabs.length === 2")
+    assert prompt(page)["5"]["inputs"]["seed"] == seed
+    x, y = widget_at(page, 5, "seed")
+    page.mouse.click(x, y)
+    field = page.wait_for_selector("input.field.number")
+    assert field.input_value() == str(seed)
+    page.keyboard.type("9007199254740993")
+    page.keyboard.press("Enter")
+    assert prompt(page)["5"]["inputs"]["seed"] == 9007199254740993
+    page.keyboard.press("Control+z")
+    until(page, f"String(nodeloom.editor.scene.view(5).widgets[0].value) === '{seed}'")
+    assert page.evaluate("nodeloom.documents.save(nodeloom.editor.tab, 'workflows/large.json')") == "saved"
+    saved = page.evaluate("async () => (await fetch('api/userdata/workflows%2Flarge.json')).text()")
+    assert json.loads(saved)["nodes"][4]["widgets_values"][0] == seed
+    page.reload()
+    page.wait_for_selector("html[data-ready]")
+    assert prompt(page)["5"]["inputs"]["seed"] == seed
+    page.evaluate("nodeloom.editor.select([5])")
+    page.keyboard.press("Control+c")
+    page.keyboard.press("Control+v")
+    until(page, "nodeloom.editor.scene.scope.nodes.size === 8")
+    page.keyboard.press("Control+Enter")
+    until(page, "async () => (await (await fetch('test/prompts')).text()).includes('18446744073709551557')")
+    sent = page.evaluate("async () => (await fetch('test/prompts')).text()")
+    assert json.loads(sent)[-1]["prompt"]["5"]["inputs"]["seed"] == seed
+
+
 def test_a_dropped_picture_brings_its_workflow(page: Any) -> None:
     made = page.evaluate("async () => JSON.stringify((await app.graphToPrompt()).workflow)")
     drop(page, "result.png", "image/png", picture(made))

@@ -1,6 +1,7 @@
 # ruff: noqa: E501 - scripts that stand in one line each read better than wrapped
 """Finding, grouping, subgraphs, settings, keys, help, notices: what is neither a single gesture nor a run."""
 
+import json
 import subprocess
 import time
 from pathlib import Path
@@ -164,6 +165,40 @@ def test_subgraphs_have_a_way_back_ports_that_are_renamed_and_can_be_unpacked(pa
     )
 
 
+def test_a_group_node_is_opened_as_a_subgraph_and_undo_brings_it_back(page: Any) -> None:
+    cases = json.loads((Path(__file__).parent / "data" / "conversions.json").read_text())
+    name = "group node workflow>: values of all members in one list, names with titles"
+    workflow = next(case["workflow"] for case in cases if case["name"] == name)
+    for place_in_row, node in enumerate(workflow["nodes"]):
+        node["pos"] = [place_in_row * 340, 0]
+    page.evaluate("(workflow) => app.loadGraphData(workflow, true, true, 'Old')", workflow)
+    until(page, "nodeloom.editor.tab.name === 'Old'")
+    group = page.evaluate(
+        "[...nodeloom.editor.scene.scope.nodes.values()].find((node) => nodeloom.editor.catalogue.isGroup(node)).id"
+    )
+    before = prompt(page)
+    title = place(page, f"[e.scene.node({group}).pos[0] + 60, e.scene.node({group}).pos[1] - 14]")
+    page.mouse.dblclick(*title)
+    page.wait_for_selector(".crumbs:not([hidden])")
+    assert page.evaluate("[...nodeloom.editor.scene.scope.nodes.values()].map((node) => node.type)") == [
+        "CLIPTextEncode",
+        "CLIPTextEncode",
+        "KSampler",
+    ]
+    assert prompt(page) == before
+    page.wait_for_selector("text=The group is a subgraph now")
+    page.click(".toast >> text=Undo")
+    until(page, "document.querySelector('.crumbs').hidden")
+    assert page.evaluate(f"nodeloom.editor.catalogue.isGroup(nodeloom.editor.scene.node({group}))")
+    assert prompt(page) == before
+    page.mouse.click(*title, button="right")
+    page.click("text=Open the group")
+    page.wait_for_selector(".crumbs:not([hidden])")
+    page.keyboard.press("Escape")
+    until(page, "document.querySelector('.crumbs').hidden")
+    assert prompt(page) == before
+
+
 def test_a_value_is_promoted_to_the_subgraph_by_a_link_to_a_new_port(page: Any) -> None:
     page.evaluate("nodeloom.editor.select([5, 6])")
     page.keyboard.press("Control+Shift+e")
@@ -242,6 +277,52 @@ def test_settings_are_kept_by_the_server_and_act_at_once(page: Any, address: str
     page.evaluate(
         "async () => { await nodeloom.settings.set('navigation', 'drag pans'); await nodeloom.settings.set('theme', 'system'); }"
     )
+
+
+def test_a_dropped_link_offers_the_node_of_ones_choice_first(page: Any, address: str) -> None:
+    def offered(start: tuple[float, float], end: tuple[float, float]) -> str:
+        drag(page, start, end)
+        page.wait_for_selector(".picker:not([hidden])")
+        first: str = page.inner_text(".picker-row[aria-selected] .picker-label")
+        assert page.eval_on_selector(".picker-row", "(row) => row.ariaSelected") == "true"
+        return first
+
+    bare = place(page, "[e.scene.box(1)[0] + 30, e.scene.box(1)[1] + 620]")
+    assert offered(output_at(page, 1, 0), bare) == "KSampler"
+    page.keyboard.press("Escape")
+    assert offered(output_at(page, 1, 2), bare) == "VAE Decode"
+    page.keyboard.press("Escape")
+    drag(page, input_at(page, 2, "clip"), bare)  # a link that is there is let go
+    assert offered(input_at(page, 2, "clip"), bare) == "Load Checkpoint"
+    page.keyboard.press("Escape")
+    page.keyboard.press("Control+,")
+    page.click("dialog [aria-label='Show: Nodes for dropped links']")
+    page.fill("dialog [aria-label='Filter types']", "model")
+    page.focus("dialog [aria-label='After an output of type MODEL']")
+    page.select_option("dialog [aria-label='After an output of type MODEL']", label="LoraLoaderModelOnly")
+    page.fill("dialog [aria-label='Filter types']", "vae")
+    page.focus("dialog [aria-label='After an output of type VAE']")
+    page.select_option("dialog [aria-label='After an output of type VAE']", label="No node in particular")
+    until(
+        page,
+        """async () => JSON.stringify((await (await fetch('api/settings')).json())['Nodeloom.firstNodes']) === '{"after MODEL":"LoraLoaderModelOnly","after VAE":""}'""",
+    )
+    page.keyboard.press("Escape")
+    until(page, "!document.querySelector('dialog')")
+    count = page.evaluate("nodeloom.editor.scene.scope.nodes.size")
+    assert offered(output_at(page, 1, 0), bare) == "LoraLoaderModelOnly"
+    page.keyboard.press("Enter")
+    until(page, f"nodeloom.editor.scene.scope.nodes.size === {count + 1}")
+    added = chosen(page)[0]
+    assert page.evaluate(f"nodeloom.editor.scene.node({added}).type") == "LoraLoaderModelOnly"
+    assert prompt(page)[str(added)]["inputs"]["model"] == ["1", 0]
+    page.evaluate("nodeloom.settings.set('firstNodes', {})")
+
+
+def test_a_server_of_one_user_does_not_ask_who_works(page: Any) -> None:
+    assert page.locator("dialog").count() == 0
+    assert page.evaluate("nodeloom.server.user") == ""
+    assert page.evaluate("nodeloom.commands.all.has('change-user')") is False
 
 
 def test_a_command_takes_another_key(page: Any) -> None:

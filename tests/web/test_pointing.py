@@ -157,6 +157,41 @@ def test_nodes_are_joined_without_aiming_and_pulled_out_by_shaking(page: Any) ->
     assert prompt(page)["7"]["inputs"]["images"] == ["6", 0]
 
 
+def test_several_pairs_that_fit_are_offered_by_name_and_type(page: Any) -> None:
+    positive, negative = 2, 3
+    texts = {"positive": [str(positive), 0], "negative": [str(negative), 0]}
+    before = prompt(page)
+    assert {name: before["5"]["inputs"][name] for name in texts} == texts
+    held(page, ["Alt", "Shift"], lambda: drag(page, title_at(page, positive), title_at(page, 5)))
+    assert prompt(page)["5"]["inputs"]["negative"] == [str(positive), 0]  # the other pair is joined already
+    page.keyboard.press("Control+z")
+    page.evaluate(
+        "async () => { const { disconnect } = await import('./core/edits.js'); const e = nodeloom.editor; e.do(disconnect(e.where, [...e.scene.scope.links.values()].filter((k) => k.origin_id === 2))); }"
+    )
+    held(page, ["Alt", "Shift"], lambda: drag(page, title_at(page, positive), title_at(page, 5)))
+    page.wait_for_selector(".menu:not([hidden])")
+    rows = page.eval_on_selector_all(".menu [role=menuitem]", "(rows) => rows.map((row) => row.innerText)")
+    assert [row.split("\n")[0] for row in rows] == ["CONDITIONING → positive", "CONDITIONING → negative"]
+    assert "replaces a link" in rows[1]
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    assert prompt(page)["5"]["inputs"]["negative"] == [str(positive), 0]
+    assert "positive" not in prompt(page)["5"]["inputs"]
+    page.keyboard.press("Control+z")
+    held(page, ["Alt", "Shift"], lambda: drag(page, title_at(page, positive), title_at(page, 5)))
+    page.wait_for_selector(".menu:not([hidden])")
+    page.keyboard.press("Enter")
+    assert prompt(page)["5"]["inputs"] == before["5"]["inputs"]
+
+
+def test_a_node_that_gives_nothing_is_fed_by_the_one_it_is_dropped_on(page: Any) -> None:
+    page.evaluate(
+        "async () => { const { disconnect } = await import('./core/edits.js'); const e = nodeloom.editor; e.do(disconnect(e.where, [...e.scene.scope.links.values()].filter((k) => k.target_id === 7))); }"
+    )
+    held(page, ["Alt", "Shift"], lambda: drag(page, title_at(page, 7), title_at(page, 6)))
+    assert prompt(page)["7"]["inputs"]["images"] == ["6", 0]
+
+
 def test_deleting_may_join_the_links_around(page: Any) -> None:
     added = page.evaluate(
         """async () => { const { addNode, splice } = await import('./core/edits.js'); const e = nodeloom.editor; const m = addNode(e.where, 'ImageInvert', [1000, 560]); e.do(m);

@@ -40,11 +40,11 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def started(data: Path, port: int) -> subprocess.Popen[bytes]:
+def started(data: Path, port: int, *options: str) -> subprocess.Popen[bytes]:
     """A server that knows its nodes."""
     with (data / "log.txt").open("a") as log:
         server = subprocess.Popen(
-            [sys.executable, "main.py", "--data-dir", str(data), "--port", str(port)],
+            [sys.executable, "main.py", "--data-dir", str(data), "--port", str(port), *options],
             cwd=ROOT,
             stdout=log,
             stderr=log,
@@ -156,6 +156,56 @@ def test_hovering_tells_what_went_through_a_link_and_what_a_node_took(page: Any)
     page.wait_for_selector(".hint:not([hidden]) .hint-facts")
     assert "Last run" in page.inner_text(".hint")
     assert "Memory in use" in page.inner_text(".hint")
+
+
+def middle_of(page: Any, target: int) -> tuple[float, float]:
+    """The middle of the first link into a node."""
+    link = f"[...e.scene.scope.links.values()].find((k) => k.target_id == {target})"
+    return place(
+        page,
+        f"(() => {{ const c = e.scene.line({link}.id).course.curves; return [(c[0] + c[6]) / 2, (c[1] + c[7]) / 2]; }})()",
+    )
+
+
+def test_values_and_pictures_of_the_last_run_outlive_a_reload(page: Any) -> None:
+    small(page)
+    page.keyboard.press("Control+Enter")
+    finished(page, "success")
+    shown = "[...nodeloom.editor.tab.results.outputs].map(([id, output]) => [id, output.images])"
+    before = page.evaluate(shown)
+    assert [id for id, _ in before] == ["3", "4"]
+    page.reload()
+    page.wait_for_selector("html[data-ready]")
+    until(page, "nodeloom.editor.tab.results.outputs.size === 2")
+    assert sorted(page.evaluate(shown)) == before
+    until(page, "nodeloom.editor.tab.results.timings.size === 4")
+    page.mouse.move(*middle_of(page, 4))
+    page.wait_for_selector(".hint:not([hidden]) .hint-value img")
+    assert "1 × 32 × 64 × 3 float32" in page.inner_text(".hint")
+
+
+def test_a_latent_on_a_link_is_shown_in_rough_colours(page: Any) -> None:
+    page.keyboard.press("Control+Enter")
+    finished(page, "success")
+    page.mouse.move(*middle_of(page, 6))
+    shown = page.wait_for_selector(".hint:not([hidden]) .hint-value img")
+    assert shown.evaluate(
+        "async (img) => { await img.decode(); return [img.naturalWidth, img.naturalHeight]; }"
+    ) == [128, 128]
+    assert "samples: 1 × 4 × 16 × 16" in page.inner_text(".hint")
+
+
+def test_a_run_goes_on_being_shown_after_a_reload(page: Any) -> None:
+    endless(page)
+    page.keyboard.press("Control+Enter")
+    until(page, "nodeloom.editor.tab.results.running.get('5') > 0")
+    page.reload()
+    page.wait_for_selector("html[data-ready]")
+    page.evaluate(LISTEN)
+    until(page, "nodeloom.editor.tab.results.running.get('5') > 0")
+    assert page.is_enabled("[aria-label='Cancel the running job']")
+    page.keyboard.press("Control+Alt+Enter")
+    finished(page, "interrupted")
 
 
 def test_a_forecast_says_what_the_next_run_would_do_and_why(page: Any) -> None:

@@ -3,6 +3,7 @@
 /** @import { Server } from "./server.js" */
 /** Open workflows: tabs, files, drafts, and everything that can be dropped or pasted. */
 import { Catalogue } from "../core/catalogue.js";
+import { printExact } from "../core/exact.js";
 import { History } from "../core/history.js";
 import { starterWorkflow } from "../core/starter.js";
 import { parseJson } from "../core/text.js";
@@ -17,6 +18,9 @@ export class Documents {
   /** @type {Tab[]} */ tabs = [];
   /** @type {Editor} */ editor = /** @type {any} */ (undefined);
   /** @type {(tab: Tab) => void} called when a document was opened */ opened = () => {};
+  /** @type {(tab: Tab) => void} called when another window has begun to edit the file of a tab */ met = () => {};
+  /** @type {(tab: Tab) => void} called when none does any more */ parted = () => {};
+  /** @type {Promise<import("./presence.js").Presence> | undefined} loaded with the first tab that has a file */ #presence;
 
   /** @param {Server} server @param {Drafts} drafts @param {import("../view/images.js").Images} images @param {() => import("../core/specs.js").Library} library */
   constructor(server, drafts, images, library) {
@@ -42,6 +46,7 @@ export class Documents {
     Object.assign(tab, fields);
     this.show(tab);
     this.drafts.keep(tab);
+    this.#enter(tab);
     this.opened(tab);
     return tab;
   }
@@ -57,6 +62,7 @@ export class Documents {
     const index = this.tabs.indexOf(tab);
     this.tabs.splice(index, 1);
     this.drafts.drop(tab);
+    this.#rest(tab.file);
     if (!this.tabs.length) this.make("Untitled", emptyWorkflow());
     this.show(tab === this.editor.tab ? this.tabs[Math.min(index, this.tabs.length - 1)] : this.editor.tab);
     this.editor.tell("tab");
@@ -70,6 +76,19 @@ export class Documents {
       if (!names.has(name)) return name;
     }
   }
+
+  /** Other windows are asked who edits the tab's file. @param {Tab} tab */
+  async #enter(tab) {
+    if (!tab.file) return;
+    this.#presence ??= import("./presence.js").then(({ Presence }) => new Presence(this.drafts.channel, () => this.tabs, (one) => this.met(one), (one) => this.parted(one)));
+    (await this.#presence).enter(tab);
+  }
+
+  /** @param {Tab} tab */
+  edited(tab) { this.#presence?.then((presence) => presence.edit(tab)); }
+
+  /** @param {string | undefined} file that is not edited here any more */
+  #rest(file) { this.#presence?.then((presence) => presence.rest(file)); }
 
   openEmpty() { return this.open(this.freeName("Untitled"), emptyWorkflow()); }
   openStarter() { return this.open(this.freeName("Text to image"), starterWorkflow(this.library())); }
@@ -118,7 +137,7 @@ export class Documents {
    * @returns {Promise<"saved" | "conflict">}
    */
   async save(tab, path, { force = false } = {}) {
-    const text = JSON.stringify(writeWorkflow(tab.workflow));
+    const text = printExact(writeWorkflow(tab.workflow));
     try {
       const same = path === tab.file;
       tab.revision = await this.server.writeFile(path, text, { revision: same && !force ? tab.revision : undefined, overwrite: force || (same && Boolean(tab.revision)) });
@@ -126,7 +145,10 @@ export class Documents {
       if (error instanceof ServerError && (error.status === 412 || error.status === 409)) return "conflict";
       throw error;
     }
+    this.#rest(tab.file);
+    const moved = tab.file !== path;
     Object.assign(tab, { file: path, name: nameOf(path), dirty: false });
+    if (moved) this.#enter(tab);
     this.drafts.keep(tab);
     this.drafts.announce(path, tab.revision);
     this.editor.tell("tab");
@@ -138,7 +160,9 @@ export class Documents {
     if (tab.file) {
       const path = `${FOLDER}/${name}.json`;
       await this.server.moveFile(tab.file, path);
+      this.#rest(tab.file);
       tab.file = path;
+      this.#enter(tab);
     }
     tab.name = name;
     this.drafts.keep(tab);
@@ -157,6 +181,7 @@ export class Documents {
         this.drafts.replay(tab, draft);
       } catch { /* a broken draft must not keep the others from opening */ }
     }
+    for (const tab of this.tabs) this.#enter(tab);
     if (!this.tabs.length) this.drafts.keep(this.make("Text to image", starterWorkflow(this.library())));
     return this.tabs.find((tab) => tab.key === current) ?? this.tabs[0];
   }

@@ -5,10 +5,11 @@
  * crash costs nothing and undo survives a reload. An edit writes its own entry only. Browser windows tell each other what
  * they saved.
  */
+import { printExact } from "../core/exact.js";
 import { writeWorkflow } from "../core/workflow.js";
 
 /** @typedef {{ label: string, undo: Put[], redo: Put[], at: number, merge?: string }} LogEntry */
-/** @typedef {{ key: string, name: string, base: any, done: LogEntry[], undone: LogEntry[], file?: string, revision?: string, dirty: boolean, at: number }} Draft */
+/** @typedef {{ key: string, name: string, base: any, done: LogEntry[], undone: LogEntry[], file?: string, revision?: string, job?: string, dirty: boolean, at: number }} Draft */
 
 const SOON = 400; // milliseconds from an edit to the store
 const BACKUP = 5000; // milliseconds of rest before the copy on the server
@@ -25,9 +26,14 @@ export class Drafts {
   /** @type {(tab: Tab, text: string) => Promise<any>} keeps a copy on the server */ backup = async () => {};
   /** Whether edits are kept by this browser. */
   get safe() { return this.#database !== undefined; }
-  channel = new BroadcastChannel("nodeloom");
   /** Which window this is: each has its own list of tabs. */
   window = sessionStorage.getItem("nodeloom-window") ?? crypto.randomUUID();
+
+  /** @param {string} user whose drafts these are, on a server that keeps several users' */
+  constructor(user = "") {
+    this.name = user ? `nodeloom ${user}` : "nodeloom";
+    this.channel = new BroadcastChannel(this.name);
+  }
 
   async open() {
     sessionStorage.setItem("nodeloom-window", this.window);
@@ -36,7 +42,7 @@ export class Drafts {
     document.addEventListener("visibilitychange", () => { if (document.hidden) this.flush(); });
     try {
       this.#database = await new Promise((resolve, reject) => {
-        const request = indexedDB.open("nodeloom", 1);
+        const request = indexedDB.open(this.name, 1);
         request.onupgradeneeded = () => STORES.forEach((name) => request.result.createObjectStore(name));
         request.onsuccess = () => resolve(request.result);
         request.onerror = () => reject(request.error);
@@ -82,7 +88,7 @@ export class Drafts {
       const entries = this.#write("entries");
       log.forEach((entry, index) => { if (stored[index] !== entry.at) entries?.put({ ...entry }, [tab.key, index]); });
       this.#stored.set(tab.key, log.map((entry) => entry.at));
-      this.#write("tabs")?.put({ key: tab.key, name: tab.name, done: history.done.length, total: log.length, file: tab.file, revision: tab.revision, dirty: tab.dirty, at: Date.now() }, tab.key);
+      this.#write("tabs")?.put({ key: tab.key, name: tab.name, done: history.done.length, total: log.length, file: tab.file, revision: tab.revision, job: tab.results.job, dirty: tab.dirty, at: Date.now() }, tab.key);
     } catch { /* the database is closing */ }
   }
 
@@ -102,10 +108,10 @@ export class Drafts {
     const file = writeWorkflow(tab.workflow);
     /** @type {string[]} */ const nodes = [];
     for (let at = 0; at < file.nodes.length; at += 200) {
-      nodes.push(...file.nodes.slice(at, at + 200).map((/** @type {any} */ node) => JSON.stringify(node)));
+      nodes.push(...file.nodes.slice(at, at + 200).map((/** @type {any} */ node) => printExact(node)));
       await new Promise((resolve) => idle(() => resolve(undefined)));
     }
-    const rest = JSON.stringify({ ...file, nodes: [] });
+    const rest = printExact({ ...file, nodes: [] });
     await this.backup(tab, rest.replace('"nodes":[]', () => `"nodes":[${nodes.join(",")}]`)).catch(() => {});
   }
 
@@ -165,6 +171,7 @@ export class Drafts {
   /** @param {Tab} tab fresh from the draft's base @param {Draft} draft */
   replay(tab, draft) {
     Object.assign(tab, { key: draft.key, file: draft.file, revision: draft.revision, dirty: draft.dirty });
+    tab.results.job = draft.job;
     for (const entry of draft.done) tab.workflow.apply(entry.redo);
     tab.history.done = draft.done;
     tab.history.undone = draft.undone;

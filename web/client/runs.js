@@ -124,7 +124,7 @@ export class Runs extends EventTarget {
         if (!widget.control || widget.control === "fixed" || widget.linked || widget.proxy) continue;
         const key = `${scope.id}/${node.id}/${widget.name}`;
         if (when === "before" && used.get(key) !== widget.value) continue;
-        const value = widget.kind === "combo" ? nextChoice(widget.value, widget.control, widget.choices ?? []) : nextNumber(Number(widget.value), widget.control, widget.options);
+        const value = widget.kind === "combo" ? nextChoice(widget.value, widget.control, widget.choices ?? []) : nextNumber(typeof widget.value === "bigint" ? widget.value : Number(widget.value), widget.control, widget.options);
         draft.setValue(node.id, widget.name, value, scope.id);
       }
     }
@@ -286,6 +286,30 @@ export class Runs extends EventTarget {
     this.tell("preview", { runId, bitmap });
   }
 
+  /** After a reload: what the last run left is shown again, or the run is followed on if it still goes. @param {Tab} tab */
+  async recall(tab) {
+    const { job: id } = tab.results;
+    if (!id || this.jobs.has(id)) return;
+    /** @type {Job} */ const job = { id, tab, started: Date.now(), finished: true };
+    this.jobs.set(id, job);
+    try {
+      const entry = (await this.server.exact(`api/history/${encodeURIComponent(id)}`))[id];
+      if (!entry) return await this.#followOn(job);
+      for (const [node, output] of Object.entries(entry.outputs ?? {})) this.#executed(id, node, output);
+      await this.#measured(job);
+    } catch { /* without them the graph is as it is */ }
+  }
+
+  /** @param {Job} job of which nothing is in the history */
+  async #followOn(job) {
+    const { queue_running } = await this.server.queue();
+    if (!queue_running.some((/** @type {any} */ entry) => entry[1] === job.id)) return;
+    job.finished = false;
+    this.active = job;
+    this.tell("started", { id: job.id });
+    await this.#reconnected(); // it may have ended between the two answers
+  }
+
   /** After a gap: jobs that ended meanwhile are looked up. */
   async #reconnected() {
     const open = [...this.jobs.values()].filter((job) => !job.finished);
@@ -295,7 +319,7 @@ export class Runs extends EventTarget {
       const waiting = new Set([...queue.queue_running, ...queue.queue_pending].map((/** @type {any} */ entry) => entry[1]));
       for (const job of open) {
         if (waiting.has(job.id)) continue;
-        const entry = (await this.server.json(`api/history/${encodeURIComponent(job.id)}`))[job.id];
+        const entry = (await this.server.exact(`api/history/${encodeURIComponent(job.id)}`))[job.id];
         for (const [node, output] of Object.entries(entry?.outputs ?? {})) this.#executed(job.id, node, output);
         const failed = entry?.status?.status_str === "error" || !entry;
         const error = (entry?.status?.messages ?? []).find((/** @type {any} */ [type]) => type === "execution_error")?.[1];

@@ -1,4 +1,5 @@
 /** HTTP: the server's routes as functions. Failures carry what the server said. */
+import { parseExact, printExact } from "../core/exact.js";
 
 export class ServerError extends Error {
   /** @param {number} status @param {any} body */
@@ -9,14 +10,18 @@ export class ServerError extends Error {
   }
 }
 
+const USER = "nodeloom-user"; // in this browser's storage
+
 export class Server {
   /**
    * @param {string} base address of the page, with the final slash
-   * @param {string} user whose files and settings are meant, on a server that keeps several users': `?user=` in the page's address
+   * @param {string} user whose files and settings are meant, on a server that keeps several users': `?user=` in the page's address, else the one chosen here
    */
-  constructor(base = new URL("./", document.baseURI).href, user = new URLSearchParams(location.search).get("user") ?? "") {
+  constructor(base = new URL("./", document.baseURI).href, user = new URLSearchParams(location.search).get("user") ?? localStorage.getItem(USER) ?? "") {
     this.base = base;
     this.user = user;
+    /** Whether workflows and settings are kept by user; known with the settings. */
+    this.several = false;
   }
 
   /** @param {string} path */
@@ -29,7 +34,7 @@ export class Server {
     if (json !== undefined) headers.set("Content-Type", "application/json");
     /** @type {Response} */ let response;
     try {
-      response = await fetch(this.url(path), { ...options, headers, ...(json === undefined ? {} : { body: JSON.stringify(json) }) });
+      response = await fetch(this.url(path), { ...options, headers, ...(json === undefined ? {} : { body: printExact(json) }) });
     } catch {
       throw new ServerError(0, undefined);
     }
@@ -45,12 +50,15 @@ export class Server {
   /** @param {string} path @param {RequestInit & { json?: any }} [options] @returns {Promise<any>} */
   async json(path, options) { return (await this.fetch(path, options)).json(); }
 
+  /** What holds workflows or prompts, whose large numbers stay exact. @param {string} path @returns {Promise<any>} */
+  async exact(path) { return parseExact(await (await this.fetch(path)).text()); }
+
   objectInfo() { return this.json("api/object_info"); }
-  queue() { return this.json("api/queue"); }
+  queue() { return this.exact("api/queue"); }
   systemStats() { return this.json("api/system_stats"); }
 
   /** @param {number} most */
-  history(most = 64) { return this.json(`api/history?max_items=${most}`); }
+  history(most = 64) { return this.exact(`api/history?max_items=${most}`); }
 
   /** @param {{ prompt: any, client_id: string, extra_data: any, front?: boolean, prompt_id?: string, partial_execution_targets?: string[] }} body */
   submit(body) { return this.json("api/prompt", { method: "POST", json: body }); }
@@ -91,7 +99,29 @@ export class Server {
     return this.json("api/upload/mask", { method: "POST", body });
   }
 
-  settings() { return this.json("api/settings"); }
+  /** @returns {Promise<Record<string, string>>} names by id */
+  async users() { return (await this.json("api/users")).users ?? {}; }
+
+  /** @param {string} username @returns {Promise<string>} the id of a new user */
+  addUser(username) { return this.json("api/users", { method: "POST", json: { username } }); }
+
+  /** The page begins anew, as that user's. @param {string} user an id; none to be asked */
+  become(user) {
+    if (user) localStorage.setItem(USER, user);
+    else localStorage.removeItem(USER);
+    location.replace(this.base);
+  }
+
+  async settings() {
+    try {
+      const response = await this.fetch("api/settings");
+      this.several = response.headers.has("nodeloom-users");
+      return await response.json();
+    } catch (error) {
+      if (error instanceof ServerError && error.status === 401) this.several = true; // the user is gone
+      throw error;
+    }
+  }
 
   /** @param {Record<string, any>} values */
   saveSettings(values) { return this.fetch("api/settings", { method: "POST", json: values }); }

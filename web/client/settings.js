@@ -2,9 +2,8 @@
 /** A user's settings: kept on the server, and here for the next start. */
 
 /** @type {Record<string, any>} */
-export const DEFAULTS = { theme: "system", navigation: "drag pans", linkShape: "spline", snap: false, minimap: true, autosave: false, favourites: [], keys: {} };
+export const DEFAULTS = { theme: "system", navigation: "drag pans", linkShape: "spline", snap: false, minimap: true, autosave: false, favourites: [], keys: {}, firstNodes: {} };
 const PREFIX = "Nodeloom.";
-const STORE = "nodeloom-settings";
 
 export class Settings extends EventTarget {
   /** @type {Record<string, any>} */ #values = { ...DEFAULTS };
@@ -13,18 +12,22 @@ export class Settings extends EventTarget {
   constructor(server) {
     super();
     this.server = server;
+    this.store = server.user ? `nodeloom-settings ${server.user}` : "nodeloom-settings";
     try {
-      Object.assign(this.#values, JSON.parse(localStorage.getItem(STORE) ?? "{}"));
+      Object.assign(this.#values, JSON.parse(localStorage.getItem(this.store) ?? "{}"));
     } catch { /* unreadable: defaults */ }
     matchMedia("(prefers-color-scheme: light)").addEventListener("change", () => this.dispatchEvent(new Event("change")));
   }
 
+  /** @returns {Promise<boolean>} whether the server gave them */
   async load() {
     try {
       const stored = await this.server.settings();
       for (const [key, value] of Object.entries(stored ?? {})) if (key.startsWith(PREFIX)) this.#values[key.slice(PREFIX.length)] = value;
       this.apply();
+      return true;
     } catch { /* the local copy serves */ }
+    return false;
   }
 
   /** @param {string} key */
@@ -33,7 +36,7 @@ export class Settings extends EventTarget {
   /** @param {string} key @param {any} value */
   async set(key, value) {
     this.#values[key] = value;
-    localStorage.setItem(STORE, JSON.stringify(this.#values));
+    localStorage.setItem(this.store, JSON.stringify(this.#values));
     this.dispatchEvent(new Event("change"));
     await this.server.saveSettings({ [PREFIX + key]: value }).catch(() => {});
   }

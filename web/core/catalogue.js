@@ -27,6 +27,9 @@ export class Catalogue {
   /** @param {GraphNode} node @returns {boolean} whether the node is an instance of a subgraph */
   isInstance(node) { return this.workflow.definitions.has(node.type); }
 
+  /** @param {GraphNode} node @returns {boolean} whether the node is a group node of old */
+  isGroup(node) { return !this.isInstance(node) && groupOf(this.workflow, node.type) !== undefined; }
+
   /** @param {GraphNode} node @returns {Interior | undefined} what is inside a subgraph's instance or a group node of old */
   interior(node) {
     const definition = this.workflow.definitions.get(node.type);

@@ -201,18 +201,33 @@ export function connectNodes(where, from, to) {
   return pair && change(where, "Connect", (draft) => { draft.connect(from, pair.output.index, to, pair.input.name); });
 }
 
-/** @param {Where} where @param {Id} from @param {Id} to @returns {{ output: OutputView, input: InputView } | undefined} */
-export function bestPair({ catalogue, scope }, from, to) {
-  const nodes = catalogue.workflow.scope(scope).nodes;
+/** An output and an input that may be joined. @typedef {{ from: Id, to: Id, output: OutputView, input: InputView }} Pair */
+
+/** @param {Where} where @param {Id} from @param {Id} to @returns {Pair | undefined} */
+export function bestPair(where, from, to) { return pairs(where, from, to)[0]; }
+
+/** What a link between two nodes could join that is not joined yet, best first; the other way round where nothing fits this way. @param {Where} where @param {Id} from @param {Id} to @returns {Pair[]} */
+export function nodePairs(where, from, to) {
+  const { links } = where.catalogue.workflow.scope(where.scope);
+  const joined = (/** @type {Pair} */ { from: origin, output, input }) => {
+    const link = input.link == null ? undefined : links.get(input.link);
+    return link?.origin_id === origin && link.origin_slot === output.index;
+  };
+  const forth = pairs(where, from, to);
+  return (forth.length ? forth : pairs(where, to, from)).filter((pair) => !joined(pair));
+}
+
+/** Sockets before values, free before taken, the very type before one that fits, the same name before another. @param {Where} where @param {Id} from @param {Id} to @returns {Pair[]} */
+function pairs({ catalogue, scope }, from, to) {
+  const { nodes } = catalogue.workflow.scope(scope);
   const [a, b] = [nodes.get(from), nodes.get(to)];
-  if (!a || !b || from === to) return undefined;
+  if (!a || !b || from === to) return [];
   const { inputs } = catalogue.view(b, scope);
-  /** @type {{ output: OutputView, input: InputView, score: number }[]} */ const pairs = [];
-  for (const output of catalogue.view(a, scope).outputs) {
-    const input = bestInput(inputs.filter((one) => !one.widget), output.type, output.name) ?? bestInput(inputs, output.type, output.name);
-    if (input) pairs.push({ output, input, score: (input.link == null ? 4 : 0) + (input.widget ? 0 : 2) + (typeName(output.type) === typeName(input.type) ? 1 : 0) });
-  }
-  return pairs.sort((left, right) => right.score - left.score)[0];
+  const score = (/** @type {Pair} */ { output, input }) =>
+    (input.widget ? 0 : 8) + (input.link == null ? 4 : 0) + (typeName(output.type) === typeName(input.type) ? 2 : 0) + (String(output.name).toLowerCase() === String(input.name).toLowerCase() ? 1 : 0);
+  return catalogue.view(a, scope).outputs
+    .flatMap((output) => inputs.filter((input) => connectable(output.type, input.type)).map((input) => ({ from, to, output, input })))
+    .sort((left, right) => score(right) - score(left));
 }
 
 /** @param {Where} where @param {Link} link @param {Id} id @returns {{ input: InputView, output: OutputView } | undefined} how a node fits into a link */

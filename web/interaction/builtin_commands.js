@@ -4,6 +4,7 @@
 /** The commands that change the graph or the view. */
 import { copy, parseClip, paste } from "../core/clipboard.js";
 import { addGroup, align, flagged, move, pullOut, remove, setFields, setGroup, toggleCollapsed, toggleMode } from "../core/edits.js";
+import { printExact } from "../core/exact.js";
 import { point } from "../core/layout.js";
 import { grow, union } from "../core/spatial.js";
 import { MODE } from "../core/types.js";
@@ -58,6 +59,13 @@ export function addEditing(commands, editor, pointer) {
     }
   }, () => editor.selectedNodes.some((node) => editor.catalogue.isInstance(node)));
   add("enter", "Open the subgraph", [], () => editor.enter([...editor.tab.path, [...editor.selected][0]]), () => editor.selected.size === 1 && editor.catalogue.isInstance(editor.selectedNodes[0]));
+  add("open-group", "Open the group node, as a subgraph", [], async () => {
+    const { groupToSubgraph } = await import("../core/group_conversion.js");
+    const [id] = editor.selected;
+    editor.do(groupToSubgraph(editor.where, id));
+    editor.enter([...editor.tab.path, id]);
+    editor.host.dispatchEvent(new CustomEvent("group-opened"));
+  }, () => editor.selected.size === 1 && editor.catalogue.isGroup(editor.selectedNodes[0]));
   add("leave", "Leave the subgraph", ["Escape"], () => (editor.selected.size ? editor.clearSelection() : editor.enter(editor.tab.path.slice(0, -1))), () => editor.tab.path.length > 0 || some());
   for (const how of /** @type {const} */ (["left", "right", "top", "bottom", "row", "column"])) {
     add(`align-${how}`, how === "row" || how === "column" ? `Arrange in a ${how}` : `Align ${how}`, [], () => editor.do(align(editor.where, [...editor.selected], how, (id) => editor.scene.box(id))), () => editor.selected.size > 1);
@@ -120,7 +128,7 @@ function nudge(editor, dx, dy) {
 }
 
 /** @param {Editor} editor */
-async function copyOut(editor) { await writeClipboard(JSON.stringify(copy(editor.where, editor.selected, editor.selectedGroups))); }
+async function copyOut(editor) { await writeClipboard(printExact(copy(editor.where, editor.selected, editor.selectedGroups))); }
 
 /** At once, so that a paste that follows finds it; where the browser does not let us, when it gets to it. @param {string} text */
 async function writeClipboard(text) {

@@ -1,9 +1,10 @@
 /** @import { Point } from "../types.js" */
 /** @import { Hit } from "./hit.js" */
 /** What a right-click or a long press offers. */
-import { addReroute, disconnect, remove } from "../core/edits.js";
+import { addReroute, connect, disconnect, remove } from "../core/edits.js";
 import { movePort, removePort, renamePort } from "../core/ports.js";
 import { INPUT_PORTS, OUTPUT_PORTS } from "../core/types.js";
+import { titleOf, typeLabel } from "../view/node_painter.js";
 import { COLORS } from "./builtin_commands.js";
 
 /** @param {Hit} found @param {Point} at @param {{ editor: import("./editor.js").Editor, commands: import("./commands.js").Commands, palettes: import("./palettes.js").Palettes, fields: import("./fields.js").Fields, extensions: import("../extensions.js").Extensions | undefined, ask: import("./app_commands.js").Dialogues["ask"], view: (files: any[], index: number) => void, paint: (file: any) => void }} parts @returns {import("../panels/menu.js").Entry[]} */
@@ -32,6 +33,20 @@ function canvasMenu(at, parts) {
 function linkMenu({ link }, at, { editor, palettes }) {
   return [{ label: "Insert a node here …", act: () => palettes.insertInto(link, at) }, { label: "Add a bend here", hint: "Alt+click", act: () => editor.do(addReroute(editor.where, link, editor.snapped(at))) }, { label: "Go to where it comes from", act: () => editor.reveal(link.origin_id), disabled: !editor.scene.scope.nodes.has(link.origin_id) }, { label: "Go to where it leads", act: () => editor.reveal(link.target_id), disabled: !editor.scene.scope.nodes.has(link.target_id) }, "line", { label: "Delete this link", danger: true, act: () => editor.do(disconnect(editor.where, [link])) }];
 }
+
+/** Which of the sockets that fit are to be joined, best first. @param {import("../core/edits.js").Pair[]} pairs @param {import("./editor.js").Editor} editor @returns {import("../panels/menu.js").Entry[]} */
+export function pairMenu(pairs, editor) {
+  return [
+    { heading: true, label: `${nameOf(editor, pairs[0].from)} → ${nameOf(editor, pairs[0].to)}` },
+    ...pairs.map(({ from, to, output, input }) => ({
+      label: `${output.label} → ${input.label}`, color: editor.theme.typeColor(output.type), detail: [typeLabel(output.type), input.link != null && "replaces a link"].filter(Boolean).join(" · "),
+      act: () => editor.do(connect(editor.where, from, output.index, to, input.name)),
+    })),
+  ];
+}
+
+/** @param {import("./editor.js").Editor} editor @param {import("../types.js").Id} id */
+function nameOf(editor, id) { return titleOf(editor.scene.node(id), editor.scene.view(id)); }
 
 /** @param {"inputs" | "outputs"} side @param {number} index @param {any} parts @returns {import("../panels/menu.js").Entry[]} */
 function portMenu(side, index, { editor, ask }) {
@@ -74,6 +89,7 @@ function nodeMenu({ id }, parts) {
     ...(error ? [{ label: "What went wrong?", act: () => editor.host.dispatchEvent(new CustomEvent("explain-error", { detail: runId })) }, "line"] : []),
     ...(files.length ? [{ label: "View the picture", act: () => view(files, 0) }, { label: "Paint a mask …", act: () => paint(files[0]) }, "line"] : []),
     ...(editor.catalogue.isInstance(node) ? [{ label: "Open the subgraph", act: () => editor.enter([...editor.tab.path, id]) }, entry("unpack"), "line"] : []),
+    ...(!several && editor.catalogue.isGroup(node) ? [entry("open-group", "Open the group"), "line"] : []),
     entry("run-selected", "Run to here"), { label: "Rename", hint: "F2", act: () => fields.rename(id) }, { label: "Connect to …", hint: "C", act: () => palettes.connectFrom(id) }, { label: "Add a node after this …", hint: "Tab", act: () => palettes.addAfter(id) }, entry("swap", "Replace with …"), entry("help"), ...(parts.commands.all.get("example")?.when?.() ? [entry("example")] : []),
     "line", entry("bypass", node.mode === 4 ? "Stop bypassing" : "Bypass"), entry("mute", node.mode === 2 ? "Unmute" : "Mute"), entry("collapse", node.flags?.collapsed ? "Expand" : "Collapse"), entry("pin", node.flags?.pinned ? "Unpin" : "Pin"), swatches(parts),
     "line", entry("copy"), entry("duplicate"), entry("group"), entry("subgraph", "Make a subgraph"), ...(several ? ["line", entry("align-left"), entry("align-top"), entry("align-row"), entry("align-column")] : []),

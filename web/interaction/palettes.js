@@ -4,6 +4,8 @@
 /** @import { Picker } from "../panels/picker.js" */
 /** The lists one types into: nodes, commands, find in graph, connect to. */
 import { addLinked, addNode, bestPair, change, connectNodes, splice } from "../core/edits.js";
+import { canFollow, firstNode } from "../core/first_nodes.js";
+import { whole } from "../core/exact.js";
 import { ranked } from "../core/fuzzy.js";
 import { connectable } from "../core/types.js";
 import { titleOf } from "../view/node_painter.js";
@@ -16,6 +18,7 @@ const FIRST = ["CheckpointLoaderSimple", "CLIPTextEncode", "KSampler", "EmptyLat
 export class Palettes {
   /** @type {Id[]} what the last search in the graph found */ found = [];
   /** @type {Map<string, number>} how often a node was added from the palette */ uses = new Map();
+  /** @type {() => import("../core/first_nodes.js").FirstNodes} what a person wants to be offered first for a link dropped on bare canvas */ firstNodes = () => ({});
 
   /** @param {Editor} editor @param {Commands} commands @param {Picker} picker */
   constructor(editor, commands, picker) {
@@ -75,17 +78,15 @@ export class Palettes {
     if (fixed.id === INPUT_PORTS || !editor.scene.scope.nodes.has(fixed.id)) return;
     const type = fixed.side === "output" ? outputType(editor, fixed.id, fixed.slot) : editor.scene.view(fixed.id).inputs.find((input) => input.name === fixed.name)?.type;
     const widgetInput = fixed.side === "input" && editor.scene.view(fixed.id).inputs.find((input) => input.name === fixed.name)?.widget;
-    const specs = this.#specs().filter((spec) => {
-      if (spec.type === "Reroute") return true;
-      if (spec.type === "PrimitiveNode") return Boolean(widgetInput);
-      return fixed.side === "output" ? spec.inputs.some((input) => connectable(type, input.type)) : spec.outputs.some((output) => connectable(output.type, type));
-    });
+    const side = fixed.side === "output" ? "after" : "before";
+    const specs = this.#specs().filter((spec) => canFollow(spec, side, type, Boolean(widgetInput)));
+    const first = specs.find((spec) => spec.type === firstNode(this.firstNodes(), side, type));
     const exact = (/** @type {Spec} */ spec) => (fixed.side === "output" ? spec.inputs.some((input) => !input.widget && input.type === type) : spec.outputs.some((output) => output.type === type));
     specs.sort((a, b) => Number(exact(b)) - Number(exact(a)));
     const end = fixed.side === "output" ? { node: fixed.id, output: fixed.slot } : { node: fixed.id, input: fixed.name };
     this.picker.open({
       title: `Add a node for ${String(type)}`, placeholder: `${specs.length} nodes ${fixed.side === "output" ? "take" : "give"} ${String(type)}`, at: page,
-      items: (query) => this.#items(specs, query),
+      items: (query) => (query || !first ? this.#items(specs, query) : this.#items([first], "").concat(this.#items(specs.filter((spec) => spec !== first), ""))),
       pick: (chosen) => {
         this.#count(chosen);
         const place = /** @type {Point} */ (fixed.side === "output" ? [at[0], at[1] - 10] : [at[0] - 240, at[1] - 10]);
@@ -188,7 +189,7 @@ export class Palettes {
       for (const node of editor.scene.scope.nodes.values()) {
         for (const widget of editor.scene.view(node.id).widgets) {
           if (widget.linked || !String(widget.value ?? "").includes(old) || (typeof widget.value !== "string" && String(widget.value) !== old)) continue;
-          const next = typeof widget.value === "string" ? widget.value.replaceAll(old, value) : Number(value);
+          const next = typeof widget.value === "string" ? widget.value.replaceAll(old, value) : whole(value) ?? Number(value);
           if (typeof next === "number" && Number.isNaN(next)) continue;
           draft.setValue(node.id, widget.name, next);
           count += 1;

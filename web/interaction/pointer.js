@@ -7,7 +7,7 @@ import { copy, paste } from "../core/clipboard.js";
 import { INPUT_PORTS, OUTPUT_PORTS } from "../core/types.js";
 import { glowLink, outlineNodes, progressBar } from "../view/live.js";
 import { DragGesture } from "./gestures/drag.js";
-import { PullGesture } from "./gestures/pull.js";
+import { NodeLinkGesture, PullGesture } from "./gestures/pull.js";
 import { BoxGesture, GroupResizeGesture, PanGesture, PinchGesture, positionOf, ResizeGesture, ZoomGesture } from "./gestures/small.js";
 import { cursorFor, hit } from "./hit.js";
 
@@ -18,8 +18,10 @@ import { cursorFor, hit } from "./hit.js";
  * @property {(found: Hit, at: Point, screen: Point) => void} menu
  * @property {(at: Point, screen: Point) => void} palette
  * @property {(fixed: import("./gestures/pull.js").Fixed, at: Point) => void} linkDropped
+ * @property {(pairs: import("../core/edits.js").Pair[], at: Point) => void} choosePair
  * @property {(id: Id) => void} rename
  * @property {(id: Id) => void} renameGroup
+ * @property {() => void} openGroup opens the selected group node of old
  * @property {(id: Id, at: Point) => void} openPicture
  */
 
@@ -173,17 +175,13 @@ export class Pointing {
     const { editor } = this;
     const { found, at } = this.#press;
     if (found.kind === "node") {
-      if (event.altKey && event.shiftKey) return this.#beginNodeLink(found.id);
+      if (event.altKey && event.shiftKey) return new NodeLinkGesture(editor, found.id, at, this.reactions.choosePair, this.reactions.linkDropped);
       if (event.altKey) this.#clone();
       if (!editor.selected.has(found.id) && !event.altKey) editor.select([...editor.selected, found.id], editor.selectedGroups, editor.selectedReroutes);
     } else if (found.kind !== "group" && found.kind !== "reroute") return undefined;
     return new DragGesture(editor, at, editor.selected, editor.selectedGroups, editor.selectedReroutes);
   }
 
-  /** Without aiming: the first output goes to whatever node it is dropped on. @param {Id} id */
-  #beginNodeLink(id) {
-    return this.editor.scene.view(id).outputs.length ? new PullGesture(this.editor, { side: "output", id, slot: 0 }, [], this.reactions.linkDropped) : undefined;
-  }
 
   #clone() {
     const { editor } = this;
@@ -249,6 +247,7 @@ export class Pointing {
     if (found.kind === "group" && found.part === "title") return this.reactions.renameGroup(found.id);
     if (found.kind !== "node") return undefined;
     if (this.editor.catalogue.isInstance(this.editor.scene.node(found.id))) return this.editor.enter([...this.editor.tab.path, found.id]);
+    if (this.editor.catalogue.isGroup(this.editor.scene.node(found.id))) return this.reactions.openGroup();
     return found.part === "title" ? this.reactions.rename(found.id) : undefined;
   }
 

@@ -124,16 +124,16 @@ function share(timing, all) {
 /** @param {Editor} editor @param {import("../types.js").Id} id @param {number} slot @returns {[string, number] | undefined} the node in the prompt, and its output */
 function sourceOf(editor, id, slot) {
   const path = [...editor.tab.path];
-  let scope = editor.scopeId;
+  let { scope } = editor.scene;
   for (let deep = 0; deep < 100; deep += 1) {
-    const node = editor.workflow.scope(scope).nodes.get(id);
+    const node = scope.nodes.get(id);
     if (!node) return undefined;
-    if (!editor.workflow.definitions.has(node.type)) return [[...path, id].join(":"), slot];
-    const inner = editor.workflow.scope(node.type);
+    const inner = editor.catalogue.interior(node)?.scope;
+    if (!inner) return [[...path, id].join(":"), slot];
     const link = inner.linksTo(OUTPUT_PORTS).find((one) => one.target_slot === slot);
     if (!link) return undefined;
     path.push(id);
-    [scope, id, slot] = [node.type, link.origin_id, link.origin_slot];
+    [scope, id, slot] = [inner, link.origin_id, link.origin_slot];
   }
   return undefined;
 }

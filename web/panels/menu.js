@@ -1,7 +1,7 @@
 /** A context menu: rows of buttons, usable by keys. */
 import { h, placeAt } from "./dom.js";
 
-/** @typedef {{ label: string, hint?: string, act?: () => void, danger?: boolean, disabled?: boolean, swatches?: { name: string, color: string | undefined, act: () => void }[] } | "line"} Entry */
+/** @typedef {{ label: string, heading?: boolean, hint?: string, detail?: string, color?: string, act?: () => void, danger?: boolean, disabled?: boolean, swatches?: { name: string, color: string | undefined, act: () => void }[] } | "line"} Entry */
 
 export class Menu {
   /** @param {HTMLElement} host */
@@ -35,12 +35,13 @@ export class Menu {
   /** @param {Entry} entry */
   #row(entry) {
     if (entry === "line") return h("hr", {});
+    if (entry.heading) return h("div", { class: "menu-heading", role: "presentation" }, entry.label);
     const choose = (/** @type {(() => void) | undefined} */ act) => () => {
       this.close();
       act?.();
     };
     if (entry.swatches) return h("div", { class: "menu-swatches", role: "group", "aria-label": entry.label }, entry.swatches.map(({ name, color, act }) => h("button", { type: "button", role: "menuitem", "aria-label": name, title: name, class: color ? "" : "none", style: { background: color ?? "" }, on: { click: choose(act) } })));
-    return h("button", { type: "button", role: "menuitem", class: entry.danger ? "danger" : "", disabled: Boolean(entry.disabled), on: { click: choose(entry.act) } }, h("span", {}, entry.label), entry.hint && h("kbd", {}, entry.hint));
+    return h("button", { type: "button", role: "menuitem", class: entry.danger ? "danger" : "", disabled: Boolean(entry.disabled), on: { click: choose(entry.act) } }, entry.color && h("span", { class: "picker-dot", style: { background: entry.color } }), h("span", { class: "menu-label" }, entry.label), entry.detail && h("small", {}, entry.detail), entry.hint && h("kbd", {}, entry.hint));
   }
 
   /** @param {KeyboardEvent} event */

@@ -173,7 +173,7 @@ export class Shell {
     const box = from.getBoundingClientRect();
     const { commands } = this;
     const entry = (/** @type {string} */ id) => ({ label: commands.all.get(id)?.title ?? id, hint: commands.hint(id), disabled: commands.all.get(id)?.when?.() === false, act: () => commands.run(id) });
-    this.menu([entry("new"), entry("open"), entry("save"), entry("save-as"), entry("rename-workflow"), entry("duplicate-workflow"), "line", entry("export"), entry("export-api"), "line", entry("undo"), entry("redo"), "line", entry("commands"), entry("find"), entry("templates"), entry("keys"), entry("settings")], box.left + 6, box.bottom + 2);
+    this.menu([entry("new"), entry("open"), entry("save"), entry("save-as"), entry("rename-workflow"), entry("duplicate-workflow"), "line", entry("export"), entry("export-api"), "line", entry("undo"), entry("redo"), "line", entry("commands"), entry("find"), entry("templates"), entry("keys"), entry("settings"), ...(commands.all.has("change-user") ? [entry("change-user")] : [])], box.left + 6, box.bottom + 2);
   }
 
   /** @param {Panel} panel */

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { copy, parseClip, paste } from "../../../web/core/clipboard.js";
-import { addLinked, addNode, bestPair, connectNodes, remove, setValue, splice } from "../../../web/core/edits.js";
+import { addLinked, addNode, bestPair, connect, connectNodes, disconnect, nodePairs, remove, setValue, splice } from "../../../web/core/edits.js";
 import { History } from "../../../web/core/history.js";
 import { toPrompt } from "../../../web/core/prompt.js";
 import { movePort, removePort, renamePort } from "../../../web/core/ports.js";
@@ -132,6 +132,22 @@ test("what is copied can be pasted into another document", () => {
   assert.equal(to.workflow.root.links.get(decode.inputs[0].link).origin_id, sampler.id);
   assert.equal(parseClip("{\"nodes\": []}"), undefined);
   assert.equal(parseClip("hello"), undefined);
+});
+
+test("pairs of sockets are offered best first, without what is joined already, and backwards where nothing goes forth", () => {
+  const where = open(starterWorkflow(library));
+  const named = (from, to) => nodePairs(where, from, to).map((pair) => `${pair.from}.${pair.output.name} ${pair.to}.${pair.input.name}`);
+  assert.deepEqual(named(2, 5), ["2.CONDITIONING 5.negative"]);
+  where.workflow.apply(disconnect(where, where.workflow.root.linksTo(5)).puts);
+  assert.deepEqual(named(2, 5), ["2.CONDITIONING 5.positive", "2.CONDITIONING 5.negative"]);
+  where.workflow.apply(connect(where, 2, 0, 5, "positive").puts);
+  assert.deepEqual(named(3, 5), ["3.CONDITIONING 5.negative", "3.CONDITIONING 5.positive"]);
+  assert.deepEqual(named(1, 5), ["1.MODEL 5.model"]);
+  assert.deepEqual(named(5, 1), ["1.MODEL 5.model"]);
+  assert.deepEqual(named(7, 1), []);
+  const control = addNode(where, "ControlNetApplyAdvanced", [0, 0]);
+  where.workflow.apply(control.puts);
+  assert.deepEqual(named(control.id, 5).map((pair) => pair.replace(`${control.id}.`, "")).slice(0, 2), ["negative 5.negative", "positive 5.negative"]);
 });
 
 test("deleting a node in a chain can join what it stood between", () => {

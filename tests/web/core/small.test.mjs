@@ -5,6 +5,7 @@ import { deflateSync } from "node:zlib";
 import { isGenerationText, parseGenerationText, promptFromText } from "../../../web/core/a1111.js";
 import { Catalogue, outputViews } from "../../../web/core/catalogue.js";
 import { freshNode } from "../../../web/core/draft.js";
+import { canFollow, FIRST_NODES, firstNode, socketTypes } from "../../../web/core/first_nodes.js";
 import { ranked, score } from "../../../web/core/fuzzy.js";
 import { layoutOf, nodeBox, point } from "../../../web/core/layout.js";
 import { readMetadata } from "../../../web/core/metadata.js";
@@ -20,6 +21,22 @@ import { library, measure, seeded } from "./fixtures.mjs";
 test("which types may be joined", () => {
   for (const [output, input, may] of [["A", "A", true], ["A", "B", false], ["*", "B", true], ["A", "*", true], ["A,B", "B", true], ["A", "B,a", true], [["x"], "COMBO", true], [0, "B", true], ["A", null, true]]) assert.equal(connectable(output, input), may, `${output} ${input}`);
   assert.deepEqual([typeName(["a"]), typeName(0), typeName("X")], ["COMBO", "*", "X"]);
+});
+
+test("the node offered first for a dropped link: the chosen one, else the usual one", () => {
+  assert.equal(firstNode({}, "after", "MODEL"), "KSampler");
+  assert.equal(firstNode({ "after MODEL": "LoraLoaderModelOnly" }, "after", "model"), "LoraLoaderModelOnly");
+  assert.equal(firstNode({ "after MODEL": "" }, "after", "MODEL"), undefined);
+  assert.equal(firstNode({}, "before", "UNHEARD,IMAGE"), "LoadImage");
+  assert.equal(firstNode({}, "before", ["a", "b"]), "PrimitiveNode");
+  assert.equal(firstNode({}, "after", "UNHEARD"), undefined);
+  for (const [key, type] of Object.entries(FIRST_NODES)) {
+    const [side, socket] = key.split(" ");
+    assert.ok(canFollow(library.get(type), side, socket), key);
+  }
+  const types = socketTypes(library.all());
+  assert.equal(types[0], "MODEL");
+  for (const type of ["LATENT", "MASK", "INT", "HOOKS"]) assert.equal(types.filter((one) => one === type).length, 1, type);
 });
 
 test("sums in number fields", () => {

@@ -1,8 +1,9 @@
 /** @import { Box, Id, Link, Point } from "../../types.js" */
 /** @import { Editor } from "../editor.js" */
-/** Pulling a link from a socket: what fits lights up, the nearest fitting socket catches it, a node's body takes it too. */
+/** @import { Pair } from "../../core/edits.js" */
+/** Pulling a link from a socket: what fits lights up, the nearest fitting socket catches it, a node's body takes it too. Or from node to node. */
 import { Draft } from "../../core/draft.js";
-import { bestInput } from "../../core/edits.js";
+import { bestInput, connect, nodePairs } from "../../core/edits.js";
 import { point } from "../../core/layout.js";
 import { connectable, INPUT_PORTS, OUTPUT_PORTS } from "../../core/types.js";
 import { outlineNodes, pulledLink } from "../../view/live.js";
@@ -187,6 +188,56 @@ export class PullGesture {
   }
 
   cancel() { this.#reset(); }
+}
+
+/** From node to node without aiming: dropped on a node, the one pair of sockets that fits is joined; of several, one is chosen. */
+export class NodeLinkGesture {
+  /** @type {Id | undefined} the node below, if anything fits */ over;
+  /** @type {Pair[]} what fits there, best first */ pairs = [];
+
+  /**
+   * @param {Editor} editor @param {Id} id @param {Point} start in the graph
+   * @param {(pairs: Pair[], at: Point) => void} choose asks which of several pairs is meant
+   * @param {(fixed: Fixed, at: Point) => void} dropped called with the first output when it lands on bare canvas
+   */
+  constructor(editor, id, start, choose, dropped) {
+    this.editor = editor;
+    this.id = id;
+    this.start = start;
+    this.at = start;
+    this.choose = choose;
+    this.dropped = dropped;
+  }
+
+  /** @param {Point} at in the graph */
+  move(at) {
+    this.at = at;
+    const found = hit(this.editor, at);
+    const over = "id" in found && this.editor.scene.scope.nodes.has(found.id) && found.kind !== "group" && found.kind !== "reroute" ? found.id : undefined;
+    if (over !== this.over) this.pairs = over === undefined ? [] : nodePairs(this.editor.where, this.id, over);
+    this.over = over;
+    this.editor.renderer.stir();
+  }
+
+  /** @param {import("../../view/node_painter.js").Brush} brush @param {Box} seen */
+  paint(brush, seen) {
+    const { scene, camera } = this.editor;
+    const [best] = this.pairs;
+    const type = best ? best.output.type : scene.view(this.id).outputs[0]?.type;
+    if (best) outlineNodes(brush, scene, [/** @type {Id} */ (this.over)], brush.theme.typeColor(type), camera.scale, seen);
+    pulledLink(brush, this.start, this.at, type, !best || best.from === this.id, camera.scale);
+    return true;
+  }
+
+  end() {
+    const { editor, pairs } = this;
+    const [best] = pairs;
+    if (pairs.length > 1) this.choose(pairs, this.at);
+    else if (best) editor.do(connect(editor.where, best.from, best.output.index, best.to, best.input.name));
+    else if (["bare", "group", "link"].includes(hit(editor, this.at).kind) && editor.scene.view(this.id).outputs.length) this.dropped({ side: "output", id: this.id, slot: 0 }, this.at);
+  }
+
+  cancel() { this.editor.renderer.stir(); }
 }
 
 /**

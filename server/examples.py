@@ -15,7 +15,7 @@ SPELLINGS: Mapping[str, str] = {
 def examples(folder: Path) -> dict[str, Any]:
     """Name, title and node types of each example; those that cannot be read, with what is wrong."""
     found, broken = [], {}
-    for path in sorted(folder.glob("*.json")):
+    for path in sorted(folder.glob("*.json"), key=lambda path: path.stem):
         try:
             found.append({"name": path.stem, "title": title(path.stem), "types": node_types(path)})
         except (OSError, ValueError, RecursionError) as error:
@@ -38,7 +38,8 @@ def node_types(path: Path) -> list[str]:
     """
     prompt = json.loads(path.read_bytes())
     nodes = list(prompt.values()) if isinstance(prompt, dict) else []
-    types = [node.get("class_type") if isinstance(node, dict) else None for node in nodes]
-    if not types or not all(isinstance(each, str) for each in types):
+    found = [node.get("class_type") if isinstance(node, dict) else None for node in nodes]
+    types = [each for each in found if isinstance(each, str)]
+    if not types or len(types) < len(found):
         raise ValueError("It is no prompt: expected an object of nodes with `class_type` and `inputs`.")
     return sorted(set(types))

@@ -13,6 +13,8 @@ from pathlib import Path
 
 from aiohttp import web
 
+from server.examples import examples
+
 ROOT = Path(__file__).parents[2] / "web"
 SPECS = Path(__file__).parent / "data" / "object_info.json"
 POLICY = "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' blob: data:; object-src 'none'; base-uri 'none'"
@@ -104,6 +106,9 @@ def application() -> web.Application:
     async def empty(_: web.Request) -> web.Response:
         return web.json_response({})
 
+    async def listed_examples(_: web.Request) -> web.Response:
+        return web.json_response(examples(ROOT / "examples"))
+
     async def none(_: web.Request) -> web.Response:
         return web.json_response([])
 
@@ -148,6 +153,7 @@ def application() -> web.Application:
             web.post("/api/queue", empty),
             web.get("/api/history", empty),
             web.get("/api/extensions", none),
+            web.get("/nodeloom/examples", listed_examples),
             web.get("/api/ws", socket),
             web.get("/{path:.*}", page),
         ]

@@ -6,6 +6,10 @@ import { Draft, freshNode } from "./draft.js";
 import { layoutOf } from "./layout.js";
 import { emptyWorkflow } from "./workflow.js";
 
+const GAP = 40; // between rows; twice that between columns
+const PICTURE_ROOM = 220;
+const TEXT_ROOM = 80;
+
 /** @param {ApiPrompt} prompt @param {Library} library @param {(text: string) => number} measure */
 export function readPrompt(prompt, library, measure = (text) => text.length * 7) {
   const workflow = emptyWorkflow();
@@ -22,7 +26,7 @@ export function readPrompt(prompt, library, measure = (text) => text.length * 7)
     }
   }
   workflow.apply(draft.puts);
-  workflow.apply(arrange(catalogue, "", [...workflow.root.nodes.keys()], measure));
+  workflow.apply(arrange(catalogue, "", [...workflow.root.nodes.keys()], measure, undefined, (node) => roomFor(catalogue.spec(node, ""))));
   return workflow;
 }
 
@@ -56,36 +60,66 @@ function ensureInput(draft, id, name) {
   draft.put("nodes", id, { ...node, inputs: [...(node.inputs ?? []), { name, type: "*", link: null }] });
 }
 
+/** @param {import("../types.js").Spec | undefined} spec @returns {number} height for what an output node will show */
+function roomFor(spec) {
+  if (!spec?.outputNode) return 0;
+  const takes = (/** @type {string[]} */ ...types) => spec.inputs.some((input) => types.includes(String(input.type)));
+  return takes("IMAGE", "MASK", "VIDEO") ? PICTURE_ROOM : takes("*") ? TEXT_ROOM : 0;
+}
+
 /**
- * Columns by the longest way from a source, rows by the middle of what feeds them.
+ * Columns as near to where they are needed as can be, rows beside the middle of what feeds them.
  * @param {Catalogue} catalogue @param {string} scopeId @param {Id[]} ids @param {(text: string) => number} measure
- * @param {Point} [corner] top left of the result
+ * @param {Point} [corner] top left of the result @param {(node: GraphNode) => number} [room] height below the widgets
  */
-export function arrange(catalogue, scopeId, ids, measure, corner = [60, 80]) {
+export function arrange(catalogue, scopeId, ids, measure, corner = [60, 80], room = () => 0) {
   const scope = catalogue.workflow.scope(scopeId);
-  const columns = columnsOf(catalogue, scopeId, ids);
   /** @type {Map<Id, number>} */ const middles = new Map();
-  /** @type {import("../types.js").Put[]} */ const puts = [];
+  /** @type {{ node: GraphNode, x: number, y: number, size: Point }[]} */ const placed = [];
   let x = corner[0];
-  for (const column of columns) {
-    const wish = (/** @type {Id} */ id) => {
-      const known = scope.linksTo(id).map((link) => middles.get(link.origin_id)).filter((one) => one !== undefined);
-      return known.length ? known.reduce((sum, one) => sum + one, 0) / known.length : Infinity;
-    };
-    const sorted = column.map((id, index) => ({ id, wish: wish(id), index })).sort((a, b) => a.wish - b.wish || a.index - b.index);
-    let y = corner[1];
-    let width = 0;
-    for (const { id } of sorted) {
+  for (const column of columnsOf(catalogue, scopeId, ids)) {
+    const boxes = column.map((id) => {
       const node = /** @type {GraphNode} */ (scope.nodes.get(id));
-      const layout = layoutOf(node, catalogue.view(node, scopeId), 0, measure);
-      puts.push({ scope: scopeId, kind: "nodes", id, value: { ...node, pos: [x, y], size: [layout.width, layout.height] } });
-      middles.set(id, y + layout.height / 2);
-      y += layout.height + layout.title + 40;
-      width = Math.max(width, layout.width);
-    }
-    x += width + 80;
+      const { width, height, title } = layoutOf(node, catalogue.view(node, scopeId), room(node), measure);
+      const known = scope.linksTo(id).map((link) => middles.get(link.origin_id)).filter((one) => one !== undefined);
+      return { node, width, height, outer: height + title + GAP, wish: known.length ? known.reduce((sum, one) => sum + one, 0) / known.length : Infinity };
+    });
+    boxes.sort((a, b) => (a.wish === b.wish ? 0 : a.wish - b.wish));
+    const tops = stacked(boxes.map(({ wish, height }) => wish - height / 2), boxes.map(({ outer }) => outer));
+    boxes.forEach(({ node, width, height }, index) => {
+      middles.set(node.id, tops[index] + height / 2);
+      placed.push({ node, x, y: tops[index], size: [width, height] });
+    });
+    x += Math.max(...boxes.map(({ width }) => width)) + 2 * GAP;
   }
-  return puts;
+  const down = corner[1] - Math.min(...placed.map(({ y }) => y));
+  return placed.map(({ node, x: left, y, size }) => /** @type {import("../types.js").Put} */ ({ scope: scopeId, kind: "nodes", id: node.id, value: { ...node, pos: [left, Math.round(y + down)], size } }));
+}
+
+/**
+ * Boxes below each other, each as near to its wish as the others let it: neighbours that would overlap share the mean of their wishes.
+ * @param {number[]} wishes tops, rising; infinite where there is none @param {number[]} heights @returns {number[]} tops
+ */
+function stacked(wishes, heights) {
+  /** @type {{ sum: number, count: number, members: number }[]} */ const blocks = [];
+  const mean = ({ sum, count } = { sum: 0, count: 1 }) => sum / count;
+  let above = 0;
+  for (const [index, wish] of wishes.entries()) {
+    const last = blocks.at(-1);
+    if (wish === Infinity && last) last.members += 1;
+    else blocks.push({ sum: wish === Infinity ? 0 : wish - above, count: 1, members: 1 });
+    while (blocks.length > 1 && mean(blocks.at(-2)) > mean(blocks.at(-1))) {
+      const { sum, count, members } = /** @type {{ sum: number, count: number, members: number }} */ (blocks.pop());
+      const joined = blocks[blocks.length - 1];
+      Object.assign(joined, { sum: joined.sum + sum, count: joined.count + count, members: joined.members + members });
+    }
+    above += heights[index];
+  }
+  above = 0;
+  return blocks.flatMap((block) => Array(block.members).fill(mean(block))).map((top, index) => {
+    above += index ? heights[index - 1] : 0;
+    return top + above;
+  });
 }
 
 /** @param {Catalogue} catalogue @param {string} scopeId @param {Id[]} ids @returns {Id[][]} */
@@ -106,6 +140,10 @@ function columnsOf(catalogue, scopeId, ids) {
       waiting.set(link.target_id, left);
       if (left === 0) open.push(link.target_id);
     }
+  }
+  for (const id of open.reverse()) {
+    const needed = scope.linksFrom(id).filter((link) => inside.has(link.target_id)).map((link) => depth.get(link.target_id) ?? 0);
+    if (needed.length) depth.set(id, Math.min(...needed) - 1);
   }
   /** @type {Id[][]} */ const columns = [];
   for (const id of ids) (columns[depth.get(id) ?? 0] ??= []).push(id);

@@ -169,6 +169,25 @@ test("a prompt opened and sent again is the same prompt", () => {
   assert.equal(new Set(places).size, places.length);
 });
 
+test("a prompt is laid out in columns, each node near what it needs and what needs it", () => {
+  const image = (/** @type {number} */ width) => ({ class_type: "EmptyImage", inputs: { width, height: 64, batch_size: 1, color: 0 } });
+  const prompt = {
+    1: image(64), 2: { class_type: "ImageInvert", inputs: { image: ["1", 0] } }, 3: { class_type: "ImageInvert", inputs: { image: ["2", 0] } },
+    4: image(32), 5: { class_type: "ImageBatch", inputs: { image1: ["3", 0], image2: ["4", 0] } },
+    6: { class_type: "PreviewImage", inputs: { images: ["5", 0] } }, 7: { class_type: "PreviewImage", inputs: { images: ["2", 0] } }, 8: { class_type: "PreviewImage", inputs: { images: ["2", 0] } },
+  };
+  const nodes = readPrompt(prompt, library, measure).root.nodes;
+  const box = (/** @type {number} */ id) => { const { pos: [x, y], size: [w, h] } = nodes.get(id); return { x, y, right: x + w, bottom: y + h, middle: y + h / 2 }; };
+  for (const [id, { inputs }] of Object.entries(prompt)) for (const value of Object.values(inputs)) if (Array.isArray(value)) assert.ok(box(Number(value[0])).right < box(Number(id)).x);
+  const all = Object.keys(prompt).map((id) => box(Number(id)));
+  for (const one of all) for (const other of all) assert.ok(one === other || one.right <= other.x || other.right <= one.x || one.bottom + 30 <= other.y || other.bottom + 30 <= one.y);
+  assert.equal(box(4).x, box(3).x);
+  assert.ok(Math.abs(box(2).middle - box(1).middle) <= 1);
+  assert.ok(Math.abs((box(7).middle + box(8).middle + box(3).middle) / 3 - box(2).middle) < 60);
+  assert.equal(Math.min(...all.map(({ y }) => y)), 80);
+  assert.ok(nodes.get(6).size[1] >= 220);
+});
+
 test("values for sockets that forbid widgets own no place, in files that still hold them", () => {
   const info = { Forced: { input: { required: { a: ["INT", { forceInput: true }], b: ["INT", {}] } }, output: [], output_name: [] } };
   const where = new Catalogue(readWorkflow(file([node(1, "Forced", [["a", "INT", null]], [], { widgets_values: [5, 6] })], [])), new Library(info));

@@ -251,7 +251,7 @@ def dat() -> nn.Module:
     """A small DAT: attention over places and over channels."""
     from spandrel.architectures.DAT import DAT
 
-    sizes = {"img_size": 16, "split_size": [4, 8], "embed_dim": 12, "depth": [2], "num_heads": [2]}
+    sizes = {"img_size": 16, "split_size": [4, 8], "embed_dim": 32, "depth": [2], "num_heads": [2]}
     return DAT(**sizes, expansion_factor=2.0, upscale=2, upsampler="pixelshuffledirect", img_range=1.0)
 
 
@@ -259,7 +259,7 @@ def hat() -> nn.Module:
     """A small HAT: attention in overlapping windows."""
     from spandrel.architectures.HAT import HAT
 
-    sizes = {"img_size": 16, "window_size": 8, "embed_dim": 12, "depths": [2], "num_heads": [2]}
+    sizes = {"img_size": 16, "window_size": 8, "embed_dim": 60, "depths": [2], "num_heads": [2]}
     return HAT(**sizes, mlp_ratio=2.0, upscale=2, upsampler="pixelshuffle", img_range=1.0)
 
 
@@ -277,15 +277,20 @@ def file_of(module: nn.Module, path: Path, kind: str) -> Path:
 
 
 def shaped(build: Callable[[], nn.Module]) -> nn.Module:
-    """A network of these weights whose pictures stay within 0…1: half of what it makes, around grey."""
+    """A network whose pictures stay within 0…1: around grey, and not too far from it."""
     module = seeded(build, 1)
     last = [each for each in module.modules() if isinstance(each, nn.Conv2d)][-1]
-    last.weight.mul_(0.1)
     assert last.bias is not None
+    with torch.no_grad():
+        last.weight.mul_(0.1 / module(pictures(32, 32).movedim(-1, 1)).std())
     last.bias.fill_(0.5)
     return module
 
 
+theirs_warn = pytest.mark.filterwarnings("ignore:torch.meshgrid", "ignore:Initializing zero-element tensors")
+
+
+@theirs_warn
 @pytest.mark.parametrize("kind", ["safetensors", "pth"])
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_network_of_spandrels_gives_its_picture(
@@ -306,6 +311,7 @@ def test_a_network_of_spandrels_gives_its_picture(
     torch.testing.assert_close(loaded.enlarged(pictures()), found)
 
 
+@theirs_warn
 @pytest.mark.parametrize("name", NETWORKS)
 def test_tiles_of_spandrels_networks_join_without_a_seam(
     tmp_path: Path, name: str, package: Any, monkeypatch: pytest.MonkeyPatch
@@ -318,7 +324,7 @@ def test_tiles_of_spandrels_networks_join_without_a_seam(
     monkeypatch.setattr(upscaler, "SMALLEST_TILE", 64)
     tiled = loaded.enlarged(image)
     off = (tiled - whole).abs()
-    assert off.max() < 0.02
+    assert off.max() < 0.01
     for axis in (1, 2):
         steps = tiled.diff(dim=axis).abs()
         assert steps.max() < 1.1 * whole.diff(dim=axis).abs().max() + 0.002

@@ -112,7 +112,7 @@ def emptied(described: Any, weights: Weights) -> Network:
         lambda: copy.deepcopy(module),
         float(described.scale),
         channels_last=False,
-        computes_in=None if described.supports_bfloat16 else torch.float32,
+        computes_in=torch.float32,  # many make masks of that type, whatever they say they can do
     )
 
 

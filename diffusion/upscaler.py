@@ -76,7 +76,7 @@ def network_of(weights: Weights) -> Network:
         try:
             return foreign(weights)
         except (Unavailable, Unsuitable) as further:
-            raise unknown(weights, f"{error.found}; {further}") from error
+            raise UnknownModel(weights.path, f"{error.found}; {further}.", (), error.advice) from error
     except FileProblem as error:
         try:
             return foreign(weights)

@@ -208,6 +208,43 @@ def test_a_run_goes_on_being_shown_after_a_reload(page: Any) -> None:
     finished(page, "interrupted")
 
 
+LAYOUT = """async (name) => {
+  const { TEMPLATES } = await import('./core/starter.js');
+  const { EXAMPLES } = await import('./core/examples.js');
+  const { documents, editor } = nodeloom;
+  documents.open(name, [...TEMPLATES, ...EXAMPLES].find((one) => one.name === name).build(editor.library));
+  const { scene, renderer } = editor;
+  const boxes = [...scene.scope.nodes.values()].map((node) => ({ name: node.title ?? scene.view(node.id).spec?.title ?? node.type, box: scene.box(node.id) }));
+  const [x, y, w, h] = renderer.seen;
+  const near = (a, b) => Math.max(a[0] - b[0] - b[2], b[0] - a[0] - a[2], a[1] - b[1] - b[3], b[1] - a[1] - a[3]);
+  const found = boxes.flatMap(({ name: one, box: a }, index) => boxes.slice(index + 1).filter(({ box: b }) => near(a, b) < 16).map(({ name: other }) => `${one} touches ${other}`));
+  for (const { name: one, box } of boxes) if (scene.measure(one) * 1.06 + 42 > box[2]) found.push(`${one} is cut`);
+  const left = boxes.filter(({ box }) => box[0] >= x && box[1] >= y && box[0] + box[2] <= x + w && box[1] + box[3] <= y + h).length;
+  const first = boxes.toSorted((a, b) => a.box[0] - b.box[0])[0];
+  const begins = first.box[0] >= x && first.box[1] >= y && first.box[0] + first.box[2] <= x + w && first.box[1] < y + h;
+  documents.close(editor.tab);
+  return { found, all: left === boxes.length, begins };
+}"""
+
+
+@pytest.mark.parametrize("size", [(1440, 900), (390, 844)])
+def test_bundled_workflows_open_with_nothing_touching_cut_or_out_of_view(
+    browser: Any, address: str, size: tuple[int, int]
+) -> None:
+    context = browser.new_context(viewport={"width": size[0], "height": size[1]}, reduced_motion="reduce")
+    page = ready(context, address)
+    names = page.evaluate(
+        "async () => [...(await import('./core/starter.js')).TEMPLATES, ...(await import('./core/examples.js')).EXAMPLES].map((one) => one.name)"
+    )
+    assert len(names) > 10
+    for name in names:
+        laid = page.evaluate(LAYOUT, name)
+        assert laid["found"] == [], name
+        assert laid["begins"], name
+        assert laid["all"] or size[0] < 640, name  # a telephone shows the beginning, at a legible size
+    context.close()
+
+
 def test_a_forecast_says_what_the_next_run_would_do_and_why(page: Any) -> None:
     small(page)
     page.keyboard.press("Control+Enter")

@@ -9,10 +9,10 @@ function forEach(library) {
   const start = build.node("ForEachStart", [370, 610], [220, 130], { items: [build.node("PrimitiveInt", [40, 610], [220, 82], { value: 3 }, "How many"), 0] });
   const latent = build.node("EmptyLatentImage", [370, 800], [320, 106], { width: build.side, height: build.side });
   const sampler = build.sample(parts, [latent, 0], [750, 120], { seed: [start, 2] });
-  const decode = build.node("VAEDecode", [750, 430], [160, 46], { samples: [sampler, 0], vae: [parts.loader, 2] });
-  const end = build.node("ForEachEnd", [1070, 430], [200, 86], { loop: [start, 0], result: [decode, 0] });
-  const together = build.node("ListToBatch", [1070, 570], [200, 46], { list: [end, 0] });
-  build.node("SaveAnimatedWEBP", [1330, 120], [320, 480], { images: [together, 0], fps: 2, filename_prefix: "Nodeloom_loop" });
+  const decode = build.node("VAEDecode", [1060, 120], [150, 46], { samples: [sampler, 0], vae: [parts.loader, 2] });
+  const end = build.node("ForEachEnd", [1260, 120], [170, 86], { loop: [start, 0], result: [decode, 0] });
+  const together = build.node("ListToBatch", [1480, 120], [150, 46], { list: [end, 0] });
+  build.node("SaveAnimatedWEBP", [1680, 120], [300, 460], { images: [together, 0], fps: 2, filename_prefix: "Nodeloom_loop" });
   return build.done();
 }
 
@@ -22,7 +22,7 @@ function whileLoop(library) {
   const first = build.node("PrimitiveString", [40, 120], [260, 82], { value: "very" });
   const start = build.node("WhileStart", [360, 120], [200, 86], { value: [first, 0] });
   const short = build.node("RegexMatch", [620, 60], [280, 220], { string: [start, 2], regex_pattern: "^.{0,20}$" }, "Still short?");
-  const longer = build.node("StringConcatenate", [620, 330], [280, 200], { string_a: [start, 2], string_b: "very", delimiter: ", " });
+  const longer = build.node("StringConcatenate", [620, 370], [280, 200], { string_a: [start, 2], string_b: "very", delimiter: ", " });
   const end = build.node("WhileEnd", [960, 120], [220, 130], { loop: [start, 0], condition: [short, 0], value: [longer, 0] });
   build.node("PreviewAny", [1240, 120], [280, 140], { source: [end, 0] });
   return build.done();
@@ -55,7 +55,7 @@ function formats(library) {
   const build = new Builder(library);
   const image = build.node("EmptyImage", [40, 120], [260, 154], { width: build.side, height: build.side, batch_size: 1, color: 0x44aa88 });
   ["WebP", "JPEG", "AVIF"].forEach((format, index) => {
-    build.node("SavePicture", [370 + index * 340, 120], [310, 420], { images: [image, 0], format, filename_prefix: "Nodeloom_format" });
+    build.node("SavePicture", [370 + index * 340, 260 - index * 70], [310, 420], { images: [image, 0], format, filename_prefix: "Nodeloom_format" });
   });
   return build.done();
 }
@@ -66,13 +66,13 @@ function hints(library) {
   const parts = build.begin();
   const latent = build.node("EmptyLatentImage", [370, 610], [320, 106], { width: build.side, height: build.side });
   const sampler = build.sample(parts, [latent, 0], [750, 120]);
-  const image = build.node("VAEDecode", [750, 430], [160, 46], { samples: [sampler, 0], vae: [parts.loader, 2] });
+  const image = build.node("VAEDecode", [1060, 120], [150, 46], { samples: [sampler, 0], vae: [parts.loader, 2] });
   ["ScribbleHint", "LineArtHint", "TileHint", "BlurHint", "RecolourHint", "DepthHint"].forEach((type, index) => {
-    const hint = build.node(type, [1070, 120 + index * 300], [260, 110], { [type === "DepthHint" ? "depth" : "image"]: [image, 0] });
-    build.node("PreviewImage", [1390, 120 + index * 300], [240, 260], { images: [hint, 0] });
+    const hint = build.node(type, [1290, 120 + index * 240], [260, 110], { [type === "DepthHint" ? "depth" : "image"]: [image, 0] });
+    build.node("PreviewImage", [1610, 120 + index * 240], [220, 184], { images: [hint, 0] });
     if (type === "DepthHint") {
-      const normal = build.node("NormalHint", [1690, 120 + index * 300], [260, 130], { depth: [hint, 0] });
-      build.node("PreviewImage", [2010, 120 + index * 300], [240, 260], { images: [normal, 0] });
+      const normal = build.node("NormalHint", [1890, 120 + (index - 1) * 240], [260, 130], { depth: [hint, 0] });
+      build.node("PreviewImage", [2210, 120 + (index - 1) * 240], [220, 184], { images: [normal, 0] });
     }
   });
   return build.done();
@@ -84,24 +84,24 @@ function film(library) {
   const images = build.node("EmptyImage", [40, 120], [260, 154], { width: build.side, height: build.side, batch_size: 12, color: 0x8844aa });
   const silence = build.node("EmptyAudio", [40, 330], [260, 106], { duration: 1 });
   const piece = build.node("TrimAudioDuration", [370, 330], [240, 82], { audio: [silence, 0], duration: 0.5 });
-  const video = build.node("CreateVideo", [370, 120], [240, 82], { images: [images, 0], audio: [piece, 0], fps: 24 });
-  build.node("SaveVideo", [680, 120], [300, 320], { video: [video, 0] });
-  build.node("SaveAudioMP3", [680, 490], [300, 140], { audio: [piece, 0] });
+  const video = build.node("CreateVideo", [680, 120], [240, 82], { images: [images, 0], audio: [piece, 0], fps: 24 });
+  build.node("SaveVideo", [990, 120], [300, 340], { video: [video, 0] });
+  build.node("SaveAudioMP3", [680, 330], [240, 130], { audio: [piece, 0] });
   return build.done();
 }
 
 /** @param {Library} library */
 function inpaintInPlace(library) {
   const build = new Builder(library);
-  const parts = build.begin();
+  const parts = build.begin(750);
   const image = build.node("LoadImage", [40, 280], [270, 330]);
-  const piece = build.node("CropAroundMask", [370, 610], [320, 220], { image: [image, 0], mask: [image, 1], width: build.side, height: build.side, context: 2 });
-  const latent = build.node("VAEEncode", [750, 430], [260, 46], { pixels: [piece, 1], vae: [parts.loader, 2] });
-  const masked = build.node("SetLatentNoiseMask", [750, 530], [260, 46], { samples: [latent, 0], mask: [piece, 2] });
-  const sampler = build.sample(parts, [masked, 0], [750, 120], { denoise: 0.9 });
-  const decode = build.node("VAEDecode", [1070, 120], [160, 46], { samples: [sampler, 0], vae: [parts.loader, 2] });
-  const whole = build.node("StitchBack", [1070, 220], [160, 46], { stitch: [piece, 0], image: [decode, 0] });
-  build.node("SaveImage", [1290, 120], [320, 380], { images: [whole, 0], filename_prefix: "Nodeloom" });
+  const piece = build.node("CropAroundMask", [370, 640], [320, 220], { image: [image, 0], mask: [image, 1], width: build.side, height: build.side, context: 2 });
+  const latent = build.node("VAEEncode", [750, 720], [150, 46], { pixels: [piece, 1], vae: [parts.loader, 2] });
+  const masked = build.node("SetLatentNoiseMask", [950, 720], [180, 46], { samples: [latent, 0], mask: [piece, 2] });
+  const sampler = build.sample(parts, [masked, 0], [1180, 120], { denoise: 0.9 });
+  const decode = build.node("VAEDecode", [1490, 120], [150, 46], { samples: [sampler, 0], vae: [parts.loader, 2] });
+  const whole = build.node("StitchBack", [1690, 120], [150, 46], { stitch: [piece, 0], image: [decode, 0] });
+  build.node("SaveImage", [1890, 120], [300, 380], { images: [whole, 0], filename_prefix: "Nodeloom" });
   return build.done();
 }
 

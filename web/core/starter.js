@@ -39,12 +39,12 @@ export class Builder {
     return id;
   }
 
-  /** Checkpoint and the two texts. */
-  begin() {
+  /** Checkpoint and the two texts. @param {number} x where the texts stand */
+  begin(x = 370) {
     const loader = this.node("CheckpointLoaderSimple", [40, 120], [270, 98], { ckpt_name: this.checkpoint });
     const text = this.small ? "an apple on a blue background" : "a quiet harbour at dawn, mist over the water, soft light";
-    const positive = this.node("CLIPTextEncode", [370, 230], [320, 140], { text, clip: [loader, 1] }, "Positive prompt");
-    const negative = this.node("CLIPTextEncode", [370, 420], [320, 140], { text: this.small ? "" : "text, watermark", clip: [loader, 1] }, "Negative prompt");
+    const positive = this.node("CLIPTextEncode", [x, 230], [320, 140], { text, clip: [loader, 1] }, "Positive prompt");
+    const negative = this.node("CLIPTextEncode", [x, 420], [320, 140], { text: this.small ? "" : "text, watermark", clip: [loader, 1] }, "Negative prompt");
     return { loader, positive, negative };
   }
 
@@ -82,25 +82,25 @@ function imageToImage(library) {
   const parts = build.begin();
   const image = build.node("LoadImage", [40, 280], [270, 330]);
   const scaled = build.node("ImageScale", [370, 610], [320, 130], { image: [image, 0], upscale_method: "lanczos", width: build.side, height: build.side, crop: "center" });
-  const latent = build.node("VAEEncode", [370, 800], [320, 46], { pixels: [scaled, 0], vae: [parts.loader, 2] });
-  const sampler = build.sample(parts, [latent, 0], [750, 120], { denoise: 0.6 });
-  return build.finish(parts.loader, [sampler, 0], [1070, 120]);
+  const latent = build.node("VAEEncode", [750, 610], [150, 46], { pixels: [scaled, 0], vae: [parts.loader, 2] });
+  const sampler = build.sample(parts, [latent, 0], [950, 120], { denoise: 0.6 });
+  return build.finish(parts.loader, [sampler, 0], [1270, 120]);
 }
 
 /** @param {Library} library */
 function inpaint(library) {
   const build = new Builder(library);
-  const parts = build.begin();
+  const parts = build.begin(1000);
   const fit = { upscale_method: "lanczos", width: build.side, height: build.side, crop: "center" };
   const image = build.node("LoadImage", [40, 280], [270, 330]);
-  const scaled = build.node("ImageScale", [370, 610], [320, 130], { image: [image, 0], ...fit });
-  const painted = build.node("MaskToImage", [40, 790], [270, 46], { mask: [image, 1] });
-  const fitted = build.node("ImageScale", [370, 790], [320, 130], { image: [painted, 0], ...fit }, "The mask at the same size");
-  const mask = build.node("ImageToMask", [750, 790], [260, 60], { image: [fitted, 0], channel: "red" });
-  const latent = build.node("VAEEncode", [750, 430], [260, 46], { pixels: [scaled, 0], vae: [parts.loader, 2] });
-  const masked = build.node("SetLatentNoiseMask", [750, 610], [260, 46], { samples: [latent, 0], mask: [mask, 0] });
-  const sampler = build.sample(parts, [masked, 0], [750, 120], { denoise: 0.9 });
-  return build.finish(parts.loader, [sampler, 0], [1070, 120]);
+  const scaled = build.node("ImageScale", [370, 430], [250, 130], { image: [image, 0], ...fit });
+  const painted = build.node("MaskToImage", [370, 640], [190, 46], { mask: [image, 1] });
+  const fitted = build.node("ImageScale", [600, 640], [250, 130], { image: [painted, 0], ...fit }, "The mask at the same size");
+  const mask = build.node("ImageToMask", [900, 640], [200, 60], { image: [fitted, 0], channel: "red" });
+  const latent = build.node("VAEEncode", [700, 500], [150, 46], { pixels: [scaled, 0], vae: [parts.loader, 2] });
+  const masked = build.node("SetLatentNoiseMask", [1150, 640], [180, 46], { samples: [latent, 0], mask: [mask, 0] });
+  const sampler = build.sample(parts, [masked, 0], [1380, 120], { denoise: 0.9 });
+  return build.finish(parts.loader, [sampler, 0], [1700, 120]);
 }
 
 /** @param {Library} library */
@@ -109,9 +109,9 @@ function enlarge(library) {
   const parts = build.begin();
   const image = build.node("LoadImage", [40, 280], [270, 330]);
   const larger = build.node("ImageScale", [370, 610], [320, 130], { image: [image, 0], upscale_method: "lanczos", width: build.side * 2, height: build.side * 2, crop: "center" });
-  const latent = build.node("VAEEncode", [370, 800], [320, 46], { pixels: [larger, 0], vae: [parts.loader, 2] });
-  const sampler = build.sample(parts, [latent, 0], [750, 120], { denoise: 0.3, ...(build.small ? { cfg: 1 } : {}) });
-  return build.finish(parts.loader, [sampler, 0], [1070, 120]);
+  const latent = build.node("VAEEncode", [750, 610], [150, 46], { pixels: [larger, 0], vae: [parts.loader, 2] });
+  const sampler = build.sample(parts, [latent, 0], [950, 120], { denoise: 0.3, ...(build.small ? { cfg: 1 } : {}) });
+  return build.finish(parts.loader, [sampler, 0], [1270, 120]);
 }
 
 /** @param {Library} library */
@@ -120,9 +120,9 @@ function twoPasses(library) {
   const parts = build.begin();
   const latent = build.node("EmptyLatentImage", [370, 610], [320, 106], { width: build.side, height: build.side });
   const first = build.sample(parts, [latent, 0], [750, 120]);
-  const larger = build.node("LatentUpscale", [750, 430], [260, 130], { samples: [first, 0], upscale_method: "bicubic", width: build.side * 1.5, height: build.side * 1.5 });
-  const second = build.sample(parts, [larger, 0], [1070, 120], { steps: 14, ...(build.small ? { denoise: 0.25, cfg: 1 } : { denoise: 0.55 }) });
-  return build.finish(parts.loader, [second, 0], [1390, 120]);
+  const larger = build.node("LatentUpscale", [1060, 430], [240, 130], { samples: [first, 0], upscale_method: "bicubic", width: build.side * 1.5, height: build.side * 1.5 });
+  const second = build.sample(parts, [larger, 0], [1350, 120], { steps: 14, ...(build.small ? { denoise: 0.25, cfg: 1 } : { denoise: 0.55 }) });
+  return build.finish(parts.loader, [second, 0], [1660, 120]);
 }
 
 /** @param {Library} library */

@@ -158,11 +158,11 @@ export class Editor extends EventTarget {
     this.moved();
   }
 
-  /** On a small screen the beginning at a legible size says more than the whole. @param {Box} box */
+  /** On a small screen the beginning at a legible size says more than the whole: the left, and of what is too high the top. @param {Box} box */
   #startAt([x, y, , h]) {
     this.camera.scale = LEGIBLE;
     this.camera.x = x - 16 / LEGIBLE;
-    this.camera.y = y + h / 2 - this.renderer.height / 2 / LEGIBLE;
+    this.camera.y = Math.min(y - 16 / LEGIBLE, y + h / 2 - this.renderer.height / 2 / LEGIBLE);
   }
 
   /** The camera moved. */

@@ -13,7 +13,9 @@ from typing import Any
 
 from execution.spec import InputSpec, NodeSpec
 
-WIDGET_TYPES = frozenset({"INT", "FLOAT", "STRING", "BOOLEAN", "COLOR", "COMFY_DYNAMICCOMBO_V3"})
+WIDGET_TYPES = frozenset(
+    {"INT", "FLOAT", "STRING", "BOOLEAN", "COLOR", "COMFY_DYNAMICCOMBO_V3", "WEBCAM", "AUDIO_RECORD"}
+)
 CONTROLS = frozenset({"fixed", "increment", "decrement", "randomize", "increment-wrap"})
 """What a `control after generate` entry says; it follows the widget it controls in a list of values."""
 CONTROLLED_NAMES = frozenset({"seed", "noise_seed"})

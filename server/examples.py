@@ -1,15 +1,11 @@
 """The example workflows: prompts in the API's form, below the page as `examples/NAME.json`."""
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-SPELLINGS: Mapping[str, str] = {
-    word.lower(): word
-    for word in ("ControlNet", "FreeU", "GLIGEN", "LoRA", "PhotoMaker", "SDXL", "SVD", "VAE", "unCLIP")
-}
-"""Words of names that are no ordinary words in a title."""
+NAMES = ("CLIP", "ControlNet", "EDM", "FreeU", "GLIGEN", "LoRA", "PhotoMaker", "SD2", "SDXL", "VAE", "unCLIP")
+"""Words that are written so in a title."""
 
 
 def examples(folder: Path) -> dict[str, Any]:
@@ -25,9 +21,9 @@ def examples(folder: Path) -> dict[str, Any]:
 
 def title(name: str) -> str:
     """A file's name as words: `crop-and-stitch` is "Crop and stitch"."""
-    words = [SPELLINGS.get(word, word) for word in name.split("-")]
-    first, *others = words
-    return " ".join([first if first in SPELLINGS.values() else first.capitalize(), *others])
+    spelt = {word.lower(): word for word in NAMES}
+    first, *others = name.split("-")
+    return " ".join([spelt.get(first, first.capitalize()), *(spelt.get(word, word) for word in others)])
 
 
 def node_types(path: Path) -> list[str]:

@@ -1,4 +1,6 @@
-"""Each bundled template and example becomes a prompt in the editor, and runs on what is shipped."""
+"""Each bundled template and example becomes a prompt in the editor, and runs on what is shipped; examples in
+files open in the editor, and come back as they are.
+"""
 
 import copy
 import json
@@ -17,6 +19,7 @@ from diffusion.residency import Residency
 from execution.engine import Engine, Job
 from execution.folders import Folders
 from nodes.program import build_registry
+from tests.web.chromium import NEEDS_CHROMIUM, place, until
 
 ROOT = Path(__file__).parents[2]
 NODE = shutil.which("node") or shutil.which("node", path=str(Path(sys.executable).parent))
@@ -31,6 +34,18 @@ const library = new Library(JSON.parse(readFileSync(0, "utf8")));
 const all = [...TEMPLATES, ...EXAMPLES];
 const made = all.map(({ name, build }) => [name, toPrompt(new Catalogue(build(library), library))]);
 console.log(JSON.stringify(Object.fromEntries(made)));
+"""
+OPENER = """
+import { readFileSync } from "node:fs";
+import { Catalogue } from "./web/core/catalogue.js";
+import { toPrompt } from "./web/core/prompt.js";
+import { readPrompt } from "./web/core/prompt_import.js";
+import { Library } from "./web/core/specs.js";
+const { described, prompts } = JSON.parse(readFileSync(0, "utf8"));
+const library = new Library(described);
+const again = (prompt) => toPrompt(new Catalogue(readPrompt(prompt, library), library), { random: () => 0 });
+const all = Object.entries(prompts).map(([name, prompt]) => [name, again(prompt)]);
+console.log(JSON.stringify(Object.fromEntries(all)));
 """
 TEMPLATES = ("Text to image", "Four at once", "Image to image", "Inpaint", "Enlarge", "Two passes")
 EXAMPLES = (
@@ -70,15 +85,23 @@ def engine(folders: Folders) -> Any:
 
 
 @pytest.fixture(scope="module")
-def prompts(engine: Engine, folders: Folders) -> dict[str, Any]:
+def described(engine: Engine, folders: Folders) -> dict[str, Any]:
+    """What the server tells the editor about the node types."""
+    return {name: each.describe().object_info(folders.list) for name, each in engine.registry.types.items()}
+
+
+@pytest.fixture(scope="module")
+def prompts(described: dict[str, Any]) -> dict[str, Any]:
     """The prompts that the editor makes of the examples."""
-    described = {
-        name: each.describe().object_info(folders.list) for name, each in engine.registry.types.items()
-    }
+    return asked(MAKER, described)
+
+
+def asked(script: str, given: Any) -> dict[str, Any]:
+    """What a script in the editor's language prints when it is given something."""
     done = subprocess.run(
-        [str(NODE), "--input-type=module", "-e", MAKER],
+        [str(NODE), "--input-type=module", "-e", script],
         cwd=ROOT,
-        input=json.dumps(described),
+        input=json.dumps(given),
         capture_output=True,
         text=True,
         timeout=120,
@@ -177,3 +200,59 @@ def test_inpainting_keeps_what_is_not_painted(
         kept = mean(picture, (width * 3 // 4, 0, width, height))
         painted = mean(picture, (0, 0, width // 2, height))
     assert 4 * far(kept, BLUE) < far(painted, BLUE)
+
+
+def test_examples_in_files_come_back_from_the_editor_as_they_are(described: dict[str, Any]) -> None:
+    files = sorted((ROOT / "web" / "examples").glob("*.json"))
+    prompts = {path.stem: json.loads(path.read_text()) for path in files}
+    again = asked(OPENER, {"described": described, "prompts": prompts})
+    for name, prompt in prompts.items():
+        assert prompt.keys() == again[name].keys(), name
+        for key, node in prompt.items():
+            found = again[name][key]
+            assert (name, key, node["class_type"]) == (name, key, found["class_type"])
+            assert node["inputs"].items() <= found["inputs"].items(), f"{name}, node {key}"
+
+
+def opened(page: Any) -> tuple[str, set[str]]:
+    """The name of the tab that is shown, and the node types in it."""
+    types = page.evaluate("[...nodeloom.editor.workflow.root.nodes.values()].map((node) => node.type)")
+    return page.evaluate("nodeloom.editor.tab.name"), set(types)
+
+
+@NEEDS_CHROMIUM
+def test_a_node_leads_to_examples_of_it(page: Any) -> None:
+    tabs = page.evaluate("nodeloom.documents.tabs.length")
+    decode = "[...nodeloom.editor.workflow.root.nodes.values()].find((node) => node.type === 'VAEDecode').id"
+    page.mouse.click(
+        *place(page, f"(() => {{ const [x, y] = e.scene.node({decode}).pos; return [x + 60, y - 14]; }})()"),
+        button="right",
+    )
+    page.click(".menu >> text=Open an example")
+    until(page, f"nodeloom.documents.tabs.length === {tabs + 1}")
+    name, types = opened(page)
+    assert name != "Text to image"
+    assert "VAEDecode" in types
+    page.evaluate(f"nodeloom.editor.select([{decode}])")
+    page.keyboard.press("F1")
+    page.wait_for_selector(".help-examples button")
+    offered = page.eval_on_selector_all(".help-examples button", "all => all.map((each) => each.textContent)")
+    assert name in offered
+    page.click(f".help-examples button >> text={offered[-1]}")
+    until(page, f"nodeloom.documents.tabs.length === {tabs + 2}")
+    assert "VAEDecode" in opened(page)[1]
+
+
+@NEEDS_CHROMIUM
+def test_templates_are_searched_by_node(page: Any) -> None:
+    page.evaluate("nodeloom.commands.run('templates')")
+    page.wait_for_selector("dialog[open] .card")
+    count = len(page.query_selector_all(".card"))
+    page.keyboard.type("StringTrim")
+    until(page, f"document.querySelectorAll('.card').length < {count}")
+    page.click(".card >> text=Strings")
+    until(page, "nodeloom.editor.tab.name === 'Strings'")
+    assert "StringTrim" in opened(page)[1]
+    page.evaluate("nodeloom.commands.run('templates')")
+    page.fill("dialog[open] input", "no such thing")
+    until(page, "document.querySelector('dialog[open]').textContent.includes('Nothing fits')")

@@ -3,6 +3,7 @@
 
 const WIDGET_KINDS = new Map([
   ["INT", "int"], ["FLOAT", "float"], ["STRING", "string"], ["BOOLEAN", "boolean"], ["COMBO", "combo"], ["COLOR", "color"], ["COMFY_DYNAMICCOMBO_V3", "combo"],
+  ["WEBCAM", "string"], ["AUDIO_RECORD", "string"], // the name of the file that was taken
 ]);
 
 /** Types that the reference's editor itself puts in place of old or misspelt ones. */

@@ -30,7 +30,7 @@ export function showTemplates(editor, documents, examples) {
     const types = [...workflow.root.nodes.values()].map(({ type }) => type);
     return card(name, description, types, () => documents.open(documents.freeName(name), workflow), graphPicture(workflow, editor));
   });
-  const others = examples.all.map((example) => card(example.title, named(example.types, editor), example.types, () => examples.open(example)));
+  const others = examples.all.map((example) => card(example.title, named(example.types, editor, examples), example.types, () => examples.open(example)));
   const field = h("input", { type: "search", class: "control", placeholder: "Search by words or by node", "aria-label": "Search templates" });
   const body = h("div", {});
   const draw = () => {
@@ -46,8 +46,9 @@ export function showTemplates(editor, documents, examples) {
   draw();
 }
 
-/** @param {string[]} types @param {Editor} editor */
-function named(types, editor) {
-  const titles = types.slice(0, NAMED).map((type) => editor.library.get(type)?.title ?? type);
+/** What is special about an example: its types that the fewest examples have. @param {string[]} types @param {Editor} editor @param {import("../client/examples.js").Examples} examples */
+function named(types, editor, examples) {
+  const rare = [...types].sort((a, b) => examples.using(a).length - examples.using(b).length);
+  const titles = rare.slice(0, NAMED).map((type) => editor.library.get(type)?.title ?? type);
   return [...titles, ...(types.length > NAMED ? ["…"] : [])].join(", ");
 }

@@ -234,10 +234,10 @@ def create_interpolated(
 @node("CreateHookKeyframesFromFloats", category="advanced/hooks/scheduling", experimental=True)
 def create_from_floats(
     floats_strength: Annotated[
-        Any,
+        list[Any],
         Socket("FLOATS"),
         Options(default=-1, min=-1, step=0.001, forceInput=True),
-        Tip("Factors on the strength, one a keyframe."),
+        Tip("Factors on the strength, one a keyframe: numbers from Make List, or a list on one link."),
     ],
     start_percent: Start = 0.0,
     end_percent: End = 1.0,
@@ -248,8 +248,8 @@ def create_from_floats(
 
     Lets the strength of hooks follow a list of numbers.
     """
-    several = floats_strength if isinstance(floats_strength, Iterable) else [floats_strength]
-    strengths = [float(each) for each in several]
+    lists = (each if isinstance(each, Iterable) else [each] for each in floats_strength)
+    strengths = [float(number) for each in lists for number in each]
     return _spread(strengths, start_percent, end_percent, prev_hook_kf, print_keyframes)
 
 

@@ -15,6 +15,8 @@ from diffusion.model import Model
 from diffusion.samplers import SAMPLERS
 from diffusion.sampling import sample, schedule
 from diffusion.weight_hooks import Keyframe, between, together
+from execution.engine import Engine, Job
+from execution.registry import Registry
 from tests.nodes.conftest import METADATA
 
 Call = Callable[..., Any]
@@ -164,7 +166,7 @@ def test_a_text_encoder_follows_the_hooks_and_binds_what_it_makes(
 def test_a_scheduled_text_encoder_makes_an_entry_for_each_keyframe(
     call: Call, parts: tuple[Model, Any], words: tuple[Any, Any]
 ) -> None:
-    (frames,) = call("CreateHookKeyframesFromFloats", floats_strength=[0.0, 1.0], end_percent=0.5)
+    (frames,) = call("CreateHookKeyframesFromFloats", floats_strength=[[0.0, 1.0]], end_percent=[0.5])
     (hooks,) = call("CreateHookLora", lora_name="lora.safetensors")
     (hooks,) = call("SetHookKeyframes", hooks=hooks, hook_kf=frames)
     (clip,) = call("SetClipHooks", clip=parts[1], schedule_clip=True, hooks=hooks)
@@ -271,9 +273,29 @@ def test_spans_and_keyframes(call: Call, caplog: pytest.LogCaptureFixture) -> No
     assert frames == (Keyframe(0.0, 0.0), Keyframe(1.0, 0.25), Keyframe(2.0, 0.5))
     assert "Keyframe at 0.250: strength 1.0000" in caplog.text
     (one,) = call(
-        "CreateHookKeyframesFromFloats", floats_strength=0.5, start_percent=0.1, prev_hook_kf=frames
+        "CreateHookKeyframesFromFloats", floats_strength=[0.5], start_percent=[0.1], prev_hook_kf=[frames]
     )
     assert one[1] == Keyframe(0.5, 0.1)
+
+
+def test_listed_numbers_become_keyframes(registry: Registry) -> None:
+    prompt: dict[str, Any] = {
+        str(number): {"class_type": "PrimitiveFloat", "inputs": {"value": value}}
+        for number, value in enumerate((0.0, 1.0, 0.5))
+    }
+    values = {f"value_{number}": [str(number), 0] for number in range(3)}
+    spread = {
+        "floats_strength": ["list", 0],
+        "start_percent": 0.0,
+        "end_percent": 0.5,
+        "print_keyframes": False,
+    }
+    prompt["list"] = {"class_type": "MakeList", "inputs": values}
+    prompt["frames"] = {"class_type": "CreateHookKeyframesFromFloats", "inputs": spread}
+    with Engine(registry) as engine:
+        result = engine.run_sync(Job("listed", prompt, {"frames"}))
+    assert result.status == "success", result.failure
+    assert result.outputs["frames"] == ([(Keyframe(0.0, 0.0), Keyframe(1.0, 0.25), Keyframe(0.5, 0.5))],)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from PIL import Image as PIL
 
 from diffusion.precision import Precision
@@ -84,6 +85,13 @@ def engine(folders: Folders) -> Iterator[Engine]:
     """The program's nodes; what one example computes, the next finds."""
     with Engine(build_registry(folders, Residency(Precision("fp32"), "cpu"))) as engine:
         yield engine
+
+
+@pytest.fixture(autouse=True)
+def without_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network to be compiled is traced as ever; the compiler itself, which takes minutes, is not run."""
+    compiled = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda function, backend: compiled(function, backend="eager"))
 
 
 def prompt_of(name: str) -> Prompt:

@@ -40,6 +40,7 @@ from tests.diffusion.small_models import (
     seeded,
     weights_of,
 )
+from tests.golden.weights import manifests, state_dict
 
 Tensors = dict[str, Tensor]
 File = tuple[str, Tensors, Mapping[str, str]]
@@ -283,7 +284,9 @@ def low_rank(network: Mapping[str, Tensor], base: Mapping[str, Tensor], rank: in
 
 
 def small_nets() -> Iterator[File]:
-    """What stands beside a model: GLIGEN, a picture encoder, a style model."""
+    """What stands beside a model: a tiny autoencoder, GLIGEN, a picture encoder, a style model."""
+    for half in ("taesd_encoder", "taesd_decoder"):
+        yield f"vae_approx/{half}.safetensors", state_dict(manifests()[half]), {}
     boxes = prefixed("position_net.", seeded(lambda: PositionNet(64, 64), 1))
     for place, channels in ATTENDED.items():
         fuser = seeded(partial(Fuser, channels, 64), channels)

@@ -48,6 +48,7 @@ SIZES: Mapping[str, Mapping[str, list[tuple[int, int]]]] = {
     "choices": {"The sky": [(64, 64)], "The boat": [(32, 16)]},
     "crop-and-stitch": {"The whole again": [(256, 256)]},
     "crop-flip-and-turn": {"A piece": [(64, 48)], "Side by side": [(264, 128)]},
+    "deep-shrink": {"Larger than it was trained for": [(192, 192)]},
     "for-each": {"The strip": [(152, 48)], "Each inverted": [(48, 48)] * 3},
     "image-batches": {"Four": [(64, 64)] * 4, "The two in the middle": [(64, 64)] * 2},
     "image-sizes": {
@@ -60,11 +61,15 @@ SIZES: Mapping[str, Mapping[str, list[tuple[int, int]]]] = {
     "latent-mixtures": {"Side by side": [(256, 128)], "The middle of both": [(128, 128)]},
     "latent-shapes": {"A piece": [(64, 64)], "To a size": [(160, 96)], "By a factor": [(96, 96)]},
     "lists": {"The last": [(128, 64)], "One batch": [(48, 32)] * 3, "Apart again": [(32, 48)] * 3},
+    "other-views": {"From the right": [(128, 128)], "From all sides": [(128, 128)] * 4},
     "outpaint": {"Wider": [(192, 128)]},
     "pictures-to-learn-from": {"The pictures": [(128, 96)] * 2, "At one size": [(64, 64)] * 2},
     "primitives": {"Two squares": [(128, 64)]},
+    "samplers-solvers": {"Growing while sampled": [(192, 192)]},
     "save-images": {"PNG": [(128, 128)], "WebP": [(128, 128)], "JPEG": [(128, 128)], "AVIF": [(128, 128)]},
+    "tiny-vae": {"By the checkpoint's own VAE": [(128, 128)], "By the tiny one": [(128, 128)]},
     "upscale-with-a-network": {"Enlarged": [(256, 256)]},
+    "x4-upscaler": {"Four times as large": [(128, 128)]},
 }
 """How large the pictures are that nodes show, by example and title."""
 
@@ -149,12 +154,14 @@ def test_an_example_runs(engine: Engine, folders: Folders, name: str) -> None:
 
 
 def quick(prompt: Prompt) -> Prompt:
-    """The same with at most two steps by KSampler."""
+    """The same with fewer steps: two by KSampler, four in schedules."""
 
     def shorter(node: Mapping[str, Any]) -> Mapping[str, Any]:
-        if node["class_type"] != "KSampler":
+        kind, inputs = node["class_type"], node["inputs"]
+        if kind != "KSampler" and not kind.endswith("Scheduler"):
             return node
-        return {**node, "inputs": {**node["inputs"], "steps": min(2, node["inputs"]["steps"])}}
+        most = 2 if kind == "KSampler" else 4
+        return {**node, "inputs": {**inputs, "steps": min(most, inputs["steps"])}}
 
     return {key: shorter(node) for key, node in prompt.items()}
 

@@ -7,9 +7,12 @@ from pathlib import Path
 import yaml
 
 from execution.folders import MODEL_KINDS, Folders
+from execution.saving import atomic_write
 
 ROOT = Path(__file__).parent.parent
 """The checkout: ships `models/`, `web/` and the code."""
+SAMPLES = ROOT / "nodeloom" / "samples"
+"""Pictures that a new input folder begins with, so that templates that start from a picture have one."""
 
 
 class BadOption(Exception):
@@ -85,15 +88,25 @@ def pack_folders(options: argparse.Namespace, folders: Folders) -> list[Path]:
 
 
 def make_folders(folders: Folders) -> None:
-    """Make the roots that are not there yet.
+    """Make the roots that are not there yet; a new input folder begins with pictures to try things on.
 
     Raises:
         BadOption: one cannot be made.
     """
     for name, root in folders.roots.items():
+        is_new = not root.exists()
         try:
             root.mkdir(parents=True, exist_ok=True)
+            if name == "input" and is_new:
+                put_samples(root)
         except OSError as error:
             raise BadOption(
                 f"the {name} folder {root} cannot be made: {error.strerror}; choose another"
             ) from error
+
+
+def put_samples(folder: Path) -> None:
+    """Copy the sample pictures into a folder."""
+    for sample in sorted(SAMPLES.iterdir()):
+        with atomic_write(folder / sample.name) as file:
+            file.write(sample.read_bytes())

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from nodeloom.arguments import parse
-from nodeloom.places import ROOT, BadOption, build_folders, make_folders, pack_folders, state_dir
+from nodeloom.places import ROOT, SAMPLES, BadOption, build_folders, make_folders, pack_folders, state_dir
 
 
 def test_everything_lies_in_the_checkout_unless_told_otherwise() -> None:
@@ -58,3 +58,13 @@ def test_a_root_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     )
     with pytest.raises(BadOption, match="output folder"):
         make_folders(folders)
+
+
+def test_only_a_new_input_folder_begins_with_sample_pictures(tmp_path: Path) -> None:
+    make_folders(build_folders(parse(["--data-dir", str(tmp_path / "new")])))
+    shipped = {path.name: path.read_bytes() for path in SAMPLES.iterdir()}
+    assert {"example.png", "scribble.png"} <= shipped.keys()
+    assert {path.name: path.read_bytes() for path in (tmp_path / "new" / "input").iterdir()} == shipped
+    (tmp_path / "old" / "input").mkdir(parents=True)
+    make_folders(build_folders(parse(["--data-dir", str(tmp_path / "old")])))
+    assert not list((tmp_path / "old" / "input").iterdir())

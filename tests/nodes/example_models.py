@@ -32,7 +32,6 @@ from tests.diffusion.small_models import (
     METADATA,
     SD1,
     SD1_INPAINTING,
-    SD2,
     TEXT,
     VAE,
     prefixed,
@@ -50,10 +49,23 @@ SHIPPED = Path(__file__).parents[2] / "models" / "checkpoints" / "nodeloom-emoji
 UNET, AUTOENCODER, WORDS = "model.diffusion_model.", "first_stage_model.", "cond_stage_model.transformer."
 OPEN_CLIP = TextSizes(width=64, layers=3, heads=1, inner=128, activation="gelu", projection=64)
 LARGE = replace(OPEN_CLIP, projection=1280)
-LINEAR = {"heads": None, "head_channels": 64, "linear_projections": True}
-XL = UNetSizes.even((1, 2), (0, 1), blocks=2, channels=64, context=128, vector=2816, **LINEAR)
-REFINER = UNetSizes.even((1, 2), (0, 1), blocks=1, channels=64, context=64, vector=2560, **LINEAR)
-UNCLIP = UNetSizes.even((1, 2), (1, 1), blocks=1, channels=64, context=64, vector=1536, **LINEAR)
+SD2 = UNetSizes.even(
+    (1, 2), (1, 1), blocks=1, channels=32, context=64, heads=None, head_channels=32, linear_projections=True
+)
+UNCLIP = replace(SD2, vector=1536)
+REFINER = replace(SD2, vector=2560)
+XL = UNetSizes.even(
+    (1, 2),
+    (0, 1),
+    channels=32,
+    context=128,
+    heads=None,
+    head_channels=32,
+    linear_projections=True,
+    vector=2816,
+)
+LINEAR = {"nodeloom.unet.head_channels": "32", "nodeloom.vae.norm_groups": "8"}
+"""The metadata of those since SD 2."""
 SEEN = 24
 """The width of what picture encoders tell video models and Zero123."""
 TURNER = replace(SD1, in_channels=8, context=SEEN)
@@ -147,16 +159,19 @@ def checkpoints() -> Iterator[File]:
     yield "checkpoints/sd15.safetensors", plain, METADATA
     for prefix, part in ((UNET, "unet"), (AUTOENCODER, "vae"), (WORDS, "text_encoder")):
         yield f"diffusers/sd15/{part}/model.safetensors", under(prefix, plain), METADATA
-    yield "checkpoints/sd15-inpainting.safetensors", sd1_tensors(SD1_INPAINTING), METADATA
-    yield "checkpoints/instruct-pix2pix.safetensors", sd1_tensors(replace(SD1, in_channels=8)), METADATA
-    others = {"nodeloom.vae.norm_groups": "8"}
-    yield "checkpoints/sd2.safetensors", {**parts(SD2), **tower(OPEN_CLIP)}, others
-    yield "diffusion_models/sd2-tuned.safetensors", prefixed(UNET, seeded(lambda: UNet(SD2), 5)), {}
+    for name, sizes in (
+        ("sd15-inpainting", SD1_INPAINTING),
+        ("instruct-pix2pix", replace(SD1, in_channels=8)),
+    ):
+        unet = prefixed(UNET, seeded(partial(UNet, sizes), 1))
+        yield f"checkpoints/{name}.safetensors", {**plain, **unet}, METADATA
+    words = named("cond_stage_model.model.", tower(OPEN_CLIP))
+    yield "checkpoints/sd2.safetensors", {**parts(SD2), **words}, LINEAR
+    yield "diffusion_models/sd2-tuned.safetensors", prefixed(UNET, seeded(lambda: UNet(SD2), 5)), LINEAR
     seeing = picture_encoder("embedder.model.visual.", 768)
-    yield "checkpoints/unclip-h.safetensors", {**parts(UNCLIP), **tower(OPEN_CLIP), **seeing}, others
-    shallow = replace(VAE, multipliers=(1, 1, 2))
-    upscaler = {**parts(UPSCALER, vae=shallow), **tower(OPEN_CLIP)}
-    yield "checkpoints/x4-upscaler.safetensors", upscaler, METADATA
+    yield "checkpoints/unclip-h.safetensors", {**parts(UNCLIP), **words, **seeing}, LINEAR
+    upscaler = parts(UPSCALER, vae=replace(VAE, multipliers=(1, 1, 2)))
+    yield "checkpoints/x4-upscaler.safetensors", {**upscaler, **words}, METADATA
 
 
 def parts(unet: UNetSizes, vae: VAESizes = VAE) -> Tensors:
@@ -167,11 +182,16 @@ def parts(unet: UNetSizes, vae: VAESizes = VAE) -> Tensors:
     }
 
 
-def tower(sizes: TextSizes, prefix: str = "cond_stage_model.model.") -> Tensors:
+def tower(sizes: TextSizes) -> Tensors:
     """A text tower in OpenCLIP's layout."""
     module = seeded(lambda: ClipText(sizes), 2)
     entries = to_open_clip(weights_of(module), "text_model", TEXT_PROJECTION)
-    return {prefix + name: entry.read() for name, entry in entries.items()}
+    return {name: entry.read().half() for name, entry in entries.items()}
+
+
+def named(prefix: str, tensors: Tensors) -> Tensors:
+    """The same tensors under a prefix."""
+    return {prefix + name: each for name, each in tensors.items()}
 
 
 def picture_encoder(prefix: str, projection: int) -> Tensors:
@@ -202,25 +222,21 @@ def vision_config(projection: int) -> CLIPVisionConfig:
 
 def sdxl() -> Iterator[File]:
     """SDXL, its refiner, its parts in files of their own, and PhotoMaker."""
-    others = {"nodeloom.vae.norm_groups": "8"}
-    first = prefixed("", seeded(lambda: ClipText(TEXT), 2))
-    second = tower(LARGE, "conditioner.embedders.1.model.")
-    words = {
-        **{f"conditioner.embedders.0.transformer.{name}": each for name, each in first.items()},
-        **second,
-    }
-    yield "checkpoints/sdxl-base.safetensors", {**parts(XL), **words}, others
-    refining = {**parts(REFINER), **tower(LARGE, "conditioner.embedders.0.model.")}
-    yield "checkpoints/sdxl-refiner.safetensors", refining, others
-    yield "diffusion_models/sdxl-tuned.safetensors", prefixed(UNET, seeded(lambda: UNet(XL), 5)), {}
+    first, second = prefixed("", seeded(lambda: ClipText(TEXT), 2)), tower(LARGE)
+    large = named("conditioner.embedders.1.model.", second)
+    words = {**named("conditioner.embedders.0.transformer.", first), **large}
+    yield "checkpoints/sdxl-base.safetensors", {**parts(XL), **words}, LINEAR
+    refining = {**parts(REFINER), **named("conditioner.embedders.0.model.", second)}
+    yield "checkpoints/sdxl-refiner.safetensors", refining, LINEAR
+    yield "diffusion_models/sdxl-tuned.safetensors", prefixed(UNET, seeded(lambda: UNet(XL), 5)), LINEAR
     yield "text_encoders/clip-l.safetensors", first, {}
-    yield "text_encoders/clip-g.safetensors", second, {}
-    yield "vae/sdxl-vae.safetensors", prefixed("", seeded(lambda: AutoencoderKL(VAE), 3)), others
+    yield "text_encoders/clip-g.safetensors", large, {}
+    yield "vae/sdxl-vae.safetensors", prefixed("", seeded(lambda: AutoencoderKL(VAE), 3)), LINEAR
     person = seeded(lambda: IdentityNet(vision_config(64), 64), 3)
-    yield "photomaker/photomaker.safetensors", named("id_encoder.", person), {}
+    yield "photomaker/photomaker.safetensors", without_places("id_encoder.", person), {}
 
 
-def named(prefix: str, module: nn.Module) -> Tensors:
+def without_places(prefix: str, module: nn.Module) -> Tensors:
     """The tensors of a module of transformers, without its numbers of places."""
     return {name: each for name, each in prefixed(prefix, module).items() if "position_ids" not in name}
 
@@ -292,7 +308,7 @@ def small_nets() -> Iterator[File]:
         fuser = seeded(partial(Fuser, channels, 64), channels)
         boxes |= prefixed(f"{place}.transformer_blocks.0.fuser.", fuser)
     yield "gligen/gligen-boxes.safetensors", boxes, {}
-    yield "clip_vision/clip-vision.safetensors", named("", vision(SEEN)), {}
+    yield "clip_vision/clip-vision.safetensors", without_places("", vision(SEEN)), {}
     yield "style_models/style.safetensors", style(), {}
 
 

@@ -45,7 +45,7 @@ def on_processor(policy: Any = "fp32") -> Residency:
 
 
 class Doubling(nn.Module):
-    """A network with what makes trouble: a buffer that files lack, and one whose numbers are no floats."""
+    """A network that makes trouble: a buffer that files lack, one of whole numbers, an input written to."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -54,6 +54,7 @@ class Doubling(nn.Module):
         self.register_buffer("brightness", torch.tensor(0.5), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
+        x *= 2  # RCAN does
         mixed = self.mix(x.movedim(1, -1)).movedim(-1, 1)[:, self.get_buffer("order")]
         return nn.functional.interpolate(mixed * self.get_buffer("brightness"), scale_factor=2.0)
 
@@ -123,7 +124,7 @@ def doubling(tmp_path: Path) -> tuple[Doubling, Path]:
 def enlarged(module: nn.Module, image: Tensor) -> Tensor:
     """What a network makes of pictures."""
     with torch.no_grad():
-        found: Tensor = module(image.movedim(-1, 1)).movedim(1, -1).clamp(0, 1)
+        found: Tensor = module(image.movedim(-1, 1).clone()).movedim(1, -1).clamp(0, 1)
     return found
 
 
@@ -139,7 +140,9 @@ def test_what_we_do_not_know_is_computed_by_spandrels_network(
     monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("a file was unpickled"))
     loaded = load_upscaler(path, on_processor())
     assert loaded.scale == 2
-    found = loaded.enlarged(pictures())
+    image = pictures()
+    found = loaded.enlarged(image)
+    assert torch.equal(image, pictures()), "pictures are not written to"
     torch.testing.assert_close(found, enlarged(module, pictures()))
     assert not found.is_inference()
     loaded.resident.residency.free()

@@ -75,8 +75,7 @@ def foreign(weights: Weights) -> Network:
         Unsuitable: it sees none, or none that enlarges pictures.
     """
     package = spandrel()
-    for prefix in WRAPPINGS:
-        inner = weights.under(prefix)
+    for inner in filter(None, map(weights.under, WRAPPINGS)):
         tensors = {name: inner.tensor(name) for name in inner}
         try:
             described = package.ModelLoader("cpu").load_from_state_dict(tensors)

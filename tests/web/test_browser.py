@@ -266,6 +266,7 @@ def test_a_second_window_says_that_a_file_is_edited_before_anybody_saves(page: A
     other.evaluate("nodeloom.editor.select([7])")
     other.keyboard.press("Control+b")
     page.wait_for_selector(notice)
+    other.wait_for_timeout(1500)  # its draft is written
     other.reload()
     other.wait_for_selector("html[data-ready]")
     other.wait_for_selector(notice)  # the first one is asked again

@@ -199,6 +199,21 @@ def test_a_group_node_is_opened_as_a_subgraph_and_undo_brings_it_back(page: Any)
     assert prompt(page) == before
 
 
+def test_a_subgraph_that_was_just_made_stays_open_while_the_draft_is_written(page: Any) -> None:
+    page.evaluate(
+        """async () => { const { makeSubgraph } = await import('./core/subgraphs.js'); const { documents, editor } = nodeloom; documents.openStarter();
+        const made = makeSubgraph(editor.where, [2, 3]); editor.do(made); editor.enter([made.id]); }"""
+    )
+    page.wait_for_timeout(1500)  # the draft is written when the page is idle, a second later at most
+    assert page.evaluate("nodeloom.editor.tab.path.length") == 1
+    assert page.evaluate("nodeloom.editor.scene.scope.nodes.size") == 2
+    page.reload()
+    page.wait_for_selector("html[data-ready]")
+    assert len(prompt(page)) == 7
+    page.keyboard.press("Control+z")
+    assert page.evaluate("[...nodeloom.editor.scene.scope.nodes.keys()].sort()") == [1, 2, 3, 4, 5, 6, 7]
+
+
 def test_a_value_is_promoted_to_the_subgraph_by_a_link_to_a_new_port(page: Any) -> None:
     page.evaluate("nodeloom.editor.select([5, 6])")
     page.keyboard.press("Control+Shift+e")

@@ -92,13 +92,20 @@ export class Drafts {
     } catch { /* the database is closing */ }
   }
 
-  /** A long log starts anew from its middle. @param {Tab} tab */
+  /** A long log starts anew from its middle. What is taken back for it is done again, so nobody is told. @param {Tab} tab */
   #rebase(tab) {
     const { history, workflow } = tab;
+    const { listeners } = workflow;
     history.done.splice(0, Math.max(0, history.done.length - LONGEST / 2));
-    for (const entry of [...history.done].reverse()) workflow.apply(entry.undo);
-    this.#write("bases")?.put(writeWorkflow(workflow), tab.key);
-    for (const entry of history.done) workflow.apply(entry.redo);
+    workflow.listeners = new Set();
+    try {
+      for (const entry of [...history.done].reverse()) workflow.apply(entry.undo);
+      const base = writeWorkflow(workflow);
+      for (const entry of history.done) workflow.apply(entry.redo);
+      this.#write("bases")?.put(base, tab.key);
+    } finally {
+      workflow.listeners = listeners;
+    }
     this.#stored.delete(tab.key);
   }
 

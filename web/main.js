@@ -31,6 +31,15 @@ function once(make) {
 /** @param {Record<string, string>} users names by id @param {string} user an id or a name */
 function knows(users, user) { return Object.hasOwn(users, user) || Object.values(users).includes(user); }
 
+/** What `crypto.randomUUID` gives: browsers keep that one from pages that came over plain http from another machine. */
+function randomUUID() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  bytes[6] = (bytes[6] & 15) | 64;
+  bytes[8] = (bytes[8] & 63) | 128;
+  const digits = [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  return /** @type {ReturnType<Crypto["randomUUID"]>} */ (digits.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-"));
+}
+
 const AUTOSAVE = 3000; // milliseconds of rest
 
 /** Loaded when something is to be told or asked. */
@@ -55,6 +64,7 @@ function later(load) {
 
 /** @returns {Promise<void>} */
 async function start() {
+  crypto.randomUUID ??= randomUUID;
   const server = new Server();
   const layer = byId("layer");
   const toasts = new Toasts(layer, byId("live"));
@@ -129,6 +139,8 @@ async function start() {
       await showMenu(contextMenu(found, at, { editor, commands, palettes: await palettes(), fields, extensions, ask, view, paint }), ...onPage(screen));
     },
   });
+  const captures = once(async () => new (await import("./panels/capture.js")).Captures({ layer, editor, server, runs, toast: (title, options) => toasts.show(title, options) }));
+  fields.capture = async (id, widget) => (await captures()).open(id, widget);
   fields.lastUsed = (id, name) => runs.lastUsed(editor.tab, `${editor.scopeId}/${id}/${name}`);
   const edit = (/** @type {any} */ id, /** @type {string | undefined} */ name) => (name ? fields.edit(id, name) : fields.rename(id));
 
@@ -180,7 +192,7 @@ async function start() {
   shell.addRail("Templates", "template", "templates");
   shell.addRail("Settings", "settings", "settings", true);
   new Tree(byId("tree"), editor, edit, byId("live"));
-  editor.host.addEventListener("hover", async (event) => new (await import("./panels/hints.js")).Hints(layer, editor, server, /** @type {CustomEvent} */ (event).detail), { once: true });
+  editor.host.addEventListener("hover", async (event) => new (await import("./panels/hints.js")).Hints(layer, editor, server, () => Boolean(pointing.gesture), /** @type {CustomEvent} */ (event).detail), { once: true });
   reportRuns(runs, editor, toasts, reports);
   editor.host.addEventListener("group-opened", () => toasts.show("The group is a subgraph now", { key: "group", stay: false, text: "It runs as before; undo makes it a group again.", actions: [{ label: "Undo", act: () => commands.run("undo") }] }));
   runs.addEventListener("started", (event) => { const tab = runs.jobs.get(/** @type {CustomEvent} */ (event).detail.id)?.tab; if (tab) drafts.keep(tab); });

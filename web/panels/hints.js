@@ -12,10 +12,11 @@ export class Hints {
   /** @type {Map<string, Promise<any>>} values that were asked for, of the last job */ #values = new Map();
   #job = "";
 
-  /** @param {HTMLElement} layer @param {Editor} editor @param {import("../client/server.js").Server} server @param {{ found: import("../interaction/hit.js").Hit, x: number, y: number }} [first] */
-  constructor(layer, editor, server, first) {
+  /** @param {HTMLElement} layer @param {Editor} editor @param {import("../client/server.js").Server} server @param {() => boolean} busy whether something is being dragged @param {{ found: import("../interaction/hit.js").Hit, x: number, y: number }} [first] */
+  constructor(layer, editor, server, busy, first) {
     this.editor = editor;
     this.server = server;
+    this.busy = busy;
     this.element = h("div", { class: "hint", role: "tooltip", hidden: true });
     layer.append(this.element);
     editor.host.addEventListener("hover", (event) => this.#soon(/** @type {CustomEvent} */ (event).detail));
@@ -34,6 +35,7 @@ export class Hints {
     const lines = this.#lines(found);
     if (!lines.length) return;
     this.#timer = window.setTimeout(() => {
+      if (this.busy()) return;
       refill(this.element, lines);
       this.element.hidden = false;
       placeAt(this.element, x + 14, y + 16);

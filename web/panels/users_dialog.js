@@ -22,10 +22,12 @@ export function chooseUser(server, users, must = false) {
   const row = (/** @type {[string, string]} */ [id, name]) => h("button", { type: "button", class: "user", "aria-current": id === server.user ? "true" : undefined, on: { click: () => server.become(id) } },
     h("span", { class: "user-initial", "aria-hidden": "true" }, [...name][0]?.toUpperCase()), h("span", { class: "user-name" }, name), id === server.user && h("small", {}, "now"));
   const element = dialog("Who is working?", [
-    h("p", { class: "quiet" }, "Workflows and settings are kept for each user. There is no password: whoever reaches this server can choose any name."),
+    h("p", { class: "quiet", style: { marginTop: "0" } }, "Workflows and settings are kept for each user. There is no password: whoever reaches this server can choose any name."),
     names.length > 0 && h("div", { class: "users", role: "group", "aria-label": "Users" }, names.map(row)),
     h("h3", {}, names.length ? "Somebody new" : "Make the first user"), h("div", { class: "user-new" }, field, button("Begin", make, { class: "button primary" })), trouble,
   ], [], "narrow");
   (/** @type {HTMLElement | null} */ (element.querySelector(".user[aria-current], .user")) ?? field).focus();
-  if (must) element.addEventListener("close", () => chooseUser(server, users, must));
+  if (!must) return;
+  element.querySelector(".dialog-head button")?.remove();
+  element.addEventListener("close", () => chooseUser(server, users, must));
 }

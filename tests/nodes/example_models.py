@@ -85,7 +85,7 @@ ATTENDED = {
 
 
 def make(folder: Path) -> None:
-    """Write every model that an example names, except the default checkpoint."""
+    """Write every model that an example names, except those that are shipped."""
     for path, tensors, metadata in files():
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -108,14 +108,12 @@ def files() -> Iterator[File]:
 
 
 def emoji_parts() -> Iterator[File]:
-    """The shipped checkpoint taken apart, one a little unlike it, LoRAs for it and a learned word."""
+    """The shipped checkpoint taken apart, one a little unlike it, and a learned word."""
     whole, metadata = load_file(SHIPPED), open_weights(SHIPPED).metadata
     yield "checkpoints/emoji-tuned.safetensors", unlike(whole), metadata
     yield "diffusion_models/emoji-unet.safetensors", under(UNET, whole), metadata
     yield "text_encoders/emoji-clip.safetensors", under(WORDS, whole), metadata
     yield "vae/emoji-vae.safetensors", under(AUTOENCODER, whole), metadata
-    for seed, name in enumerate(("emoji-style", "emoji-detail")):
-        yield f"loras/{name}.safetensors", lora(whole, seed), {}
     vectors = 0.02 * torch.randn(2, 96, generator=torch.Generator().manual_seed(1))
     yield "embeddings/emoji-style.safetensors", {"emb_params": vectors}, {}
 
@@ -135,22 +133,6 @@ def unlike(whole: Tensors) -> Tensors:
         return weight + 0.05 * weight.float().std() * torch.randn(weight.shape, generator=generator)
 
     return {name: moved(name, each) for name, each in whole.items()}
-
-
-def lora(whole: Tensors, seed: int, rank: int = 2) -> Tensors:
-    """Small changes of the attention to texts, and of the text encoder."""
-    generator = torch.Generator().manual_seed(seed)
-    found: Tensors = {}
-    for prefix, kohya, layer in ((UNET, "lora_unet_", ".attn2.to_"), (WORDS, "lora_te_", ".self_attn.")):
-        for name, weight in whole.items():
-            if not (name.startswith(prefix) and layer in name and name.endswith(".weight")):
-                continue
-            stem = kohya + name.removeprefix(prefix).removesuffix(".weight").replace(".", "_")
-            out, into = weight.shape
-            found[f"{stem}.lora_down.weight"] = torch.randn(rank, into, generator=generator) / into**0.5
-            found[f"{stem}.lora_up.weight"] = 0.05 * torch.randn(out, rank, generator=generator)
-            found[f"{stem}.alpha"] = torch.tensor(float(rank))
-    return found
 
 
 def checkpoints() -> Iterator[File]:

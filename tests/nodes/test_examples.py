@@ -80,7 +80,8 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Folders:
     base = tmp_path_factory.mktemp("data")
     folders = Folders(base)
     example_models.make(folders.models_root)
-    folders.add_models("checkpoints", ROOT / "models" / "checkpoints")
+    for kind in ("checkpoints", "loras"):
+        folders.add_models(kind, ROOT / "models" / kind)
     example_inputs.make(folders)
     return folders
 

@@ -3,15 +3,19 @@
  * but only among the values of a workflow or a prompt, as ids, slots and places are computed with.
  */
 
-const LONG = /\d{16}/;
-const TOKENS = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
+const LONG = /\d{16,}/g;
+const LARGE = /"[^"\\]*(?:\\.[^"\\]*)*"|(?<![\w.+-])-?\d{16,}(?![\d.eE])/g; // texts are read over
 
 /** @param {string} text @returns {any} as `JSON.parse` gives it, with exact values */
 export function parseExact(text) {
-  if (!LONG.test(text)) return JSON.parse(text);
+  const runs = [...text.matchAll(LONG)].filter(({ index }) => text[index - 1] !== ".");
+  if (!runs.some(([digits]) => isLarge(digits))) return JSON.parse(text);
   const mark = crypto.randomUUID();
-  return unmarked(JSON.parse(text.replace(TOKENS, (found) => (found.length > 15 && typeof whole(found) === "bigint" ? `"${mark}${found}"` : found))), mark, "");
+  return unmarked(JSON.parse(text.replace(LARGE, (found) => (isLarge(found) ? `"${mark}${found}"` : found))), mark, "");
 }
+
+/** @param {string} text @returns {boolean} whether it is a whole number that rounds */
+function isLarge(text) { return !text.startsWith("\"") && !Number.isSafeInteger(Number(text)); }
 
 /** @typedef {"values" | "inputs" | ""} Within what a part of the JSON belongs to; in neither nothing is exact */
 

@@ -57,7 +57,7 @@ def format_in(outputs: Outputs, channels: int) -> LatentFormat | None:
     """The latent format of a model among a node's outputs, if it states colours for so many channels."""
     for value in (value for values in outputs or () for value in values):
         found: LatentFormat | None = getattr(value, "latent_format", None)
-        if found is not None and getattr(found, "rgb", ()) and found.channels == channels:
+        if found is not None and getattr(found, "rgb", None) and found.channels == channels:
             return found
     return None
 

@@ -528,6 +528,24 @@ def test_accessibility_rules_hold(page: Any, theme: str) -> None:
         assert rules() == [], command
         page.keyboard.press("Escape")
         until(page, "!document.querySelector('dialog')")
+    page.evaluate("nodeloom.commands.run('settings')")
+    page.click("dialog [aria-label='Show: Nodes for dropped links']")
+    page.wait_for_selector("dialog .first-node select")
+    assert rules() == [], "nodes for dropped links"
+    page.keyboard.press("Escape")
+    page.evaluate(
+        "async () => { const { chooseUser } = await import('./panels/users_dialog.js'); chooseUser(nodeloom.server, { anna_1: 'Anna', bert_2: 'Bert' }); }"
+    )
+    page.wait_for_selector("dialog .user")
+    assert rules() == [], "users"
+    page.keyboard.press("Escape")
+    page.evaluate(
+        """async () => { const { nodePairs } = await import('./core/edits.js'); const { pairMenu } = await import('./interaction/context_menu.js'); const { Menu } = await import('./panels/menu.js');
+        const e = nodeloom.editor; new Menu(document.getElementById('layer')).open(pairMenu(nodePairs(e.where, 1, 2).concat(nodePairs(e.where, 2, 5)), e), 300, 300); }"""
+    )
+    page.wait_for_selector(".menu:not([hidden])")
+    assert rules() == [], "pairs"
+    page.keyboard.press("Escape")
     page.evaluate("() => { nodeloom.documents.openEmpty(); }")
     page.wait_for_selector(".blank:not([hidden])")
     assert rules() == [], "blank"

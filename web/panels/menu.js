@@ -16,6 +16,8 @@ export class Menu {
   open(entries, x, y) {
     this.before = document.activeElement;
     this.element.replaceChildren(...entries.map((entry) => this.#row(entry)));
+    const heading = entries.find((entry) => entry !== "line" && entry.heading);
+    this.element.setAttribute("aria-label", heading && heading !== "line" ? heading.label : "Menu");
     this.element.hidden = false;
     placeAt(this.element, x, y);
     this.#focusable[0]?.focus();
@@ -35,7 +37,7 @@ export class Menu {
   /** @param {Entry} entry */
   #row(entry) {
     if (entry === "line") return h("hr", {});
-    if (entry.heading) return h("div", { class: "menu-heading", role: "presentation" }, entry.label);
+    if (entry.heading) return h("div", { class: "menu-heading", "aria-hidden": "true" }, entry.label);
     const choose = (/** @type {(() => void) | undefined} */ act) => () => {
       this.close();
       act?.();

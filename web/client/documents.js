@@ -190,10 +190,10 @@ export class Documents {
 /** @param {string} path */
 export function nameOf(path) { return path.replace(/^workflows\//, "").replace(/\.json$/, ""); }
 
-/** @param {Tab} tab @param {import("../types.js").GraphNode} node @returns {import("./results.js").FileRef | undefined} the picture a loader node points at */
+/** @param {Tab} tab @param {import("../types.js").GraphNode} node @returns {import("./results.js").FileRef | undefined} the picture a loader or a camera node points at */
 function pictureSource(tab, node) {
   const spec = tab.catalogue.library.get(node.type);
-  const input = spec?.inputs.find((one) => one.options.image_upload);
+  const input = spec?.inputs.find((one) => one.options.image_upload || one.widget === "webcam");
   if (!input) return undefined;
   const value = tab.catalogue.view(node, "").widgets.find((widget) => widget.name === input.name)?.value;
   if (typeof value !== "string" || !value) return undefined;

@@ -19,7 +19,9 @@ export class Runs extends EventTarget {
   queued = 0;
   auto = false;
   onChange = false;
+  /** @type {(tab: Tab) => Promise<boolean>} called before each prompt is made; false keeps it from being sent */ prepare = async () => true;
   #soon = 0;
+  #quiet = false;
   /** @type {WeakMap<Tab, Map<string, any>>} the values of seeds as they were last run */ #used = new WeakMap();
   /** @type {Map<string, number>} when a running node began */ #began = new Map();
 
@@ -58,6 +60,7 @@ export class Runs extends EventTarget {
   async run({ times = 1, front = false, targets } = {}) {
     const { tab } = this.editor;
     for (let turn = 0; turn < times; turn += 1) {
+      if (!(await this.prepare(tab))) return false;
       this.#control(tab, "before");
       const prompt = toPrompt(tab.catalogue);
       const workflow = writeWorkflow(tab.workflow);
@@ -333,8 +336,19 @@ export class Runs extends EventTarget {
 
   /** After an edit, once the hand rests. */
   runSoon() {
+    if (this.#quiet) return;
     clearTimeout(this.#soon);
     this.#soon = window.setTimeout(() => { if (!this.queued) this.run(); }, 600);
+  }
+
+  /** Edits that belong to a run ask for no further one. @param {() => void} edit */
+  quietly(edit) {
+    this.#quiet = true;
+    try {
+      edit();
+    } finally {
+      this.#quiet = false;
+    }
   }
 
   /** Writes the seeds of the last run back into the widgets. */

@@ -75,10 +75,11 @@ export class Server {
   /** @param {import("./results.js").FileRef} file */
   view({ filename, subfolder = "", type = "output" }) { return this.url(`api/view?${new URLSearchParams({ filename, subfolder, type })}`); }
 
-  /** @param {Blob} file @param {string} name @param {{ subfolder?: string, overwrite?: boolean }} [options] @returns {Promise<{ name: string, subfolder: string, type: string }>} */
-  upload(file, name, { subfolder = "", overwrite = false } = {}) {
+  /** @param {Blob} file @param {string} name @param {{ subfolder?: string, type?: string, overwrite?: boolean }} [options] @returns {Promise<{ name: string, subfolder: string, type: string }>} */
+  upload(file, name, { subfolder = "", type = "input", overwrite = false } = {}) {
     const body = new FormData();
     body.append("image", file, name);
+    body.append("type", type);
     if (subfolder) body.append("subfolder", subfolder);
     if (overwrite) body.append("overwrite", "true");
     return this.json("api/upload/image", { method: "POST", body });

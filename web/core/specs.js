@@ -3,7 +3,7 @@
 
 const WIDGET_KINDS = new Map([
   ["INT", "int"], ["FLOAT", "float"], ["STRING", "string"], ["BOOLEAN", "boolean"], ["COMBO", "combo"], ["COLOR", "color"], ["COMFY_DYNAMICCOMBO_V3", "combo"],
-  ["WEBCAM", "string"], ["AUDIO_RECORD", "string"], // the name of the file that was taken
+  ["WEBCAM", "webcam"], ["AUDIO_RECORD", "recording"],
 ]);
 
 /** Types that the reference's editor itself puts in place of old or misspelt ones. */
@@ -31,6 +31,9 @@ const PACK_VIRTUAL = {
     "Fast Actions Button (rgthree)", "Node Collector (rgthree)", "Mute / Bypass Repeater (rgthree)", "Mute / Bypass Relay (rgthree)", "Random Unmuter (rgthree)",
   ].map((type) => [type, { inputs: [], outputs: [] }])),
 };
+
+/** Whose value is a text; of the last two, the name of the file that was taken. */
+const TEXT_KINDS = ["string", "webcam", "recording"];
 
 export class Library {
   /** @type {Map<string, Spec>} */ #specs = new Map();
@@ -182,7 +185,7 @@ export function defaultValue(input) {
   if (options.default !== undefined) return options.default;
   if (widget === "int" || widget === "float") return 0;
   if (widget === "boolean") return false;
-  return widget === "string" ? "" : undefined;
+  return TEXT_KINDS.includes(widget ?? "") ? "" : undefined;
 }
 
 /**

@@ -13,6 +13,7 @@ export class Fields {
   /** @type {Map<string, (editor: Editor, id: Id, widget: WidgetView, at: Point) => any>} editing of widget kinds that extensions added */ custom = new Map();
 
   /** @type {(id: Id, name: string) => any} the value of the last run */ lastUsed = () => undefined;
+  /** @type {(id: Id, widget: WidgetView) => any} takes a picture or a sound for a widget */ capture = () => undefined;
 
   /** @param {Editor} editor @param {() => Promise<import("./lists.js").Lists>} lists loaded when first needed @param {(id: Id, name: string) => void} upload asks for a file and sets the widget to it */
   constructor(editor, lists, upload) {
@@ -64,6 +65,7 @@ export class Fields {
     if (widget.kind === "boolean") this.set(id, name, !widget.value);
     else if (widget.kind === "combo") this.lists().then(({ choices }) => choices.edit(id, widget));
     else if (widget.kind === "int" || widget.kind === "float") this.#editNumber(id, widget);
+    else if (widget.kind === "webcam" || widget.kind === "recording") this.capture(id, widget);
     else this.#editText(id, widget);
   }
 

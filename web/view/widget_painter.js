@@ -22,6 +22,7 @@ export function paintWidget(brush, widget, y, height, width, wrong) {
   else {
     field(brush, x, y, room, height, wrong);
     if (isTextArea(widget)) paintText(brush, widget, x, y, room, height);
+    else if (widget.kind === "webcam" || widget.kind === "recording") paintCapture(brush, widget, x, y, room, height);
     else if (widget.kind === "boolean") paintSwitch(brush, widget, x, y, room, height);
     else paintValue(brush, widget, x, y, room, height);
   }
@@ -113,6 +114,20 @@ function paintSwitch(brush, widget, x, y, width, height) {
   ctx.beginPath();
   ctx.arc(x + width - (on ? 14 : 26), middle, 4, 0, 7);
   ctx.fill();
+}
+
+/** A button, and the name of the file that it brought. @param {Brush} brush @param {WidgetView} widget @param {number} x @param {number} y @param {number} width @param {number} height */
+function paintCapture(brush, widget, x, y, width, height) {
+  const { ctx, theme, lettering, small } = brush;
+  const middle = y + height / 2;
+  ctx.fillStyle = theme.colors.danger;
+  ctx.beginPath();
+  ctx.arc(x + 12, middle, 4, 0, 7);
+  ctx.fill();
+  const act = lettering.fit(small, widget.kind === "webcam" ? "Camera …" : "Microphone …", width * 0.6);
+  label(brush, act, x + 22, middle, theme.colors.text, "left", small);
+  const name = valueText(widget).replace(/^.*\//, "").replace(/ \[\w+\]$/, "");
+  label(brush, lettering.fit(small, name, Math.max(20, width - lettering.width(small, act) - 40)), x + width - 8, middle, theme.colors.dim, "right", small);
 }
 
 const LINE = 16;

@@ -57,6 +57,8 @@ def record_audio(
 
     Gives what was recorded in the editor.
     """
+    if not audio:
+        raise ValueError("there is no recording yet: press Microphone on the node, record, then run again")
     return read_sound(folders.input_file(audio), run.check)
 
 

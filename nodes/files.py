@@ -107,6 +107,8 @@ def capture(
 
     Gives the picture that the editor took with the camera.
     """
+    if not image:
+        raise ValueError("there is no picture yet: press Camera on the node, take one, then run again")
     return read_image(folders.input_file(image), run.check)[0]
 
 

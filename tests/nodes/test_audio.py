@@ -94,6 +94,8 @@ def test_a_recording_is_read_and_its_file_is_in_the_key(call: Any, folders: Fold
     bound = recording.bind({Folders: folders})
     assert bound.fingerprint({"audio": name}, Run())[1] > 0
     assert bound.fingerprint({}, Run()) is None
+    with pytest.raises(ValueError, match="no recording yet"):
+        call("RecordAudio", audio="")
 
 
 def test_what_is_no_sound_is_named(call: Any, folders: Folders) -> None:

@@ -278,3 +278,5 @@ def test_the_cameras_picture_is_read(call: Any, folders: Folders) -> None:
     np.testing.assert_allclose(image[0], pixels() / 255, atol=1e-6)
     (camera,) = [each for each in native_types("files") if each.spec.name == "WebcamCapture"]
     assert camera.bind({Folders: folders}).fingerprint({"image": "a.png [temp]"}, Run())[1] > 0
+    with pytest.raises(ValueError, match="no picture yet"):
+        call("WebcamCapture", image="")

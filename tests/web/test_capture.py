@@ -25,6 +25,49 @@ MICROPHONE = {
     "1": {"class_type": "RecordAudio", "inputs": {"audio": ""}},
     "2": {"class_type": "PreviewAudio", "inputs": {"audio": ["1", 0]}},
 }
+PORTS = {"bounding": [0, 0, 120, 60]}
+SUBGRAPH = {
+    "id": "b0b0b0b0-0000-4000-8000-000000000001",
+    "name": "Within",
+    "inputs": [{"id": "in", "name": "image", "type": "WEBCAM", "linkIds": [1]}],
+    "outputs": [{"id": "out", "name": "IMAGE", "type": "IMAGE", "linkIds": [2]}],
+    "inputNode": {"id": -10, **PORTS},
+    "outputNode": {"id": -20, **PORTS},
+    "nodes": [
+        {
+            "id": 7,
+            "type": "WebcamCapture",
+            "pos": [200, 0],
+            "inputs": [{"name": "image", "type": "WEBCAM", "widget": {"name": "image"}, "link": 1}],
+            "outputs": [{"name": "IMAGE", "type": "IMAGE", "links": [2]}],
+            "widgets_values": ["", 64, 32, True],
+        }
+    ],
+    "links": [
+        {"id": 1, "origin_id": -10, "origin_slot": 0, "target_id": 7, "target_slot": 0, "type": "WEBCAM"},
+        {"id": 2, "origin_id": 7, "origin_slot": 0, "target_id": -20, "target_slot": 0, "type": "IMAGE"},
+    ],
+}
+WITHIN = {
+    "version": 0.4,
+    "nodes": [
+        {
+            "id": 1,
+            "type": SUBGRAPH["id"],
+            "pos": [0, 0],
+            "inputs": [{"name": "image", "type": "WEBCAM", "widget": {"name": "image"}, "link": None}],
+            "outputs": [{"name": "IMAGE", "type": "IMAGE", "links": [3]}],
+        },
+        {
+            "id": 2,
+            "type": "PreviewImage",
+            "pos": [400, 0],
+            "inputs": [{"name": "images", "type": "IMAGE", "link": 3}],
+        },
+    ],
+    "links": [[3, 1, 0, 2, 0, "IMAGE"]],
+    "definitions": {"subgraphs": [SUBGRAPH]},
+}
 WATCH_TRACKS = """() => {
   window.tracks = [];
   const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
@@ -140,6 +183,18 @@ def test_each_run_takes_a_new_picture_while_the_camera_is_open(page: Any) -> Non
     page.keyboard.press("Control+Enter")
     finished(page, "success", "success", "success")
     assert value(page, 1, "image") == second
+
+
+def test_a_camera_within_a_subgraph_is_used_from_outside(page: Any) -> None:
+    page.evaluate("(workflow) => app.loadGraphData(workflow)", WITHIN)
+    until(page, "nodeloom.editor.scene.scope.nodes.size === 2")
+    press(page, "image")
+    says(page, "The camera is open")
+    page.keyboard.press("Control+Enter")
+    finished(page, "success")
+    assert pixels(page, value(page, 1, "image"))[:2] == [64, 32]
+    page.keyboard.press("Escape")
+    assert page.evaluate(LIVE) == 0
 
 
 def test_runs_on_every_change_are_not_set_off_by_their_own_pictures(page: Any) -> None:

@@ -174,6 +174,9 @@ def test_values_and_pictures_of_the_last_run_outlive_a_reload(page: Any) -> None
     shown = "[...nodeloom.editor.tab.results.outputs].map(([id, output]) => [id, output.images])"
     before = page.evaluate(shown)
     assert [id for id, _ in before] == ["3", "4"]
+    until(
+        page, "[...nodeloom.editor.tab.results.timings.values()].filter(({ memory }) => memory).length === 4"
+    )
     page.reload()
     page.wait_for_selector("html[data-ready]")
     until(page, "nodeloom.editor.tab.results.outputs.size === 2")
@@ -290,6 +293,28 @@ def test_runs_repeat_on_every_change_until_that_is_stopped(page: Any) -> None:
     finished(page, "success")
     page.evaluate("nodeloom.commands.run('run-on-change')")
     assert page.evaluate("nodeloom.runs.onChange") is False
+
+
+def test_runs_on_every_change_are_not_set_off_by_the_seeds_they_change(page: Any) -> None:
+    page.evaluate(
+        "(prompt) => app.loadApiJson(prompt, 'Seeds')",
+        {
+            **SMALL,
+            "5": {"class_type": "RandomNoise", "inputs": {"noise_seed": 5}},
+        },
+    )
+    until(page, "nodeloom.editor.scene.scope.nodes.size === 5")
+    page.evaluate(
+        "async () => { const { setValue } = await import('./core/edits.js'); const e = nodeloom.editor; e.do(setValue(e.where, 5, 'noise_seed/control', 'randomize')); await nodeloom.commands.run('run'); }"
+    )
+    finished(page, "success")
+    page.evaluate(
+        "async () => { const { setValue } = await import('./core/edits.js'); const e = nodeloom.editor; await nodeloom.commands.run('run-on-change'); e.do(setValue(e.where, 1, 'width', 80)); }"
+    )
+    finished(page, "success", "success")
+    assert value(page, 5, "noise_seed") != 5
+    page.wait_for_timeout(1500)
+    finished(page, "success", "success")
 
 
 def test_runs_queue_up_go_to_the_front_and_are_cancelled_one_by_one(page: Any) -> None:

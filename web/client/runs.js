@@ -131,7 +131,7 @@ export class Runs extends EventTarget {
         draft.setValue(node.id, widget.name, value, scope.id);
       }
     }
-    tab.history.do({ label: "Change seeds", puts: draft.puts, merge: "seeds" });
+    this.quietly(() => tab.history.do({ label: "Change seeds", puts: draft.puts, merge: "seeds" }));
   }
 
   /** @param {Tab} tab */

@@ -23,6 +23,8 @@ import { button, h, iconButton, refill } from "./dom.js";
 
 /** @typedef {{ layer: HTMLElement, editor: Editor, server: Server, runs: import("../client/runs.js").Runs, toast: (title: string, options: any) => void }} Parts */
 
+const DEEPEST = 100; // subgraphs within subgraphs
+
 /** One window at a time. It goes with its node. */
 export class Captures {
   /** @type {CaptureWindow | undefined} */ #open;
@@ -71,26 +73,38 @@ class Place {
     this.name = name;
   }
 
-  /** @param {string} scope @param {Id} id */
-  #node(scope, id) { return this.where.catalogue.workflow.scope(scope).nodes.get(id); }
+  /** @param {string} scope @param {Id} id @param {string} name */
+  #find(scope, id, name) {
+    const { catalogue } = this.where;
+    const { nodes } = catalogue.workflow.scope(scope);
+    const node = nodes.get(id) ?? nodes.get(Number(id));
+    const widgets = node ? catalogue.view(node, scope).widgets : [];
+    return { node, widgets, widget: widgets.find((one) => one.name === name) };
+  }
+
+  /** The node, and if it is a subgraph that shows another one's widget, what it shows, down to the node that takes. */
+  get #way() {
+    const way = [this.#find(this.where.scope, this.id, this.name)];
+    for (let { node, widget } = way[0]; node && way.length < DEEPEST; { node, widget } = way[way.length - 1]) {
+      const { proxy, spec } = widget ?? {};
+      if (proxy) way.push(this.#find(proxy.scope, proxy.id, proxy.name));
+      else if (spec?.target) way.push(this.#find(node.type, spec.target.id, spec.target.name));
+      else break;
+    }
+    return way;
+  }
 
   /** @returns {WidgetView | undefined} nothing once the node is gone */
-  get widget() {
-    const node = this.#node(this.where.scope, this.id);
-    return node && this.where.catalogue.view(node, this.where.scope).widgets.find((one) => one.name === this.name);
-  }
+  get widget() { return this.#find(this.where.scope, this.id, this.name).widget; }
 
   /** Whether the node takes part in a run. */
   get works() {
-    const mode = this.#node(this.where.scope, this.id)?.mode ?? MODE.always;
-    return this.widget?.linked === false && mode !== MODE.never && mode !== MODE.bypass;
+    return this.widget?.linked === false && this.#way.every(({ node }) => node && node.mode !== MODE.never && node.mode !== MODE.bypass);
   }
 
-  /** What another widget of the node says; the node may lie in a subgraph that shows only this one. @param {string} name @returns {any} */
+  /** What another widget of the node that takes says. @param {string} name @returns {any} */
   setting(name) {
-    const { scope, id } = this.widget?.proxy ?? { scope: this.where.scope, id: this.id };
-    const node = this.#node(scope, id);
-    const widget = node && this.where.catalogue.view(node, scope).widgets.find((one) => one.name === name);
+    const widget = this.#way[this.#way.length - 1].widgets.find((one) => one.name === name);
     return widget?.linked ? undefined : widget?.value;
   }
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.web.chromium import ARGUMENTS, CHROMIUM, ready, until, value, widget_at
+from tests.web.test_browser import AXE
 from tests.web.test_run import LISTEN, finished, free_port, started
 
 pytest.importorskip("playwright.sync_api")
@@ -253,6 +254,9 @@ def test_the_camera_closes_with_its_node_and_with_its_tab(page: Any) -> None:
 def test_a_picture_is_taken_by_keys_alone(page: Any) -> None:
     show(page, CAMERA)
     page.evaluate("nodeloom.editor.select([1])")
+    page.wait_for_selector(
+        "#tree [data-part='1/image']", state="attached"
+    )  # it follows the graph a little later
     page.focus("#tree [tabindex='0']")
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
@@ -376,6 +380,24 @@ def test_a_page_that_came_over_plain_http_says_what_to_do(driver: Any, address: 
     page.keyboard.press("Control+Enter")
     finished(page, "success")
     chromium.close()
+
+
+def test_accessibility_rules_hold_in_both_windows(page: Any) -> None:
+    session = page.context.new_cdp_session(page)
+    session.send("Page.setBypassCSP", {"enabled": True})
+    session.send("Runtime.evaluate", {"expression": AXE.read_text(), "returnByValue": False})
+    for theme, given, name, said in (
+        ("dark", CAMERA, "image", "The camera is open"),
+        ("light", MICROPHONE, "audio", "The microphone is asked for"),
+    ):
+        page.evaluate("(theme) => nodeloom.settings.set('theme', theme)", theme)
+        show(page, given)
+        press(page, name)
+        says(page, said)
+        found = page.evaluate(
+            "async () => (await axe.run('.capture', { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'] })).violations"
+        )
+        assert [(one["id"], one["nodes"][0]["html"][:160]) for one in found] == []
 
 
 def test_a_run_is_not_sent_when_its_picture_cannot_be_kept(page: Any) -> None:

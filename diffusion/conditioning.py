@@ -195,7 +195,7 @@ def _smallest_holding(area: Area, entries: Sequence[Entry]) -> Entry | None:
     return min(holding, key=lambda e: math.prod(e.area.size) if e.area else math.inf, default=None)
 
 
-PLACEMENT = ("strength", "mask_strength", "start_percent", "end_percent", "control")
+PLACEMENT = ("strength", "mask_strength", "start_percent", "end_percent", "control", "gligen")
 
 
 def _at_the_place_of(mine: Entry, answer: Entry) -> Entry:
@@ -207,29 +207,32 @@ def _at_the_place_of(mine: Entry, answer: Entry) -> Entry:
 
 def lend_controls(placed: Mapping[str, list[Entry]]) -> None:
     """Gives the positive's controls to a negative that has none of its own, where they say so."""
+    _lend(placed, "control", lambda options: bool(options.get("control_apply_to_uncond")))
+
+
+def lend_grounding(placed: Mapping[str, list[Entry]]) -> None:
+    """Gives the positive's words in boxes (GLIGEN) to a negative that has none of its own.
+
+    The paper's authors lead away from no boxes at all; as ComfyUI computes it, both have the same ones.
+    """
+    _lend(placed, "gligen", lambda options: True)
+
+
+def _lend(placed: Mapping[str, list[Entry]], key: str, offered: Callable[[Options], bool]) -> None:
+    """The positive's values of an option, one each, to negatives; entries with an area keep to themselves."""
     negative = placed.get("negative", [])
     idle = [i for i, e in enumerate(negative) if e.area is None]
-    if not idle or any(negative[i].options.get("control") for i in idle):
+    if not idle or any(negative[i].options.get(key) for i in idle):
         return
     lenders = [e.options for e in placed.get("positive", []) if e.area is None]
-    controls = [o["control"] for o in lenders if o.get("control") and o.get("control_apply_to_uncond")]
-    for n, control in enumerate(controls):
+    values = [o[key] for o in lenders if o.get(key) and offered(o)]
+    for n, value in enumerate(values):
         borrower = negative[idle[n % len(idle)]]
-        borrower = replace(borrower, options={**borrower.options, "control": control})
+        borrower = replace(borrower, options={**borrower.options, key: value})
         if n < len(idle):
             negative[idle[n]] = borrower
         else:
             negative.append(borrower)
-
-
-def lend_grounding(placed: Mapping[str, list[Entry]]) -> None:
-    """Where the positive binds words to boxes (GLIGEN), the negative knows of boxes, but has none."""
-    lenders = [e.options["gligen"] for e in placed.get("positive", []) if "gligen" in e.options]
-    negative = placed.get("negative", [])
-    for number, entry in enumerate(negative):
-        if lenders and "gligen" not in entry.options:
-            kind, gligen, _ = lenders[0]
-            negative[number] = replace(entry, options={**entry.options, "gligen": (kind, gligen, [])})
 
 
 # Parts

@@ -34,6 +34,10 @@ class Guider(Protocol):
     def conditionings(self) -> Mapping[str, Conditioning]:
         """By name; "positive" is what is wanted, "negative" what guidance leads away from."""
 
+    @property
+    def scale(self) -> float:
+        """How strongly the positive is led away from the negative; 1 where it is not."""
+
     def needs(self) -> frozenset[str]:
         """The names without which the combination cannot be made."""
 
@@ -51,6 +55,10 @@ class BasicGuider:
     @property
     def conditionings(self) -> Mapping[str, Conditioning]:
         return {"positive": self.positive}
+
+    @property
+    def scale(self) -> float:
+        return 1.0
 
     def needs(self) -> frozenset[str]:
         return frozenset({"positive"})
@@ -150,13 +158,15 @@ def perp_neg(
 class Call:
     """What guidance hooks are told: where the run stands, and how to ask the model for more.
 
-    x [B, C, H, W] is the noisy latent at scalar sigma; `schedule` are the run's sigmas.
+    x [B, C, H, W] is the noisy latent at scalar sigma; `schedule` are the run's sigmas, `scale` is the
+    guider's.
     """
 
     x: Tensor
     sigma: Tensor
     denoising: Denoising
     parts: Mapping[str, Parts]
+    scale: float = 1.0
 
     @property
     def model(self) -> Model:
@@ -192,7 +202,7 @@ class Guided:
         hooks = self.denoising.hooks
         if hooks["guidance.combine"] or any(wants_negative(hook) for hook in hooks["guidance.after"]):
             needs |= {"negative"}
-        call = Call(x, sigma, self.denoising, self.parts)
+        call = Call(x, sigma, self.denoising, self.parts, self.guider.scale)
         denoised: Tensor = hooks.wrap("guidance.call", call, lambda: self._guided(x, sigma, needs)[0])()
         return denoised
 
@@ -203,7 +213,7 @@ class Guided:
 
     def _guided(self, x: Tensor, sigma: Tensor, names: frozenset[str]) -> tuple[Tensor, Estimates]:
         hooks = self.denoising.hooks
-        call = Call(x, sigma, self.denoising, self.parts)
+        call = Call(x, sigma, self.denoising, self.parts, self.guider.scale)
         wanted = {name: parts for name, parts in self.parts.items() if name in names}
         with torch.no_grad():
             estimates: Estimates = self.denoising.estimates(x, sigma, wanted)

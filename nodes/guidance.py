@@ -119,12 +119,12 @@ def renorm_cfg(
     renorm_cfg: Annotated[
         float,
         Range(0.0, 100.0, step=0.01),
-        Tip("How many times as strong as the positive's the guided noise may be; 0 sets no bound."),
+        Tip("How many times as strong as the positive the guided estimate may be; 0 sets no bound."),
     ] = 1.0,
 ) -> Model:
     """Renorm CFG.
 
-    Bounds how strong guided noise becomes, and from what noise level on there is guidance.
+    Bounds how strong the guided estimate becomes, and from what noise level on there is guidance.
     """
     return sizes.renormed(present(model), cfg_trunc, renorm_cfg)
 

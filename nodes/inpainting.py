@@ -25,7 +25,7 @@ def differential_diffusion(
         float,
         Range(0.0, 1.0, step=0.01),
         Spare(),
-        Tip("How much the map counts; at 0 it is a plain mask."),
+        Tip("The lower, the more it is a plain mask; but 0 counts as 1, as in ComfyUI."),
     ] = 1.0,
 ) -> Model:
     """Differential Diffusion.

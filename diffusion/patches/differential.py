@@ -15,11 +15,14 @@ from diffusion.model import Model
 
 
 def differential(model: Model, strength: float = 1.0) -> Model:
-    """The model with noise masks read as maps of change; `strength` blends towards the plain mask at 0."""
+    """The model with noise masks read as maps of change; below 1, `strength` blends towards the plain mask.
+
+    As ComfyUI computes it, a strength of 0 counts as 1.
+    """
 
     def changing(call: Any, mask: Tensor) -> Tensor:
         now = (mask >= share_left(call)).to(mask)
-        return now if strength == 1 else strength * now + (1 - strength) * mask
+        return strength * now + (1 - strength) * mask if 0 < strength < 1 else now
 
     return model.with_hook("noise_mask", changing)
 

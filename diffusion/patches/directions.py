@@ -6,11 +6,13 @@
     FreSca         Huang et al. 2025, arXiv 2504.02154
     Mahiro         guidance that turns towards the positive alone where both agree (a community formula)
 
-D⁺ and D⁻ are the clean estimates with and without the text, x - D the noise they see.
+D⁺ and D⁻ are the clean estimates with and without the text, x - D the noise they see. Where APG and CFG-Zero*
+depart from their papers they are as ComfyUI computes them, so that a workflow gives the same picture here.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -20,7 +22,7 @@ from torch.nn import functional as F
 
 from diffusion.guidance import Call
 from diffusion.model import Model
-from diffusion.patches.guidance import Combine, Predictions
+from diffusion.patches.guidance import Predictions
 from diffusion.patches.remembering import methods
 
 Operation = Callable[..., Tensor]
@@ -40,30 +42,55 @@ def dot(a: Tensor, b: Tensor) -> Tensor:
 @dataclass
 class Projecting:
     """Adaptive projected guidance in one run: the difference is averaged over the steps, kept short, and its
-    part along D⁺, which burns colours out, weighed by `eta`."""
+    part along D⁺, which burns colours out, weighed by `eta`.
+
+    It gives guidance a positive with which D⁻ + scale · (positive - D⁻) is D⁺ + scale · the new difference.
+    So ComfyUI computes it; the paper has scale - 1 there.
+    """
 
     eta: float
     longest: float
     momentum: float
     average: Tensor | None = None
+    last_sigma: float = math.inf
 
-    def combine(self, call: Call, predictions: Predictions, scale: float, inner: Combine) -> Tensor:
-        """D⁺ + (scale - 1) · (the part across D⁺ + eta · the part along it)."""
-        positive = predictions["positive"]
-        difference = positive - predictions["negative"]
-        if self.momentum and self.average is not None:
-            difference = difference + self.momentum * self.average
-        self.average = difference
+    def before(self, call: Call, predictions: Predictions) -> Predictions:
+        """The positive exchanged, where it is led away from the negative alone."""
+        if "negative" not in predictions or "middle" in predictions or not call.scale:
+            return predictions
+        positive, negative = predictions["positive"], predictions["negative"]
+        difference = positive - negative
+        changed = self._averaged(difference, call.sigma.item())
         if self.longest > 0:
-            difference = difference * (self.longest / norm(difference).clamp(min=TINY)).clamp(max=1)
-        along = dot(difference, positive) / dot(positive, positive).clamp(min=TINY) * positive
-        return positive + (scale - 1) * (difference - along + self.eta * along)
+            changed = changed * (self.longest / norm(changed)).clamp(max=1)
+        across, along = split_along(changed, positive)
+        changed = across + self.eta * along
+        return {**predictions, "positive": negative + changed + difference / call.scale}
+
+    def _averaged(self, difference: Tensor, sigma: float) -> Tensor:
+        """The difference and what `momentum` keeps of those before; a rising sigma makes a new start."""
+        if sigma > self.last_sigma:
+            self.average = None
+        self.last_sigma = sigma
+        if not self.momentum:
+            return difference
+        before = 0 if self.average is None else self.momentum * self.average
+        self.average = before + difference
+        return self.average
+
+
+def split_along(x: Tensor, direction: Tensor) -> tuple[Tensor, Tensor]:
+    """The parts of each row of x across and along a direction, found in double precision."""
+    wide, unit = x.double(), direction.double()
+    unit = unit / norm(unit).clamp(min=TINY)
+    along = dot(wide, unit) * unit
+    return (wide - along).to(x), along.to(x)
 
 
 def projected(model: Model, eta: float, longest: float, momentum: float) -> Model:
     """The model under adaptive projected guidance; `longest` 0 leaves the difference as long as it is."""
-    (combine,) = methods(lambda: Projecting(eta, longest, momentum), "combine")
-    return model.with_hook("guidance.combine", combine)
+    (before,) = methods(lambda: Projecting(eta, longest, momentum), "before")
+    return model.with_hook("guidance.before", before)
 
 
 def tangentially_damped(model: Model) -> Model:
@@ -88,14 +115,21 @@ def along_main(positive: Tensor, negative: Tensor) -> Tensor:
 
 
 def optimally_scaled(model: Model) -> Model:
-    """The model whose negative noise is first brought as near to the positive's as scaling can."""
+    """The model whose negative is scaled as brings its noise nearest to the positive's.
 
-    def combine(call: Call, predictions: Predictions, scale: float, inner: Combine) -> Tensor:
-        positive, negative = call.x - predictions["positive"], call.x - predictions["negative"]
-        best = dot(positive, negative) / dot(negative, negative).clamp(min=TINY)
-        return inner({**predictions, "negative": call.x - best * negative}, scale)
+    The paper measures and scales velocities. As ComfyUI computes it, the scale is measured on noises and
+    given to the clean D⁻, in a result that is already guided.
+    """
 
-    return model.with_hook("guidance.combine", combine)
+    def after(call: Call, denoised: Tensor, predictions: Predictions, scale: float) -> Tensor:
+        clean = predictions.get("negative")
+        if clean is None:
+            return denoised
+        positive, negative = call.x - predictions["positive"], call.x - clean
+        best = dot(positive, negative) / (dot(negative, negative) + TINY)
+        return denoised + (best - 1) * clean + scale * (1 - best) * clean
+
+    return model.with_hook("guidance.after", after)
 
 
 def agreeing(model: Model) -> Model:
@@ -146,11 +180,15 @@ def frequency_scaled(model: Model, low: float, high: float, reach: int) -> Model
 
 
 def scaled_frequencies(x: Tensor, low: float, high: float, reach: int) -> Tensor:
-    """x with its frequencies up to `reach` in each direction times `low`, the others times `high`."""
+    """x with its frequencies up to `reach` in each direction times `low`, the others times `high`.
+
+    As ComfyUI computes it the reach ends at half a side: the last frequency of an odd side is always fine.
+    """
     spectrum = torch.fft.fftshift(torch.fft.fftn(x.float(), dim=(-2, -1)), dim=(-2, -1))
     factors = torch.full(x.shape[-2:], high, device=x.device)
     row, column = x.shape[-2] // 2, x.shape[-1] // 2
-    factors[max(row - reach, 0) : row + reach, max(column - reach, 0) : column + reach] = low
+    high_reach, wide_reach = min(reach, row), min(reach, column)
+    factors[row - high_reach : row + high_reach, column - wide_reach : column + wide_reach] = low
     changed: Tensor = torch.fft.ifftn(
         torch.fft.ifftshift(spectrum * factors, dim=(-2, -1)), dim=(-2, -1)
     ).real

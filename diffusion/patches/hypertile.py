@@ -1,7 +1,8 @@
 """HyperTile: self-attention within tiles, whose size changes from call to call so that no seam stays.
 
 tfernd 2023, https://github.com/tfernd/HyperTile. A level of depth d has sides 2^d times shorter than the
-latent.
+latent. Two things are as ComfyUI computes them: pictures that are not square are cut as if their sides were
+swapped, and the last of the possible sizes is never drawn.
 """
 
 from __future__ import annotations
@@ -59,15 +60,16 @@ class Tiling:
     def cut(self, place: Place, q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Before the projections of self-attention."""
         self.current = None
-        depth = round(math.log2(max(place.latent[0] / max(place.size[0], 1), 1)))
-        if depth > self.deepest or q.shape[1] != math.prod(place.size) or k.shape[1] != q.shape[1]:
+        tokens = q.shape[1]
+        depth, size = depth_of(tokens, place.latent), swapped_grid(tokens, place.latent)
+        if depth is None or depth > self.deepest or math.prod(size) != tokens or k.shape[1] != tokens:
             return q, k, v
         self.draws = self.draws or torch.Generator().manual_seed(int(place.call.get("seed", 0)))
         side = max(LEAST, self.tile) // PIXELS * (2**depth if self.scaled else 1)
-        rows, columns = (self._parts(length, side) for length in place.size)
+        rows, columns = (self._parts(length, side) for length in size)
         if rows * columns == 1:
             return q, k, v
-        self.current = Tiles(rows, columns, place.size)
+        self.current = Tiles(rows, columns, size)
         return self.current.cut(q), self.current.cut(k), self.current.cut(v)
 
     def join(self, place: Place, out: Tensor) -> Tensor:
@@ -76,7 +78,20 @@ class Tiling:
 
     def _parts(self, length: int, side: int) -> int:
         possible = numbers_of_tiles(length, side, self.choices)
-        return possible[int(torch.randint(len(possible), (1,), generator=self.draws))]
+        drawn = torch.randint(max(1, len(possible) - 1), (1,), generator=self.draws)
+        return possible[int(drawn)]
+
+
+def depth_of(tokens: int, latent: tuple[int, int]) -> int | None:
+    """How often both sides of the latent were halved to make so many tokens; None if they do not tell."""
+    depth = round(math.log(math.prod(latent) / tokens, 4))
+    return depth if depth >= 0 and tokens * 4**depth == math.prod(latent) else None
+
+
+def swapped_grid(tokens: int, latent: tuple[int, int]) -> tuple[int, int]:
+    """Rows × columns of tokens in the latent's proportions, but for its sides, which are swapped."""
+    aspect = latent[1] / latent[0]
+    return round(math.sqrt(tokens * aspect)), round(math.sqrt(tokens / aspect))
 
 
 def numbers_of_tiles(length: int, least: int, choices: int) -> list[int]:

@@ -2,10 +2,14 @@
 
 Hong et al. 2022, https://arxiv.org/abs/2210.00939. The middle block's self-attention in the pass without the
 text says which places matter; there the clean estimate is blurred, noised again and asked about once more.
+As ComfyUI computes it: latents too small for the blur stay as they are, and the noise is what the plain
+estimate left, x - D⁻, whatever the kind of noise.
 """
 
 from __future__ import annotations
 
+import itertools
+import math
 from dataclasses import dataclass
 
 import torch
@@ -21,6 +25,7 @@ from diffusion.patches.guidance import Predictions
 from diffusion.patches.remembering import methods
 
 KERNEL = 9
+TOO_SMALL = KERNEL // 2  # a side of the latent that cannot be reflected at its edges
 MATTERS = 1.0  # the attention a place gets from all places together, on average over the heads
 
 
@@ -31,7 +36,6 @@ class Watching:
     scale: float
     blur: float
     attention: Tensor | None = None
-    size: tuple[int, int] = (0, 0)
     asking: bool = False
 
     def attend(self, place: Place, q: Tensor, k: Tensor, v: Tensor, attend: Hook) -> Tensor:
@@ -41,19 +45,18 @@ class Watching:
             rows = len(q) // len(numbers)
             first = numbers.index(NUMBERS["negative"]) * rows
             mine = slice(first, first + rows)
-            self.attention, self.size = attention_weights(q[mine], k[mine], place.heads), place.size
+            self.attention = attention_weights(q[mine], k[mine], place.heads)
         out: Tensor = attend(q, k, v)
         return out
 
     def after(self, call: Call, denoised: Tensor, predictions: Predictions, scale: float) -> Tensor:
         """Guided away from the blurred estimate's own."""
-        if self.attention is None:
+        if self.attention is None or min(call.x.shape[2:]) <= TOO_SMALL:
             return denoised
         negative = predictions["negative"]
-        degraded = blurred_where_seen(negative, self.attention, self.size, self.blur)
-        alpha = call.denoising.prediction.process.alpha(call.sigma)
+        degraded = blurred_where_seen(negative, self.attention, self.blur)
         self.asking = True
-        weak = call.estimate("negative", x=call.x + alpha * (degraded - negative))
+        weak = call.estimate("negative", x=call.x + degraded - negative)
         self.asking = False
         return denoised + self.scale * (degraded - weak)
 
@@ -74,12 +77,20 @@ def self_attention_guidance(model: Model, scale: float, blur: float) -> Model:
     return model.with_hook("attention.self.attend", attend).with_hook("guidance.after", after)
 
 
-def blurred_where_seen(clean: Tensor, attention: Tensor, size: tuple[int, int], sigma: float) -> Tensor:
-    """`clean` [B, C, H, W], blurred where attention [B, heads, N, N] over places of a `size` goes."""
+def blurred_where_seen(clean: Tensor, attention: Tensor, sigma: float) -> Tensor:
+    """`clean` [B, C, H, W], blurred where attention [B, heads, N, N] goes."""
     seen = attention.mean(dim=1).sum(dim=1) > MATTERS
-    mask = seen.reshape(-1, 1, *size).to(clean)
+    mask = seen.reshape(-1, 1, *grid(seen.shape[1], (clean.shape[2], clean.shape[3]))).to(clean)
     mask = F.interpolate(mask, clean.shape[2:])
     return gaussian_blurred(clean, sigma) * mask + clean * (1 - mask)
+
+
+def grid(count: int, latent: tuple[int, int]) -> tuple[int, int]:
+    """Rows × columns that hold `count` places, as near to the latent's proportions as can be."""
+    near = max(1, round(math.sqrt(latent[0] / latent[1] * count)))
+    tried = (rows for step in itertools.count() for rows in (near + step, max(1, near - step)))
+    rows = next(rows for rows in tried if count % rows == 0)
+    return rows, count // rows
 
 
 def gaussian_blurred(x: Tensor, sigma: float, kernel: int = KERNEL) -> Tensor:

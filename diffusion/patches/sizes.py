@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from diffusion.guidance import Call
+from diffusion.guidance import Call, classifier_free
 from diffusion.model import Model
 from diffusion.patches.directions import TINY, norm
 from diffusion.patches.guidance import Combine, Predictions
@@ -17,26 +17,27 @@ def never_longer(model: Model, strength: float) -> Model:
     def after(call: Call, denoised: Tensor, predictions: Predictions, scale: float) -> Tensor:
         both = predictions["positive"], denoised
         right, found = (torch.linalg.vector_norm(each, dim=1, keepdim=True) for each in both)
-        shorter: Tensor = denoised * (right / found.clamp(min=TINY)).clamp(max=1)
+        shorter: Tensor = denoised * (right / (found + TINY)).clamp(max=1)
         return shorter * strength
 
     return model.with_hook("guidance.after", after)
 
 
 def renormed(model: Model, below: float, most: float) -> Model:
-    """Guided at noise levels below `below`, the noise at most `most` times as long as the positive's.
+    """Guided at noise levels below `below`, the result at most `most` times as long as the positive.
 
-    Lumina-Image 2.0 (2503.21758) calls these truncation and renormalisation. A `most` of 0 sets no bound.
+    Lumina-Image 2.0 (2503.21758) calls these truncation and renormalisation, and bounds the velocity; as
+    ComfyUI computes it, the clean estimate is bounded. A `most` of 0 sets no bound.
     """
 
     def combine(call: Call, predictions: Predictions, scale: float, inner: Combine) -> Tensor:
+        positive = predictions["positive"]
         if call.sigma.item() >= below:
-            return predictions["positive"]
-        guided = inner(predictions, scale)
+            return positive
+        guided = classifier_free(positive, predictions.get("negative"), scale)
         if most <= 0:
             return guided
-        noise, bound = call.x - guided, norm(call.x - predictions["positive"]) * most
-        return call.x - noise * (bound / norm(noise).clamp(min=TINY)).clamp(max=1)
+        return guided * (norm(positive) * most / norm(guided).clamp(min=TINY)).clamp(max=1)
 
     return model.with_hook("guidance.combine", combine)
 

@@ -93,7 +93,7 @@ def test_a_run_is_steered_by_boxes(parts: tuple[UNet2DConditionModel, Model, Gli
     assert not torch.allclose(one, two, atol=1e-3)
 
 
-def test_the_negative_knows_of_boxes_but_has_none(
+def test_the_negative_has_the_boxes_of_the_positive(
     parts: tuple[UNet2DConditionModel, Model, Gligen],
 ) -> None:
     _, model, gligen = parts
@@ -103,9 +103,34 @@ def test_the_negative_knows_of_boxes_but_has_none(
     prepared = prepare({"positive": positive, "negative": negative}, setting)
     found = {name: each[0].hooks for name, each in prepared.items()}
     counts = {name: len(hooks["attention.self.after"][0].boxes) for name, hooks in found.items() if hooks}
-    assert counts == {"positive": 2, "negative": 0}
+    assert counts == {"positive": 2, "negative": 2}
     (alone,) = prepare({"negative": negative}, setting)["negative"]
     assert alone.hooks is None
+
+
+def test_boxes_are_lent_as_controls_are(parts: tuple[UNet2DConditionModel, Model, Gligen]) -> None:
+    _, model, gligen = parts
+    one, two = ({"gligen": ("position", gligen, POSITIONS[:n])} for n in (1, 2))
+    within = {"area": (4, 4, 0, 0)}
+    cases: list[tuple[list[dict[str, Any]], list[dict[str, Any]], list[int]]] = [
+        ([two], [{}], [2]),
+        ([two], [one], [1]),
+        ([two], [{}, one], [0, 1]),
+        ([two], [{}, {}], [2, 0]),
+        ([one, two], [{}, {}], [1, 2]),
+        ([{}], [{}], [0]),
+        ([two], [within], [0]),
+        ([{**two, **within}], [{}], [0, 2]),  # the second answers the area
+    ]
+    for positive, negative, expected in cases:
+        lines = {
+            name: [[noise(1, 7, 64), options] for options in several]
+            for name, several in {"positive": positive, "negative": negative}.items()
+        }
+        prepared = prepare(lines, Setting(model, torch.zeros(1, 4, 8, 8)))["negative"]
+        hooks = [part.hooks for part in prepared]
+        found = [len(each["attention.self.after"][0].boxes) if each else 0 for each in hooks]
+        assert found == expected
 
 
 def test_a_file_without_such_layers_is_named(tmp_path: Path) -> None:

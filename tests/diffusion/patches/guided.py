@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from diffusion.conditioning import Setting, prepare
-from diffusion.guidance import CFGGuider, Guided
+from diffusion.guidance import CFGGuider, Guided, Guider
 from diffusion.model import Model
 from tests.diffusion.small_runs import denoising, noise, small_model, text
 
@@ -17,10 +17,12 @@ def guided(model: Model, scale: float = 4.0, x: Tensor = X, sigma: Tensor = SIGM
     return denoiser(model, scale)(x, sigma)
 
 
-def denoiser(model: Model, scale: float = 4.0) -> Guided:
+def denoiser(
+    model: Model, scale: float = 4.0, latent: Tensor = SETTING_LATENT, guider: Guider | None = None
+) -> Guided:
     """The denoiser of one run."""
-    guider = CFGGuider(model, text(1), text(2), scale)
-    setting = Setting(model, SETTING_LATENT)
+    guider = guider or CFGGuider(model, text(1), text(2), scale)
+    setting = Setting(model, latent)
     parts = prepare(guider.conditionings, setting)
     return Guided(guider, denoising(model, setting, model.hooks.for_run()), parts)
 

@@ -61,3 +61,4 @@ def test_the_darker_the_later_and_black_only_at_the_very_last_level(
 
 def test_strength_blends_towards_the_mask_as_it_is() -> None:
     torch.testing.assert_close(let_go(400.0, 0.25), 0.25 * let_go(400.0) + 0.75 * GREYS)
+    assert torch.equal(let_go(400.0, 0.0), let_go(400.0)), "0 counts as 1"

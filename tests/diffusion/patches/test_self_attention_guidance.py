@@ -2,12 +2,14 @@
 
 from types import SimpleNamespace
 
+import pytest
 import torch
 from diffusers.pipelines.deprecated.stable_diffusion_sag import pipeline_stable_diffusion_sag as sag
 
 from diffusion.patches.self_attention_guidance import (
     blurred_where_seen,
     gaussian_blurred,
+    grid,
     self_attention_guidance,
 )
 from tests.diffusion.patches.guided import SIGMA, X, denoiser, estimates, guided
@@ -31,7 +33,7 @@ def test_what_is_blurred_equals_diffusers() -> None:
     attention = (noise(2, 3, 16, 16, seed=4) * 2).softmax(-1)
     latents = noise(2, 4, 8, 8)
     expected = diffusers_masking(latents, attention, (4, 4))
-    found = blurred_where_seen(latents, attention, (4, 4), 1.0)
+    found = blurred_where_seen(latents, attention, 1.0)
     torch.testing.assert_close(found, expected)
     assert 0 < (found != latents).float().mean() < 1
 
@@ -50,7 +52,7 @@ def test_guidance_leads_away_from_the_blurred_estimate() -> None:
     found = run(X, SIGMA)
     watching = run.denoising.hooks["guidance.after"][0].__self__  # type: ignore[attr-defined] # bound method
     assert watching.attention.shape == (2, 4, 16, 16)
-    degraded = blurred_where_seen(NEGATIVE, watching.attention, watching.size, 2.0)
+    degraded = blurred_where_seen(NEGATIVE, watching.attention, 2.0)
     asked = denoiser(plain)
     x = X + degraded - NEGATIVE
     weak = asked.denoising.estimates(x, SIGMA, {"negative": asked.parts["negative"]})["negative"]
@@ -62,6 +64,27 @@ def test_guidance_leads_away_from_the_blurred_estimate() -> None:
 def test_it_asks_for_the_negative_even_where_guidance_does_not() -> None:
     found = guided(self_attention_guidance(small_model(), 0.75, 2.0), 1.0)
     assert not torch.allclose(found, POSITIVE, atol=1e-3)
+
+
+def test_latents_too_small_for_the_blur_stay_as_they_are() -> None:
+    for size, changed in [((4, 8), False), ((5, 8), True)]:
+        x, latent = noise(1, 4, *size) * 3, torch.zeros(1, 4, *size)
+        plain, found = (
+            denoiser(model, latent=latent)(x, SIGMA)
+            for model in (small_model(), self_attention_guidance(small_model(), 0.75, 2.0))
+        )
+        assert torch.equal(found, plain) != changed
+
+
+@pytest.mark.parametrize(
+    ("count", "latent", "expected"),
+    [(64, (64, 64), (8, 8)), (96, (64, 96), (8, 12)), (96, (96, 64), (12, 8)), (15, (40, 40), (5, 3)),
+     (7, (24, 24), (1, 7)), (6, (10, 17), (2, 3))],
+)  # fmt: skip
+def test_a_grid_is_found_near_the_latents_proportions(
+    count: int, latent: tuple[int, int], expected: tuple[int, int]
+) -> None:
+    assert grid(count, latent) == expected
 
 
 def test_no_scale_is_the_model_itself() -> None:

@@ -2,6 +2,7 @@
 /** @import { Documents } from "../client/documents.js" */
 /** @import { Runs } from "../client/runs.js" */
 /** `window.app`, as ComfyUI's scripts and tools expect it: the seam where a façade for packs' scripts will grow. */
+import { rounded } from "../core/exact.js";
 import { toPrompt } from "../core/prompt.js";
 import { parseJson } from "../core/text.js";
 import { writeWorkflow } from "../core/workflow.js";
@@ -17,8 +18,8 @@ export function createApp(editor, documents, runs, register) {
     },
     /** Opens a prompt in the API format. @param {any} json @param {string} [name] */
     async loadApiJson(json, name = "Prompt") { await documents.openJson(structuredClone(json), name); },
-    /** @returns {Promise<{ workflow: any, output: import("../types.js").ApiPrompt }>} what a run would send */
-    async graphToPrompt() { return { workflow: writeWorkflow(editor.workflow), output: toPrompt(editor.catalogue) }; },
+    /** @returns {Promise<{ workflow: any, output: import("../types.js").ApiPrompt }>} what a run would send, but numbers beyond 2^53 rounded, as scripts know them */
+    async graphToPrompt() { return rounded({ workflow: writeWorkflow(editor.workflow), output: toPrompt(editor.catalogue) }); },
     /** @param {number} [number] -1 runs before what waits @param {number} [times] @returns {Promise<boolean>} */
     async queuePrompt(number = 0, times = 1) { return runs.run({ front: number === -1, times }); },
     /** @param {File} file */

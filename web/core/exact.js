@@ -51,6 +51,20 @@ export function printExact(json, space) {
   }
 }
 
+/** @param {any} json @returns {any} the same with numbers for BigInts, for scripts that know no others; what holds none is not copied */
+export function rounded(json) {
+  if (typeof json === "bigint") return Number(json);
+  if (!json || typeof json !== "object") return json;
+  let copy = json;
+  for (const key of Object.keys(json)) {
+    const value = rounded(json[key]);
+    if (value === json[key]) continue;
+    if (copy === json) copy = Array.isArray(json) ? [...json] : { ...json };
+    copy[key] = value;
+  }
+  return copy;
+}
+
 /** @param {string} text @returns {number | bigint | undefined} nothing when it is no whole number */
 export function whole(text) { return /^\s*[+-]?\d+\s*$/.test(text) ? plain(BigInt(text.trim().replace("+", ""))) : undefined; }
 

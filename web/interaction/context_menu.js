@@ -26,7 +26,7 @@ function entries({ commands }) {
 /** @param {Point} at @param {any} parts @returns {import("../panels/menu.js").Entry[]} */
 function canvasMenu(at, parts) {
   const entry = entries(parts);
-  return [{ label: "Add a node …", hint: parts.commands.hint("palette"), act: () => parts.palettes.addNode(at) }, entry("group", "Add a group"), "line", { label: "Paste", hint: "Ctrl+V", act: () => navigator.clipboard.readText().then((text) => parts.commands.run("paste-text", { text, links: false })) }, entry("select-all"), entry("arrange"), "line", entry("undo"), entry("redo"), entry("fit"), entry("find"), entry("heat")];
+  return [{ label: "Add a node …", hint: parts.commands.hint("palette"), act: () => parts.palettes.addNode(at) }, entry("group", "Add a group"), "line", { label: "Paste", hint: "Ctrl+V", disabled: !navigator.clipboard, act: () => navigator.clipboard.readText().then((text) => parts.commands.run("paste-text", { text, links: false })) }, entry("select-all"), entry("arrange"), "line", entry("undo"), entry("redo"), entry("fit"), entry("find"), entry("heat")];
 }
 
 /** @param {import("./hit.js").LinkHit} found @param {Point} at @param {any} parts @returns {import("../panels/menu.js").Entry[]} */

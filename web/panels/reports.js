@@ -26,7 +26,7 @@ export function explain(editor, runId) {
   dialog(`${name}: what went wrong`, [
     h("p", {}, error.message), advice && [h("h3", {}, "What to do"), h("p", {}, advice)],
     error.trace && h("details", {}, h("summary", {}, "Trace"), h("pre", {}, error.trace)),
-  ], [{ label: "Copy report", act: () => { navigator.clipboard.writeText(`${name} (${runId})\n${error.message}\n\n${error.trace ?? ""}`); return false; } }, { label: "Close", kind: "primary" }]);
+  ], [...(navigator.clipboard ? [{ label: "Copy report", act: () => { navigator.clipboard.writeText(`${name} (${runId})\n${error.message}\n\n${error.trace ?? ""}`); return false; } }] : []), { label: "Close", kind: "primary" }]);
 }
 
 /** Everything that is wrong at once, each to be gone to. @param {Editor} editor */

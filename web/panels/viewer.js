@@ -24,7 +24,7 @@ export function viewPictures(server, files, index, { edit } = {}) {
   };
   const element = /** @type {HTMLDialogElement} */ (h("dialog", { class: "viewer", "aria-label": "Picture", tabindex: "-1" },
     h("div", { class: "viewer-bar" }, name, files.length > 1 && [iconButton("Previous", "back", () => show(index - 1)), iconButton("Next", "next", () => show(index + 1))],
-      edit && iconButton("Paint a mask", "brush", () => { close(); edit(files[index]); }), iconButton("Copy", "copy", copy), iconButton("Save to this computer", "save", save),
+      edit && iconButton("Paint a mask", "brush", () => { close(); edit(files[index]); }), navigator.clipboard && iconButton("Copy", "copy", copy), iconButton("Save to this computer", "save", save),
       h("a", { class: "icon-button", href: server.view(files[index]), target: "_blank", rel: "noopener", "aria-label": "Open in a new tab", title: "Open in a new tab", on: { click: (/** @type {MouseEvent} */ event) => { /** @type {HTMLAnchorElement} */ (event.currentTarget).href = server.view(files[index]); } } }, icon("open")), iconButton("Close", "close", close)),
     h("div", { class: "viewer-stage", on: { click: (/** @type {MouseEvent} */ event) => { if (event.target !== image) close(); } } }, image)));
   element.addEventListener("close", () => element.remove());

@@ -3,8 +3,8 @@
     python -m benchmarks.default_helpers [--number 60] [--controlnet FILE] [--lora FILE] [--sheet FILE]
 
 **Edges**: pictures of objects in places and sizes that the checkpoint never saw are rendered, their edges
-taken by Canny, and drawn again from text and edges: 20 steps of DPM++ 2M, Karras' schedule, guidance 5. Right
-is what no rendering of another object, background or place is nearer to. Then the same without the network.
+taken by Canny, and drawn again from text and edges: 20 steps of DPM++ 2M, Karras' schedule, guidance 2.5.
+Right is what no rendering of another object, background or place is nearer to. Then without the network.
 
 **Stickers**: large objects drawn with the LoRA. A picture is a sticker if its sticker is nearer to it than
 its plain rendering. Object and background are judged among stickers.
@@ -38,6 +38,8 @@ from training.stickers import render_sticker
 
 MODELS = ROOT / "models"
 THRESHOLDS = 0.1, 0.3
+SCALE = 2.5
+"""Guidance with edges: they say much already."""
 UNSEEN = 99
 """Seed of the scenes that training did not see."""
 
@@ -74,7 +76,7 @@ def edges(checkpoint: Checkpoint, network: ControlNetwork, sprites: Sprites, num
     images = [hint[None, :, :, None].expand(-1, -1, -1, 3) for hint in hints]
     texts = [next(captions(scene)) for scene in shown]
     applied = [{"control": network.applied(image, 1.0, 0.0, 1.0)} for image in images]
-    guided = [draw(checkpoint, text, i, options=applied[i]) for i, text in enumerate(texts)]
+    guided = [draw(checkpoint, text, i, scale=SCALE, options=applied[i]) for i, text in enumerate(texts)]
     free = [draw(checkpoint, text, i) for i, text in enumerate(texts)]
     for name, pictures in (("with edges", guided), ("without", free)):
         print(f"{name:12} {number} scenes   {figures(render, shown, pictures, sprites)}")

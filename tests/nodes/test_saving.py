@@ -155,6 +155,14 @@ def test_a_drawing_is_saved_with_its_workflow(call: Any, folders: Folders) -> No
     assert text.endswith('</metadata><path d="M0 0"/></svg>')
 
 
+def test_a_text_becomes_a_drawing(call: Any) -> None:
+    (drawing,) = call("TextToSVG", text=' <svg viewBox="0 0 1 1"><path d="M0 0"/></svg>\n')
+    assert [each.getvalue() for each in drawing.data] == [b'<svg viewBox="0 0 1 1"><path d="M0 0"/></svg>']
+    for text in ("", "words", "<svg>", "<html></html>"):
+        with pytest.raises(ValueError, match=r"input 'text' is no SVG document.*</svg>"):
+            call("TextToSVG", text=text)
+
+
 def test_what_is_no_drawing_is_refused() -> None:
     with pytest.raises(ValueError, match="no <svg> element"):
         with_texts("<html>", {})

@@ -175,7 +175,7 @@ def test_values_and_pictures_of_the_last_run_outlive_a_reload(page: Any) -> None
     page.keyboard.press("Control+Enter")
     finished(page, "success")
     shown = "[...nodeloom.editor.tab.results.outputs].map(([id, output]) => [id, output.images])"
-    before = page.evaluate(shown)
+    before = sorted(page.evaluate(shown))
     assert [id for id, _ in before] == ["3", "4"]
     until(page, "nodeloom.editor.tab.results.timings.get('2')?.memory > 0")
     page.reload()

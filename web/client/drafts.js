@@ -88,7 +88,10 @@ export class Drafts {
       const entries = this.#write("entries");
       log.forEach((entry, index) => { if (stored[index] !== entry.at) entries?.put({ ...entry }, [tab.key, index]); });
       this.#stored.set(tab.key, log.map((entry) => entry.at));
-      this.#write("tabs")?.put({ key: tab.key, name: tab.name, done: history.done.length, total: log.length, file: tab.file, revision: tab.revision, job: tab.results.job, dirty: tab.dirty, at: Date.now() }, tab.key);
+      entries?.transaction.commit(); // a page that goes takes what is not committed with it
+      const tabs = this.#write("tabs");
+      tabs?.put({ key: tab.key, name: tab.name, done: history.done.length, total: log.length, file: tab.file, revision: tab.revision, job: tab.results.job, dirty: tab.dirty, at: Date.now() }, tab.key);
+      tabs?.transaction.commit();
     } catch { /* the database is closing */ }
   }
 
@@ -122,6 +125,12 @@ export class Drafts {
     await this.backup(tab, rest.replace('"nodes":[]', () => `"nodes":[${nodes.join(",")}]`)).catch(() => {});
   }
 
+  /** A run of a tab began: noted at once, so that a reload right after it finds the run. @param {Tab} tab */
+  ran(tab) {
+    if (tab.results.job) sessionStorage.setItem(lastJob(tab.key), tab.results.job);
+    this.keep(tab);
+  }
+
   /** Writes at once, before the page goes. */
   flush() { for (const key of [...this.#timers.keys()]) this.#store(/** @type {Tab} */ (this.#kept.get(key))); }
 
@@ -130,6 +139,7 @@ export class Drafts {
     clearTimeout(this.#timers.get(tab.key));
     this.#timers.delete(tab.key);
     this.#kept.delete(tab.key);
+    sessionStorage.removeItem(lastJob(tab.key));
     this.#stored.delete(tab.key);
     for (const store of ["tabs", "bases"]) this.#write(store)?.delete(tab.key);
     this.#write("entries")?.delete(IDBKeyRange.bound([tab.key, 0], [tab.key, Infinity]));
@@ -178,7 +188,7 @@ export class Drafts {
   /** @param {Tab} tab fresh from the draft's base @param {Draft} draft */
   replay(tab, draft) {
     Object.assign(tab, { key: draft.key, file: draft.file, revision: draft.revision, dirty: draft.dirty });
-    tab.results.job = draft.job;
+    tab.results.job = sessionStorage.getItem(lastJob(draft.key)) ?? draft.job;
     for (const entry of draft.done) tab.workflow.apply(entry.redo);
     tab.history.done = draft.done;
     tab.history.undone = draft.undone;
@@ -189,6 +199,9 @@ export class Drafts {
   /** @param {string} path @param {string | undefined} revision */
   announce(path, revision) { this.channel.postMessage({ saved: path, revision }); }
 }
+
+/** @param {string} key of a tab @returns {string} where this window keeps the last job of it */
+function lastJob(key) { return `nodeloom-job ${key}`; }
 
 /** @param {() => void} act when nothing else is to be done */
 function idle(act) {

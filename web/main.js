@@ -195,7 +195,7 @@ async function start() {
   editor.host.addEventListener("hover", async (event) => new (await import("./panels/hints.js")).Hints(layer, editor, server, () => Boolean(pointing.gesture), /** @type {CustomEvent} */ (event).detail), { once: true });
   reportRuns(runs, editor, toasts, reports);
   editor.host.addEventListener("group-opened", () => toasts.show("The group is a subgraph now", { key: "group", stay: false, text: "It runs as before; undo makes it a group again.", actions: [{ label: "Undo", act: () => commands.run("undo") }] }));
-  runs.addEventListener("started", (event) => { const tab = runs.jobs.get(/** @type {CustomEvent} */ (event).detail.id)?.tab; if (tab) drafts.ran(tab); });
+  runs.addEventListener("started", (event) => { const tab = runs.jobs.get(/** @type {CustomEvent} */ (event).detail.id)?.tab; if (tab) drafts.keep(tab); });
   editor.on("tab", () => { runs.recall(editor.tab); });
   documents.opened = (tab) => reports().then(({ reportMissing }) => reportMissing(tab, toasts, editor));
   drafts.savedElsewhere = (path, revision) => {

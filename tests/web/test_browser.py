@@ -220,6 +220,21 @@ def test_clipboard_groups_subgraphs_and_modes(page: Any) -> None:
     assert page.evaluate("nodeloom.editor.tab.path.length") == 0
 
 
+def test_a_tab_that_was_just_opened_survives_a_reload(browser: Any, address: str) -> None:
+    """Though the page was never at rest before it went."""
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    context.add_init_script("window.requestIdleCallback = () => 0")
+    page = ready(context, address)
+    page.evaluate(
+        "async () => { await app.loadApiJson({ 1: { class_type: 'EmptyImage', inputs: { width: 72 } } }, 'Just opened'); location.reload(); }"
+    )
+    page.wait_for_selector("text=Just opened")
+    until(page, "nodeloom.documents.tabs.length === 2")
+    assert page.evaluate("nodeloom.editor.tab.name") == "Just opened"
+    assert value(page, 1, "width") == 72
+    context.close()
+
+
 def test_work_survives_a_reload_with_its_undo(page: Any) -> None:
     x, y = widget_at(page, 5, "steps")
     page.mouse.click(x, y)

@@ -19,6 +19,7 @@ const STORES = ["tabs", "bases", "entries", "windows"];
 export class Drafts {
   /** @type {IDBDatabase | undefined} */ #database;
   /** @type {Map<string, Tab>} tabs that are kept */ #kept = new Map();
+  /** @type {Set<string>} tabs whose base is not in the store yet */ #baseless = new Set();
   /** @type {Map<string, number[]>} when each entry in the store was made, by tab */ #stored = new Map();
   /** @type {Map<string, number>} */ #timers = new Map();
   /** @type {Map<string, number>} */ #backups = new Map();
@@ -50,6 +51,13 @@ export class Drafts {
     } catch { /* private windows have no store; the server's copy remains */ }
   }
 
+  /** For good at once: a page that goes takes what is not committed with it. @param {string} store @param {any} value @param {string} key */
+  #put(store, value, key) {
+    const target = this.#write(store);
+    target?.put(value, key);
+    target?.transaction.commit();
+  }
+
   /** @param {string} store */
   #write(store) { return this.#database?.transaction(store, "readwrite").objectStore(store); }
 
@@ -57,8 +65,8 @@ export class Drafts {
   keep(tab) {
     if (!this.#kept.has(tab.key)) {
       this.#listen(tab);
-      const { done } = tab.history;
-      idle(() => { if (this.#kept.has(tab.key) && tab.history.done === done && !done.length) this.#write("bases")?.put(writeWorkflow(tab.workflow), tab.key); else if (this.#kept.has(tab.key)) this.#rebase(tab); });
+      this.#baseless.add(tab.key);
+      idle(() => { if (this.#baseless.has(tab.key)) this.#rebase(tab); });
     }
     this.#soon(tab);
   }
@@ -81,21 +89,19 @@ export class Drafts {
     clearTimeout(this.#timers.get(tab.key));
     this.#timers.delete(tab.key);
     const { history } = tab;
-    if (history.done.length > LONGEST) this.#rebase(tab);
+    if (history.done.length > (this.#baseless.has(tab.key) ? 0 : LONGEST)) this.#rebase(tab);
     const log = [...history.done, ...[...history.undone].reverse()];
     const stored = this.#stored.get(tab.key) ?? [];
     try {
       const entries = this.#write("entries");
       log.forEach((entry, index) => { if (stored[index] !== entry.at) entries?.put({ ...entry }, [tab.key, index]); });
       this.#stored.set(tab.key, log.map((entry) => entry.at));
-      entries?.transaction.commit(); // a page that goes takes what is not committed with it
-      const tabs = this.#write("tabs");
-      tabs?.put({ key: tab.key, name: tab.name, done: history.done.length, total: log.length, file: tab.file, revision: tab.revision, job: tab.results.job, dirty: tab.dirty, at: Date.now() }, tab.key);
-      tabs?.transaction.commit();
+      entries?.transaction.commit();
+      this.#put("tabs", { key: tab.key, name: tab.name, done: history.done.length, total: log.length, file: tab.file, revision: tab.revision, job: tab.results.job, dirty: tab.dirty, at: Date.now() }, tab.key);
     } catch { /* the database is closing */ }
   }
 
-  /** A long log starts anew from its middle. What is taken back for it is done again, so nobody is told. @param {Tab} tab */
+  /** Writes what the log starts from; of a long one, its middle. What is taken back for it is done again, so nobody is told. @param {Tab} tab */
   #rebase(tab) {
     const { history, workflow } = tab;
     const { listeners } = workflow;
@@ -105,7 +111,8 @@ export class Drafts {
       for (const entry of [...history.done].reverse()) workflow.apply(entry.undo);
       const base = writeWorkflow(workflow);
       for (const entry of history.done) workflow.apply(entry.redo);
-      this.#write("bases")?.put(base, tab.key);
+      this.#put("bases", base, tab.key);
+      this.#baseless.delete(tab.key);
     } finally {
       workflow.listeners = listeners;
     }
@@ -125,28 +132,27 @@ export class Drafts {
     await this.backup(tab, rest.replace('"nodes":[]', () => `"nodes":[${nodes.join(",")}]`)).catch(() => {});
   }
 
-  /** A run of a tab began: noted at once, so that a reload right after it finds the run. @param {Tab} tab */
-  ran(tab) {
-    if (tab.results.job) sessionStorage.setItem(lastJob(tab.key), tab.results.job);
-    this.keep(tab);
-  }
-
   /** Writes at once, before the page goes. */
-  flush() { for (const key of [...this.#timers.keys()]) this.#store(/** @type {Tab} */ (this.#kept.get(key))); }
+  flush() {
+    for (const [key, tab] of this.#kept) {
+      if (this.#baseless.has(key)) this.#rebase(tab);
+      if (this.#timers.has(key)) this.#store(tab);
+    }
+  }
 
   /** @param {Tab} tab */
   drop(tab) {
     clearTimeout(this.#timers.get(tab.key));
     this.#timers.delete(tab.key);
     this.#kept.delete(tab.key);
-    sessionStorage.removeItem(lastJob(tab.key));
+    this.#baseless.delete(tab.key);
     this.#stored.delete(tab.key);
     for (const store of ["tabs", "bases"]) this.#write(store)?.delete(tab.key);
     this.#write("entries")?.delete(IDBKeyRange.bound([tab.key, 0], [tab.key, Infinity]));
   }
 
   /** @param {Tab[]} tabs @param {Tab} current */
-  remember(tabs, current) { this.#write("windows")?.put({ key: this.window, tabs: tabs.map((tab) => tab.key), current: current.key, at: Date.now() }, this.window); }
+  remember(tabs, current) { this.#put("windows", { key: this.window, tabs: tabs.map((tab) => tab.key), current: current.key, at: Date.now() }, this.window); }
 
   /** @returns {Promise<{ drafts: Draft[], current: string | undefined }>} this window's tabs; a new window takes those of one that is gone */
   async restore() {
@@ -188,7 +194,7 @@ export class Drafts {
   /** @param {Tab} tab fresh from the draft's base @param {Draft} draft */
   replay(tab, draft) {
     Object.assign(tab, { key: draft.key, file: draft.file, revision: draft.revision, dirty: draft.dirty });
-    tab.results.job = sessionStorage.getItem(lastJob(draft.key)) ?? draft.job;
+    tab.results.job = draft.job;
     for (const entry of draft.done) tab.workflow.apply(entry.redo);
     tab.history.done = draft.done;
     tab.history.undone = draft.undone;
@@ -199,9 +205,6 @@ export class Drafts {
   /** @param {string} path @param {string | undefined} revision */
   announce(path, revision) { this.channel.postMessage({ saved: path, revision }); }
 }
-
-/** @param {string} key of a tab @returns {string} where this window keeps the last job of it */
-function lastJob(key) { return `nodeloom-job ${key}`; }
 
 /** @param {() => void} act when nothing else is to be done */
 function idle(act) {

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
+from numpy.typing import NDArray
 
 from training.backgrounds import BACKGROUNDS, COLOURS, SIDE, Background, painted, variants
 from training.sprites import THINGS, Pixels, Sprites, Thing, paste
@@ -98,6 +99,14 @@ def render(composition: Composition, sprites: Sprites) -> Pixels:
     for thing, side, left, top in placed:
         paste(canvas, sprites.scaled(thing.code, side), left, top)
     return canvas
+
+
+def coverage(composition: Composition, sprites: Sprites) -> NDArray[np.float32]:
+    """How far each pixel is covered by an object, H×W of 0…1."""
+    canvas = np.zeros((SIDE, SIDE, 3), np.float32)
+    for thing, side, left, top in composition.places():
+        paste(canvas, np.repeat(sprites.scaled(thing.code, side)[..., 3:], 4, axis=-1), left, top)
+    return canvas[..., 0]
 
 
 def shade(canvas: Pixels, sprite: Pixels, left: int, top: int) -> None:

@@ -20,11 +20,12 @@ from torch import Tensor, nn
 
 from diffusion.controlnet import ControlUNet
 from diffusion.unet import Control
-from training.denoiser import UNET_SIZES, Painter, loss_of
+from training.denoiser import UNET_SIZES, Painter, loss_of, spread_timesteps
 from training.edges import Placed, caption, read, thickened, write
 from training.export import METADATA, take_apart, take_autoencoder
 from training.latents import load_autoencoder
-from training.optimizer import Average, Optimizer, rate_at, split
+from training.learner import Learner
+from training.optimizer import Optimizer, split
 from training.sprites import DEFAULT_FOLDER, Sprites
 from training.words import Words, clip_encode
 
@@ -40,7 +41,7 @@ ADAM_ONLY = (
 
 @dataclass(frozen=True)
 class Plan:
-    """How long and how fast; half of the texts are dropped, so that the edges must tell what they show."""
+    """How long and how fast; many texts are dropped, so that the edges must tell what they show."""
 
     steps: int = 2000
     batch: int = 48
@@ -84,26 +85,21 @@ def start(control: ControlUNet, painter: Painter) -> None:
             nn.init.zeros_(parameter)
 
 
-class Training:
-    """Everything a run carries from step to step, and to disk."""
+class Training(Learner):
+    """The control network as it learns; the painter stays."""
 
     def __init__(self, plan: Plan, words: Words, painter: Painter) -> None:
         self.plan, self.words = plan, words
         self.guided = Guided(painter)
         matrices, others = split(self.guided.control, ADAM_ONLY)
-        self.optimizer = Optimizer(matrices, others, plan.muon_rate, plan.adam_rate, every=2)
-        self.average = Average(self.guided.control, 0.995)
-        self.step = 0
+        optimizer = Optimizer(matrices, others, plan.muon_rate, plan.adam_rate, every=2)
+        super().__init__(self.guided.control, optimizer, plan, 0.995)
 
     def advance(self, latents: Tensor, hints: Tensor, shown: list[Placed]) -> float:
         """One step; returns the loss."""
-        loss = self.loss(latents, hints, shown)
-        loss.backward()  # type: ignore[no-untyped-call]  # torch's own
-        nn.utils.clip_grad_norm_(self.guided.control.parameters(), 1.0)
-        self.optimizer.step(rate_at(self.step, self.plan.steps, self.plan.warm_up, self.plan.decay_from))
-        self.step += 1
-        self.average.update(self.guided.control)
-        return float(loss.detach())
+        loss = self.descend(self.loss(latents, hints, shown))
+        self.average.update(self.module)
+        return loss
 
     def loss(self, latents: Tensor, hints: Tensor, shown: list[Placed]) -> Tensor:
         """The loss of this step's batch, the same for the same step."""
@@ -114,8 +110,7 @@ class Training:
             "" if drop else caption(shown[i], random)
             for i, drop in zip(chosen.tolist(), dropped, strict=True)
         ]
-        strata = (random.permutation(plan.batch) + random.random(plan.batch)) / plan.batch
-        timesteps = torch.from_numpy((1000 * strata**0.8).astype(np.int64)).clamp(max=999)
+        timesteps = spread_timesteps(random, plan.batch)
         clean = latents[chosen]
         noise = torch.from_numpy(random.standard_normal(clean.shape, dtype=np.float32))
         seen = pictures(thickened(hints[chosen].float(), random))
@@ -126,34 +121,13 @@ class Training:
 
         return loss_of(predict, clean, self.words.rows(texts)[:, : plan.positions], timesteps, noise)
 
-    def save(self, path: Path) -> None:
-        """Write the whole state; the old file stays until the new one is complete."""
-        state = {
-            "step": self.step,
-            "weights": self.guided.control.state_dict(),
-            "average": self.average.weights,
-            "averaged": self.average.steps,
-            "optimizer": self.optimizer.state_dict(),
-        }
-        partial = path.with_suffix(".part")
-        torch.save(state, partial)
-        partial.replace(path)
-
-    def load(self, path: Path) -> None:
-        """Go on from a saved state."""
-        state = torch.load(path, weights_only=True)
-        self.step = state["step"]
-        self.guided.control.load_state_dict(state["weights"])
-        self.average.weights, self.average.steps = state["average"], state["averaged"]
-        self.optimizer.load_state_dict(state["optimizer"])
-
 
 def pictures(hints: Tensor) -> Tensor:
     """Edges B×H×W as pictures B×3×H×W."""
     return hints[:, None].expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
 
 
-def load_painter(checkpoint: Path, words: Words) -> Painter:
+def finished_painter(checkpoint: Path, words: Words) -> Painter:
     """The finished painter of a checkpoint."""
     painter = Painter(len(words))
     painter.load_state_dict(take_apart(checkpoint, words))
@@ -191,7 +165,7 @@ def main() -> None:
         return
     plan = Plan(given.steps, given.batch, positions=given.positions, pictures=given.pictures)
     words = Words(clip_encode())
-    training = Training(plan, words, load_painter(given.checkpoint, words))
+    training = Training(plan, words, finished_painter(given.checkpoint, words))
     if state.exists():
         training.load(state)
     train(training, *prepared(given, plan), state)

@@ -14,13 +14,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from diffusion.precision import multiplies_bfloat16
 from training.compositions import Composition, caption, render
 from training.denoiser import Painter, alphas
 from training.latents import SCALE, load, load_autoencoder
-from training.optimizer import Average, Optimizer, rate_at, split
+from training.learner import Learner
+from training.optimizer import Optimizer, split
 from training.sprites import DEFAULT_FOLDER, Sprites, contact_sheet
 from training.vae import ADAM_ONLY, psnr, reconstruction_loss, sample_pictures, to_pixels, to_tensor
 from training.words import Words, clip_encode
@@ -56,8 +57,8 @@ class Forgiving:
         return (x - (1 - signal).sqrt() * predicted) / signal.sqrt()
 
 
-class Training:
-    """Everything a run carries from step to step, and to disk."""
+class Training(Learner):
+    """The decoder as it learns; the encoder stays."""
 
     def __init__(self, plan: Plan, sprites: Sprites, autoencoder: Path, forgiving: Forgiving | None) -> None:
         self.plan, self.sprites, self.forgiving = plan, sprites, forgiving
@@ -65,9 +66,7 @@ class Training:
         self.vae.encoder.requires_grad_(False)
         self.vae.quant_conv.requires_grad_(False)
         matrices, others = split(self.vae, ADAM_ONLY)
-        self.optimizer = Optimizer(matrices, others, plan.muon_rate, plan.adam_rate)
-        self.average = Average(self.vae, 0.998)
-        self.step = 0
+        super().__init__(self.vae, Optimizer(matrices, others, plan.muon_rate, plan.adam_rate), plan, 0.998)
 
     def advance(self, latents: Tensor, shown: list[Composition]) -> float:
         """One step; returns the loss."""
@@ -77,13 +76,9 @@ class Training:
         latent = self.soiled(latents, shown, chosen, random) / SCALE
         with torch.autocast("cpu", torch.bfloat16, enabled=multiplies_bfloat16()):
             decoded = self.vae.decode(latent)
-        loss = reconstruction_loss(x, decoded.float())
-        loss.backward()  # type: ignore[no-untyped-call]  # torch's own
-        nn.utils.clip_grad_norm_([p for p in self.vae.parameters() if p.requires_grad], 1.0)
-        self.optimizer.step(rate_at(self.step, self.plan.steps, self.plan.warm_up, self.plan.decay_from))
+        loss = self.descend(reconstruction_loss(x, decoded.float()))
         self.average.update(self.vae)
-        self.step += 1
-        return float(loss.detach())
+        return loss
 
     def soiled(
         self, latents: Tensor, shown: list[Composition], chosen: np.ndarray, random: np.random.Generator
@@ -97,25 +92,8 @@ class Training:
 
     def save(self, path: Path) -> None:
         """Write the state for resuming, and the averaged autoencoder beside it."""
-        state = {
-            "step": self.step,
-            "weights": self.vae.state_dict(),
-            "average": self.average.weights,
-            "averaged": self.average.steps,
-            "optimizer": self.optimizer.state_dict(),
-        }
-        partial = path.with_suffix(".part")
-        torch.save(state, partial)
-        partial.replace(path)
+        super().save(path)
         save_file(self.average.weights, path.with_name("autoencoder.safetensors"))
-
-    def load(self, path: Path) -> None:
-        """Go on from a saved state."""
-        state = torch.load(path, weights_only=True)
-        self.step = state["step"]
-        self.vae.load_state_dict(state["weights"])
-        self.average.weights, self.average.steps = state["average"], state["averaged"]
-        self.optimizer.load_state_dict(state["optimizer"])
 
 
 def load_painter(state: Path, words: Words) -> Painter:

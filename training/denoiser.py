@@ -23,7 +23,8 @@ from diffusion.unet import UNet, UNetSizes
 from training import text as text_tower
 from training.compositions import Composition, caption
 from training.latents import load
-from training.optimizer import Average, Optimizer, rate_at, split
+from training.learner import Learner
+from training.optimizer import Average, Optimizer, split
 from training.team import Team, gather_team
 from training.words import Words, clip_encode
 
@@ -132,12 +133,17 @@ def example(
     texts = [
         "" if random.random() < plan.captions_dropped else caption(shown[index], random) for index in chosen
     ]
-    strata = (random.permutation(batch) + random.random(batch)) / batch
-    timesteps = torch.from_numpy((1000 * strata**0.8).astype(np.int64)).clamp(max=999)
+    timesteps = spread_timesteps(random, batch)
     noise = torch.from_numpy(random.standard_normal((batch, *latents.shape[1:]), dtype=np.float32))
     return Example(
         latents[torch.from_numpy(chosen)], words.rows(texts)[:, : plan.positions], timesteps, noise
     )
+
+
+def spread_timesteps(random: np.random.Generator, batch: int) -> Tensor:
+    """One timestep [B] from each part of the way, rather late ones: there the text decides."""
+    strata = (random.permutation(batch) + random.random(batch)) / batch
+    return torch.from_numpy((1000 * strata**0.8).astype(np.int64)).clamp(max=999)
 
 
 def choose(random: np.random.Generator, shown: list[Composition], number: int, large: float) -> np.ndarray:
@@ -151,8 +157,8 @@ def choose(random: np.random.Generator, shown: list[Composition], number: int, l
     )
 
 
-class Training:
-    """Everything a run carries from step to step, and to disk."""
+class Training(Learner):
+    """UNet and text tower as they learn, perhaps as one of a team."""
 
     def __init__(self, plan: Plan, words: Words, pretrained: Path | None, team: Team | None = None) -> None:
         self.plan, self.words, self.team = plan, words, team or Team()
@@ -160,45 +166,18 @@ class Training:
         matrices, others = split(self.painter, ADAM_ONLY)
         if plan.muon_rate == 0:
             matrices, others = [], others + matrices
-        self.optimizer = Optimizer(matrices, others, plan.muon_rate, plan.adam_rate, every=2)
+        optimizer = Optimizer(matrices, others, plan.muon_rate, plan.adam_rate, every=2)
+        super().__init__(self.painter, optimizer, plan, 0.999)
         self.predict: Predict = self.painter
-        self.average = Average(self.painter, 0.999)
-        self.step = 0
 
     def advance(self, latents: Tensor, shown: list[Composition]) -> float:
         """One step; returns the loss."""
         e = example(self.step, self.plan, latents, shown, self.words, self.team)
-        loss = loss_of(self.predict, e.clean, e.rows, e.timesteps, e.noise)
-        loss.backward()  # type: ignore[no-untyped-call]  # torch's own
-        nn.utils.clip_grad_norm_(self.painter.parameters(), 1.0)
-        self.optimizer.step(rate_at(self.step, self.plan.steps, self.plan.warm_up, self.plan.decay_from))
-        self.step += 1
+        loss = self.descend(loss_of(self.predict, e.clean, e.rows, e.timesteps, e.noise))
         if self.step % self.plan.meet_every == 0:
             self.team.average(list(self.painter.parameters()))
         self.average.update(self.painter)
-        return float(loss.detach())
-
-    def save(self, path: Path) -> None:
-        """Write the whole state; the old file stays until the new one is complete."""
-        state = {
-            "step": self.step,
-            "tokens": self.words.tokens,
-            "weights": self.painter.state_dict(),
-            "average": self.average.weights,
-            "averaged": self.average.steps,
-            "optimizer": self.optimizer.state_dict(),
-        }
-        partial = path.with_suffix(".part")
-        torch.save(state, partial)
-        partial.replace(path)
-
-    def load(self, path: Path) -> None:
-        """Go on from a saved state."""
-        state = torch.load(path, weights_only=True)
-        self.step = state["step"]
-        self.painter.load_state_dict(state["weights"])
-        self.average.weights, self.average.steps = state["average"], state["averaged"]
-        self.optimizer.load_state_dict(state["optimizer"])
+        return loss
 
     def start_from(self, weights: dict[str, Tensor]) -> None:
         """Begin anew from finished weights (`export.take_apart` reads them from a checkpoint)."""

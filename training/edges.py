@@ -19,9 +19,9 @@ from torch.nn import functional as F
 from diffusion.vae import AutoencoderKL
 from nodes.filters import canny
 from training.backgrounds import BACKGROUNDS, COLOURS, SIDE, variants
-from training.compositions import Composition, captions, render
+from training.compositions import Composition, captions, coverage, render
 from training.latents import SCALE
-from training.sprites import THINGS, Sprites, Thing, paste
+from training.sprites import THINGS, Sprites, Thing
 from training.vae import to_tensor
 
 SIZES = range(40, 116, 4)
@@ -78,10 +78,7 @@ def edges(scene: Placed, sprites: Sprites, random: np.random.Generator) -> Tenso
     low = random.uniform(0.08, 0.4)
     high = random.uniform(low, 0.8)
     if random.random() < OUTLINES:
-        picture = np.zeros((SIDE, SIDE, 3), np.float32)
-        for thing, side, left, top in scene.places():
-            white = np.repeat(sprites.scaled(thing.code, side)[..., 3:], 4, axis=-1)
-            paste(picture, white, left, top)
+        picture = np.repeat(coverage(scene, sprites)[..., None], 3, axis=-1)
     else:
         picture = render(scene, sprites)
     return canny(torch.from_numpy(picture)[None], low, high)[0]

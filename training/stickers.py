@@ -6,21 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from training.backgrounds import SIDE, painted
-from training.compositions import Composition
+from training.backgrounds import painted
+from training.compositions import Composition, coverage
 from training.sprites import Pixels, Sprites, paste
 
 RIM = 8.0
 """How wide the rim is, in pixels: a cell of the latent."""
 SHADOW = {"soft": 2.5, "down": 3, "right": 2, "dark": 0.4}
-
-
-def coverage(composition: Composition, sprites: Sprites) -> NDArray[np.float32]:
-    """How far each pixel is covered by an object, H×W of 0…1."""
-    canvas = np.zeros((SIDE, SIDE, 3), np.float32)
-    for thing, side, left, top in composition.places():
-        paste(canvas, np.repeat(sprites.scaled(thing.code, side)[..., 3:], 4, axis=-1), left, top)
-    return canvas[..., 0]
 
 
 def rim(covered: NDArray[np.float32]) -> NDArray[np.float32]:

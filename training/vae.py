@@ -16,7 +16,8 @@ from torch.nn import functional as F
 from diffusion.vae import AutoencoderKL, VAESizes
 from training.backgrounds import BACKGROUNDS, SIDE, painted
 from training.compositions import draw, render
-from training.optimizer import Average, Optimizer, rate_at, split
+from training.learner import Learner
+from training.optimizer import Optimizer, split
 from training.sprites import DEFAULT_FOLDER, Pixels, Sprites, contact_sheet, fit, paste
 
 SIZES = VAESizes(channels=16, multipliers=(1, 2, 4, 8), blocks=1, norm_groups=4)
@@ -125,8 +126,8 @@ def sample_pictures(sprites: Sprites, number: int = 24) -> Tensor:
     return to_tensor([render(draw(random), sprites) for _ in range(number)])
 
 
-class Training:
-    """Everything a run carries from step to step, and to disk."""
+class Training(Learner):
+    """The autoencoder as it learns."""
 
     def __init__(self, plan: Plan, sprites: Sprites) -> None:
         self.plan, self.sprites, self.codes = plan, sprites, list(sprites)
@@ -134,47 +135,20 @@ class Training:
         matrices, others = split(self.vae, ADAM_ONLY)
         if plan.muon_rate == 0:
             matrices, others = [], others + matrices
-        self.optimizer = Optimizer(matrices, others, plan.muon_rate, plan.adam_rate)
-        self.average = Average(self.vae, 0.997)
-        self.step = 0
+        super().__init__(self.vae, Optimizer(matrices, others, plan.muon_rate, plan.adam_rate), plan, 0.997)
 
     def advance(self) -> float:
         """One step; returns the loss."""
         x = batch(self.step, self.plan, self.sprites, self.codes)
-        loss = loss_of(self.vae, x, self.step, self.plan.seed)
-        loss.backward()  # type: ignore[no-untyped-call]  # torch's own
-        nn.utils.clip_grad_norm_(self.vae.parameters(), 1.0)
-        self.optimizer.step(rate_at(self.step, self.plan.steps, self.plan.warm_up, self.plan.decay_from))
+        loss = self.descend(loss_of(self.vae, x, self.step, self.plan.seed))
         self.average.update(self.vae)
-        self.step += 1
-        return float(loss.detach())
+        return loss
 
     def averaged(self) -> AutoencoderKL:
         """The autoencoder with averaged weights."""
         vae = AutoencoderKL(SIZES)
         vae.load_state_dict(self.average.weights)
         return vae.eval()
-
-    def save(self, path: Path) -> None:
-        """Write the whole state; the old file stays until the new one is complete."""
-        state = {
-            "step": self.step,
-            "weights": self.vae.state_dict(),
-            "average": self.average.weights,
-            "averaged": self.average.steps,
-            "optimizer": self.optimizer.state_dict(),
-        }
-        partial = path.with_suffix(".part")
-        torch.save(state, partial)
-        partial.replace(path)
-
-    def load(self, path: Path) -> None:
-        """Go on from a saved state."""
-        state = torch.load(path, weights_only=True)
-        self.step = state["step"]
-        self.vae.load_state_dict(state["weights"])
-        self.average.weights, self.average.steps = state["average"], state["averaged"]
-        self.optimizer.load_state_dict(state["optimizer"])
 
 
 def main() -> None:

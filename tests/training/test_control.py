@@ -9,7 +9,7 @@ import torch
 
 from diffusion.control_files import load_controlnet
 from diffusion.controlnet import ControlNet
-from training.control import Plan, Training, export, load_painter, pictures
+from training.control import Plan, Training, export, finished_painter, pictures
 from training.edges import scenes
 from training.words import Words, clip_encode
 
@@ -24,7 +24,7 @@ def words() -> Words:
 
 @pytest.fixture
 def training(words: Words) -> Training:
-    return Training(PLAN, words, load_painter(CHECKPOINT, words))
+    return Training(PLAN, words, finished_painter(CHECKPOINT, words))
 
 
 def lesson() -> tuple[torch.Tensor, torch.Tensor, list]:  # type: ignore[type-arg]  # of scenes
@@ -56,7 +56,7 @@ def test_only_the_control_network_learns_and_resuming_gives_the_same_next_step(
     ]
     assert sum(moved) > len(moved) / 2
     training.save(tmp_path / "control.pt")
-    resumed = Training(PLAN, words, load_painter(CHECKPOINT, words))
+    resumed = Training(PLAN, words, finished_painter(CHECKPOINT, words))
     resumed.load(tmp_path / "control.pt")
     assert resumed.advance(latents, hints, shown) == pytest.approx(
         training.advance(latents, hints, shown), rel=1e-4

@@ -9,10 +9,9 @@ import torch
 
 from training import vae
 from training.backgrounds import SIDE
-from training.compositions import captions
+from training.compositions import captions, coverage
 from training.edges import Placed, caption, edges, read, scenes, thickened, write
 from training.sprites import Sprites
-from training.stickers import coverage
 
 
 def test_scenes_are_the_same_for_the_same_seed_and_hardly_cut_off() -> None:

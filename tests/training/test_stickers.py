@@ -11,9 +11,9 @@ from diffusion import adapters
 from diffusion.checkpoints import load_checkpoint
 from training import lora
 from training.backgrounds import BACKGROUNDS
-from training.compositions import Composition, render
+from training.compositions import Composition, coverage, render
 from training.sprites import THINGS, Sprites
-from training.stickers import coverage, render_sticker, rim
+from training.stickers import render_sticker, rim
 
 CHECKPOINT = Path(__file__).parents[2] / "models" / "checkpoints" / "nodeloom-emoji.safetensors"
 

@@ -296,21 +296,20 @@ export class Runs extends EventTarget {
     /** @type {Job} */ const job = { id, tab, started: Date.now(), finished: true };
     this.jobs.set(id, job);
     try {
+      const { queue_running } = await this.server.queue(); // first: what ends meanwhile is in the history then
+      if (queue_running.some((/** @type {any} */ entry) => entry[1] === id)) return await this.#followOn(job);
       const entry = (await this.server.exact(`api/history/${encodeURIComponent(id)}`))[id];
-      if (!entry) return await this.#followOn(job);
-      for (const [node, output] of Object.entries(entry.outputs ?? {})) this.#executed(id, node, output);
-      await this.#measured(job);
+      for (const [node, output] of Object.entries(entry?.outputs ?? {})) this.#executed(id, node, output);
+      if (entry) await this.#measured(job);
     } catch { /* without them the graph is as it is */ }
   }
 
-  /** @param {Job} job of which nothing is in the history */
+  /** @param {Job} job that was running a moment ago */
   async #followOn(job) {
-    const { queue_running } = await this.server.queue();
-    if (!queue_running.some((/** @type {any} */ entry) => entry[1] === job.id)) return;
     job.finished = false;
     this.active = job;
     this.tell("started", { id: job.id });
-    await this.#reconnected(); // it may have ended between the two answers
+    await this.#reconnected(); // it may have ended since
   }
 
   /** After a gap: jobs that ended meanwhile are looked up. */

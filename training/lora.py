@@ -68,7 +68,7 @@ def write(path: Path, tensors: Tensors, steps: int, rank: int, dtype: torch.dtyp
 
 
 def main() -> None:
-    """Encode, train in parts, write."""
+    """Parse, then train."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=DEFAULT_FOLDER)
     parser.add_argument("--checkpoint", type=Path, required=True)
@@ -82,7 +82,11 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
-    checkpoint = load_checkpoint(given.checkpoint, Residency(Precision("fp32"), "cpu"))
+    learn(load_checkpoint(given.checkpoint, Residency(Precision("fp32"), "cpu")), given)
+
+
+def learn(checkpoint: Checkpoint, given: argparse.Namespace) -> None:
+    """Train to the end, going on from what is unfinished; a line and a file every so many steps."""
     if checkpoint.model is None:
         raise ValueError(f"{given.checkpoint}: there is no diffusion model in it.")
     sprites = Sprites(given.data)

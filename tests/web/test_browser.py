@@ -383,6 +383,24 @@ def test_copies_cross_windows_by_the_clipboard(browser: Any, address: str) -> No
     context.close()
 
 
+def test_a_report_is_copied_where_pages_get_no_clipboard(browser: Any, address: str) -> None:
+    """As over plain http from another machine."""
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    context.add_init_script("Object.defineProperty(Navigator.prototype, 'clipboard', { get: () => undefined })")
+    page = ready(context, address)
+    page.evaluate(
+        "nodeloom.editor.tab.results.errors.set('5', { inputs: new Set(), message: 'It broke in the middle.' })"
+    )
+    page.evaluate("nodeloom.editor.host.dispatchEvent(new CustomEvent('explain-error', { detail: '5' }))")
+    page.click("text=Copy report")
+    page.click("dialog >> text=Close")
+    page.keyboard.press("Control+f")
+    page.wait_for_selector(".picker:not([hidden])")
+    page.keyboard.press("Control+v")
+    until(page, "document.activeElement.value.includes('(5) It broke in the middle.')")
+    context.close()
+
+
 def test_links_bend_and_bends_are_moved_and_deleted(page: Any) -> None:
     middle = place(
         page,

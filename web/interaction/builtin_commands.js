@@ -8,6 +8,7 @@ import { printExact } from "../core/exact.js";
 import { point } from "../core/layout.js";
 import { grow, union } from "../core/spatial.js";
 import { MODE } from "../core/types.js";
+import { copyText } from "../panels/dom.js";
 
 export const COLORS = Object.freeze({
   none: undefined, red: ["#5a2a2e", "#432226"], orange: ["#5c3d22", "#46301d"], yellow: ["#56501f", "#413d1b"], green: ["#26492e", "#1f3826"], teal: ["#1f4a4c", "#1b393a"], blue: ["#25406a", "#1f3250"], violet: ["#443066", "#35274e"], gray: ["#45474e", "#36383e"],
@@ -128,21 +129,7 @@ function nudge(editor, dx, dy) {
 }
 
 /** @param {Editor} editor */
-async function copyOut(editor) { await writeClipboard(printExact(copy(editor.where, editor.selected, editor.selectedGroups))); }
-
-/** At once, so that a paste that follows finds it; where the browser does not let us, when it gets to it. @param {string} text */
-async function writeClipboard(text) {
-  let written = false;
-  const fill = (/** @type {ClipboardEvent} */ event) => {
-    event.clipboardData?.setData("text/plain", text);
-    event.preventDefault();
-    written = Boolean(event.clipboardData);
-  };
-  document.addEventListener("copy", fill, { capture: true });
-  document.execCommand("copy");
-  document.removeEventListener("copy", fill, { capture: true });
-  if (!written) await navigator.clipboard.writeText(text);
-}
+async function copyOut(editor) { await copyText(printExact(copy(editor.where, editor.selected, editor.selectedGroups))); }
 
 /** @param {Editor} editor */
 function duplicate(editor) {

@@ -1,4 +1,4 @@
-/** Elements as expressions. Text is always text, never markup. */
+/** Elements as expressions, and texts for the clipboard. Text is always text, never markup. */
 
 /** @typedef {Node | string | number | null | undefined | false} Leaf */
 /** @typedef {Leaf | (Leaf | (Leaf | Leaf[])[])[]} Child */
@@ -72,4 +72,18 @@ export function placeAt(element, x, y) {
   const { offsetWidth: width, offsetHeight: height } = element;
   element.style.left = `${Math.max(6, Math.min(x, innerWidth - width - 6))}px`;
   element.style.top = `${Math.max(6, Math.min(y, innerHeight - height - 6))}px`;
+}
+
+/** At once, so that a paste that follows finds it; where the browser does not let us, when it gets to it. @param {string} text */
+export async function copyText(text) {
+  let written = false;
+  const fill = (/** @type {ClipboardEvent} */ event) => {
+    event.clipboardData?.setData("text/plain", text);
+    event.preventDefault();
+    written = Boolean(event.clipboardData);
+  };
+  document.addEventListener("copy", fill, { capture: true });
+  document.execCommand("copy");
+  document.removeEventListener("copy", fill, { capture: true });
+  if (!written) await navigator.clipboard.writeText(text);
 }

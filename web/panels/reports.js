@@ -10,7 +10,7 @@ import { score } from "../core/fuzzy.js";
 import { everyNode } from "../core/workflow.js";
 import { titleOf } from "../view/node_painter.js";
 import { dialog } from "./dialogs.js";
-import { button, h } from "./dom.js";
+import { button, copyText, h } from "./dom.js";
 
 /** @param {Editor} editor @param {string} runId */
 export function explain(editor, runId) {
@@ -26,7 +26,7 @@ export function explain(editor, runId) {
   dialog(`${name}: what went wrong`, [
     h("p", {}, error.message), advice && [h("h3", {}, "What to do"), h("p", {}, advice)],
     error.trace && h("details", {}, h("summary", {}, "Trace"), h("pre", {}, error.trace)),
-  ], [...(navigator.clipboard ? [{ label: "Copy report", act: () => { navigator.clipboard.writeText(`${name} (${runId})\n${error.message}\n\n${error.trace ?? ""}`); return false; } }] : []), { label: "Close", kind: "primary" }]);
+  ], [{ label: "Copy report", act: () => { copyText(`${name} (${runId})\n${error.message}\n\n${error.trace ?? ""}`); return false; } }, { label: "Close", kind: "primary" }]);
 }
 
 /** Everything that is wrong at once, each to be gone to. @param {Editor} editor */

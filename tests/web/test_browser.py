@@ -386,7 +386,9 @@ def test_copies_cross_windows_by_the_clipboard(browser: Any, address: str) -> No
 def test_a_report_is_copied_where_pages_get_no_clipboard(browser: Any, address: str) -> None:
     """As over plain http from another machine."""
     context = browser.new_context(viewport={"width": 1280, "height": 800})
-    context.add_init_script("Object.defineProperty(Navigator.prototype, 'clipboard', { get: () => undefined })")
+    context.add_init_script(
+        "Object.defineProperty(Navigator.prototype, 'clipboard', { get: () => undefined })"
+    )
     page = ready(context, address)
     page.evaluate(
         "nodeloom.editor.tab.results.errors.set('5', { inputs: new Set(), message: 'It broke in the middle.' })"

@@ -158,6 +158,12 @@ class Folders:
                 known = self._listings[name] = _read(self.kinds[name])
             return list(known.names)
 
+    def whereabouts(self, kind: str) -> str:
+        """Where a person puts a file of a kind, in words."""
+        name, _, _ = kind.partition(":")
+        name = ALIASES.get(name, name)
+        return f"the {name} folder" if name in self.roots else f"models/{name}"
+
     def match(self, kind: str, name: str) -> str | None:
         """The listed name meant: `name`, with `/` for `\\`, or the only one of that last part; else None."""
         if not isinstance(name, str):

@@ -106,14 +106,16 @@ def value_bigger_than_max(each: InputSpec, value: Any) -> Problem:
     return problem("value_bigger_than_max", message, each.name, **_facts(each, received_value=value))
 
 
-def not_in_list(each: InputSpec, value: Any, choices: Collection[Any]) -> Problem:
-    """A choice that is not offered."""
+def not_in_list(each: InputSpec, value: Any, choices: Collection[Any], advice: str | None = None) -> Problem:
+    """A choice that is not offered; `advice` says what to do where the usual is not enough."""
     many = len(choices) > SHOWN_CHOICES
     offered = f"(list of length {len(choices)})" if many else str(list(choices))
     nearest = get_close_matches(str(value), list(map(str, choices)), 3, 0.6) if many else []
     hint = f"; did you mean {' or '.join(map(repr, nearest))}?" if nearest else ""
     facts: dict[str, Any] = {"input_name": each.name, "received_value": value}
     facts["input_config"] = None if many else each.object_info()
+    if advice is not None:
+        facts["advice"] = advice
     details = f"{each.name}: '{value}' not in {offered}{hint}"
     return problem("value_not_in_list", "Value not in list", details, **facts)
 

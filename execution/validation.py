@@ -239,7 +239,8 @@ class _Check:
             )
         if value in choices or self.folders.match(kind, value) is not None:
             return None
-        return problems.not_in_list(each, value, (*self.folders.list(kind), *choices))
+        advice = f"Put the file into {self.folders.whereabouts(kind)}, or choose another."
+        return problems.not_in_list(each, value, (*self.folders.list(kind), *choices), advice)
 
     def conclusion(self, asked: bool) -> Validation:
         """Which targets can run, and the problems that keep the others from it."""

@@ -195,9 +195,9 @@ def problems(checked: Validation) -> list[str]:
     lines = []
     for node, errors in checked.node_errors.items():
         for each in errors["errors"]:
-            lines.append(
-                f"node {node} ({errors['class_type']}): {each['message']}: {each['details']}".rstrip(": ")
-            )
+            said = f"node {node} ({errors['class_type']}): {each['message']}: {each['details']}".rstrip(": ")
+            advice = each.get("extra_info", {}).get("advice")
+            lines.append(f"{said}. {advice}" if advice else said)
     if checked.error is not None and (
         not lines or checked.error["type"] != "prompt_outputs_failed_validation"
     ):

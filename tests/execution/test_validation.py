@@ -423,6 +423,14 @@ def test_files_are_looked_for_in_their_folder(tmp_path: Path) -> None:
     )
 
 
+def test_a_missing_file_comes_with_where_it_belongs(tmp_path: Path) -> None:
+    folders = Folders(tmp_path)
+    (problem,) = problems(shown(x=node("Model", name="b")), "x", folders=folders)
+    assert problem["extra_info"]["advice"] == "Put the file into models/vae, or choose another."
+    assert folders.whereabouts("clip") == "models/text_encoders"
+    assert folders.whereabouts("input:image") == "the input folder"
+
+
 def test_an_input_that_leads_out_of_its_folder_is_like_one_that_is_not_there(tmp_path: Path) -> None:
     folders = Folders(tmp_path)
     folders.input.mkdir()

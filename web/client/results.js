@@ -4,7 +4,7 @@
 
 /** A file of the server, as results name it. @typedef {{ filename: string, subfolder?: string, type?: string }} FileRef */
 /** @typedef {{ seconds: number, cached: boolean, memory?: number }} Timing */
-/** @typedef {{ inputs: Set<string>, message: string, trace?: string, kind?: string }} NodeError */
+/** @typedef {{ inputs: Set<string>, message: string, trace?: string, kind?: string, advice?: string }} NodeError */
 
 const PICTURES_HEIGHT = 220;
 const TEXT_HEIGHT = 80;

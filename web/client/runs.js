@@ -107,7 +107,7 @@ export class Runs extends EventTarget {
     for (const [runId, { errors = [] }] of Object.entries(nodeErrors)) {
       const inputs = new Set(errors.map((/** @type {any} */ error) => error.extra_info?.input_name).filter(Boolean));
       const message = errors.map((/** @type {any} */ error) => [error.message, error.details].filter(Boolean).join(": ")).join("\n");
-      tab.results.errors.set(runId, { inputs, message, kind: errors[0]?.type });
+      tab.results.errors.set(runId, { inputs, message, kind: errors[0]?.type, advice: errors[0]?.extra_info?.advice });
       this.#refresh(tab, runId);
     }
   }

@@ -22,7 +22,7 @@ export function explain(editor, runId) {
   if (editor.scene.scope.nodes.has(id)) editor.reveal(id);
   if (!error) return;
   const name = editor.scene.scope.nodes.has(id) ? titleOf(editor.scene.node(id), editor.scene.view(id)) : `Node ${runId}`;
-  const advice = adviceFor(error.kind, error.message);
+  const advice = error.advice ?? adviceFor(error.kind, error.message);
   dialog(`${name}: what went wrong`, [
     h("p", {}, error.message), advice && [h("h3", {}, "What to do"), h("p", {}, advice)],
     error.trace && h("details", {}, h("summary", {}, "Trace"), h("pre", {}, error.trace)),

@@ -6,8 +6,7 @@ from typing import Any, NoReturn
 
 from aiohttp import BodyPartReader, web
 
-from server.answers import refusal
-from server.safety import FORM, JSON, is_browser
+from server.answers import JSON_TYPE, refusal
 
 CHUNK = 2**16
 OFF_LOOP = 2**18
@@ -31,22 +30,6 @@ async def read_bytes(request: web.Request, cap: int) -> bytes:
         if len(body) > cap:
             raise too_large(cap)
     return bytes(body)
-
-
-async def read_file(request: web.Request, cap: int) -> bytes:
-    """The whole body as a file's content. 415 when it came as the form type without being JSON."""
-    body = await read_bytes(request, cap)
-    if request.content_type == FORM and not is_browser(request):
-        await asyncio.to_thread(_require_json, body)
-    return body
-
-
-def _require_json(body: bytes) -> None:
-    try:
-        json.loads(body)
-    except (ValueError, RecursionError) as error:
-        message = "Send a file with its own Content-Type, or application/octet-stream."
-        raise refusal(415, "unsupported_type", message) from error
 
 
 def _refuse_constant(name: str) -> NoReturn:
@@ -93,7 +76,8 @@ def _finite(text: str) -> float:
 async def read_json(request: web.Request, cap: int, levels: int, default: object = None) -> Any:
     """The body as a JSON document; `default`, when given, stands for an empty body.
 
-    400 when it is not JSON, 413 when it is too long, 415 when it neither is JSON nor says so.
+    Taken under any content type, as long as it is JSON: 400 when it is not, 413 when it is too long, 415 when
+    it neither is JSON nor says so.
     """
     body = await read_bytes(request, cap)
     if not body.strip() and default is not None:
@@ -103,7 +87,7 @@ async def read_json(request: web.Request, cap: int, levels: int, default: object
             return await asyncio.to_thread(document, body, levels)
         return document(body, levels)
     except ValueError as error:
-        if request.content_type != JSON and "Content-Type" in request.headers:
+        if request.content_type != JSON_TYPE and "Content-Type" in request.headers:
             message = "Send the body as JSON, with Content-Type: application/json."
             raise refusal(415, "unsupported_type", message) from error
         raise refusal(400, "invalid_json", "The body is not valid JSON.", str(error)[:200]) from error

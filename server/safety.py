@@ -1,4 +1,4 @@
-"""The gate before every route: which host names, origins, content types and sessions may pass.
+"""The gate before every route: which host names, origins and sessions may pass.
 
 The rules, in the order they are checked:
 
@@ -6,9 +6,10 @@ The rules, in the order they are checked:
    Anything else is a rebound DNS name: 421.
 2. A browser's `Origin` and `Sec-Fetch-Site` show the server's own page or a configured origin: else 403.
    A stranger's page may only link here (a top-level GET).
-3. What changes something carries JSON or, where files are sent, multipart: else 415. Scripts, which send none
-   of a browser's headers, may leave the type out or send the form type that urllib and curl put by default.
-4. A session, where a login is needed: else 401.
+3. A session, where a login is needed: else 401.
+
+Content types decide nothing here. Scripts send JSON as `text/plain`, as a form, or untyped; a page of another
+site, which may send those unasked too, is known by rule 2: browsers put `Origin` on every POST across sites.
 """
 
 import socket
@@ -17,17 +18,10 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from aiohttp import hdrs, web
+from aiohttp import web
 
 from server.settings import Settings, is_loopback
 
-SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-BROWSER_HEADERS = ("Origin", "Sec-Fetch-Site", "Sec-Fetch-Mode", "Sec-Fetch-Dest", "Referer")
-JSON = "application/json"
-FORM = "application/x-www-form-urlencoded"
-MULTIPART = "multipart/form-data"
-SIMPLE_TYPES = frozenset({FORM, "text/plain"})
-"""What a page may send to another site without asking it first (and multipart)."""
 DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 PAGE_POLICY = (
     "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' blob: data:; "
@@ -89,7 +83,7 @@ class Gate:
 
     def refusal(self, request: web.Request) -> Refused | None:
         """Why `request` may not pass, or None."""
-        return self._host_refusal(request) or self._origin_refusal(request) or self._type_refusal(request)
+        return self._host_refusal(request) or self._origin_refusal(request)
 
     def _host_refusal(self, request: web.Request) -> Refused | None:
         hosts = request.headers.getall("Host", [])
@@ -140,27 +134,6 @@ class Gate:
             return None
         return refused
 
-    def _type_refusal(self, request: web.Request) -> Refused | None:
-        if request.method in SAFE_METHODS or self._type_passes(request):
-            return None
-        return Refused(415, "unsupported_type", "Send the body as JSON, with Content-Type: application/json.")
-
-    def _type_passes(self, request: web.Request) -> bool:
-        kind = request.content_type if hdrs.CONTENT_TYPE in request.headers else None
-        if kind == JSON or not request.can_read_body:
-            return True
-        if request.content_type == MULTIPART:
-            return is_under(request, "/upload/")
-        if kind is None:
-            return not is_browser(request)
-        if kind == FORM and not is_browser(request):
-            return True  # urllib's and curl's default; the body still has to be JSON
-        if kind in SIMPLE_TYPES and is_under(request, "/userdata/", "/settings"):
-            return "Origin" in request.headers  # which has been found to be our own page
-        if kind == FORM:
-            return False
-        return is_under(request, "/userdata/")
-
     def cors_headers(self, request: web.Request) -> Mapping[str, str]:
         """Headers that let a configured origin read the answer. Never a wildcard, never with credentials."""
         origin = request.headers.get("Origin", "")
@@ -176,20 +149,10 @@ class Gate:
         }
 
 
-def is_browser(request: web.Request) -> bool:
-    """Whether a request carries what only browsers send."""
-    return any(header in request.headers for header in BROWSER_HEADERS)
-
-
 def is_link(request: web.Request) -> bool:
     """Whether somebody followed a link to here from another site."""
     navigates = request.headers.get("Sec-Fetch-Mode") == "navigate" and "Upgrade" not in request.headers
     return request.method == "GET" and navigates and request.headers.get("Sec-Fetch-Dest") == "document"
-
-
-def is_under(request: web.Request, *prefixes: str) -> bool:
-    """Whether the path, with or without /api, starts with one of `prefixes`."""
-    return request.path.removeprefix("/api").startswith(prefixes)
 
 
 def protect(response: web.StreamResponse) -> None:

@@ -57,7 +57,7 @@ class Form:
 async def read_form(request: web.Request, spool: Path, cap: int) -> Form:
     """Read a form whose part `image` is the file. The caller discards it."""
     if request.content_type != "multipart/form-data":
-        raise refusal(415, "unsupported_type", "Send the file as multipart/form-data, in a part named image.")
+        raise refusal(400, "bad_form", "Send the file as multipart/form-data, in a part named image.")
     if (request.content_length or 0) > cap + 2**20:
         raise too_large(cap)
     form: Form | None = None

@@ -9,7 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from server.answers import answer, dumps, json_text, refusal
-from server.bodies import read_file, read_json
+from server.bodies import read_bytes, read_json
 from server.files import matches, user_headers
 from server.parts import parts
 from server.userfiles import Entry, UserFiles, in_thread, revision
@@ -93,7 +93,7 @@ async def post_file(request: web.Request) -> web.Response:
     If-Match.
     """
     files, name = files_of(request), request.match_info["file"]
-    content = await read_file(request, parts(request).limits.body)
+    content = await read_bytes(request, parts(request).limits.body)
     if_match, if_none = request.headers.get("If-Match", ""), request.headers.get("If-None-Match", "")
     overwrite = flag(request, "overwrite", default=True)
     entry: Entry = await in_thread(files.write, name, content, overwrite, if_match, if_none)
@@ -114,7 +114,6 @@ async def delete_file(request: web.Request) -> web.Response:
 async def move_file(request: web.Request) -> web.Response:
     """Rename a file. 409 when the new name is taken and `overwrite=false`."""
     names = request.match_info
-    await read_file(request, parts(request).limits.body)  # nothing is wanted; a page's form is refused
     overwrite = flag(request, "overwrite", default=True)
     entry: Entry = await in_thread(files_of(request).move, names["file"], names["dest"], overwrite)
     return described(request, entry, {})

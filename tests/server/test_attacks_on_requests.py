@@ -50,37 +50,71 @@ async def test_s11_other_sites_change_nothing(calm: Client, kind: str) -> None:
     for path in POSTS:
         for foreign in FOREIGN:
             answer = await calm.request("POST", path, {**headers, **foreign}, body)
-            assert answer.status in (403, 415), (path, foreign, answer.status)
+            assert answer.status == 403, (path, foreign, answer.status)
     assert await calm.get("/queue") == (200, {"queue_running": [], "queue_pending": []})
 
 
 async def test_s11_a_form_is_not_a_request(calm: Client) -> None:
-    """ComfyUI-Manager PR#2818: what a page's form could send is refused even without a browser's headers."""
+    """ComfyUI-Manager PR#2818: a form's fields are no JSON, so they ask for nothing."""
+    takes_any = ("/userdata/", "/upload/", "/nodeloom/login")
     for path in POSTS:
-        for kind, body in [
-            ("application/x-www-form-urlencoded", b"a=b&c=%7B%7D"),
-            ("text/plain", b'{"prompt": {}}'),
-            ("text/html", b"{}"),
-        ]:
-            if path.startswith("/userdata/") and kind == "text/html":
-                continue  # a file like any other: a page cannot send this type unasked
+        for kind, body in [(FORM, b"a=b&c=%7B%7D"), ("text/plain", b"clear=true"), ("text/html", b"<p>")]:
             answer = await calm.request("POST", path, {"Content-Type": kind}, body)
-            assert answer.status == 415, (path, kind, answer.status, answer.body)
+            if not path.startswith(takes_any):
+                assert answer.status == 415, (path, kind, answer.status, answer.body)
+    assert (await calm.request("POST", "/upload/image", {"Content-Type": FORM}, b"image=x")).status == 400
 
 
-async def test_s11_the_scripts_that_people_have_still_work(client: Client) -> None:
+FORM = "application/x-www-form-urlencoded"
+SCRIPTS: list[dict[str, str | None]] = [
+    {},
+    {"Content-Type": "application/json"},
+    {"Content-Type": "application/json; charset=utf-8"},
+    {"Content-Type": "text/plain; charset=utf-8", "User-Agent": "Python/3.11 aiohttp/3.13.2"},
+    {"Content-Type": FORM, "User-Agent": "Python-urllib/3.11"},
+    {"Content-Type": FORM, "User-Agent": "curl/8.5.0", "Accept": "*/*"},
+    {"Content-Type": "text/plain;charset=UTF-8", "User-Agent": "node", "Sec-Fetch-Mode": "cors"},
+    {"Content-Type": "text/plain;charset=UTF-8", "User-Agent": "Deno/2.1", "Referer": "http://127.0.0.1/"},
+    {"Content-Type": "application/octet-stream"},
+    {"Content-Type": "nonsense"},
+]
+"""How clients that are no browsers send JSON: aiohttp's `data=str`, urllib, curl's default, Node's fetch."""
+
+
+async def test_s11_scripts_send_json_under_any_type(calm: Client) -> None:
+    posts = {
+        "/queue": {"clear": True}, "/history": {"clear": True}, "/interrupt": {},
+        "/free": {"unload_models": True}, "/settings": {"a": 1}, "/settings/b": 2, "/api/jobs/x/cancel": {},
+        "/nodeloom/login": {"token": "x"}, "/userdata/x.json": {"nodes": []},
+        "/userdata/x.json/move/x.json": None,
+    }  # fmt: skip
+    for headers in SCRIPTS:
+        for path, document in posts.items():
+            body = json.dumps(document).encode()
+            answer = await calm.request("POST", path, headers, body)
+            expected = 404 if path == "/api/jobs/x/cancel" else 200
+            assert answer.status == expected, (path, headers, answer.status, answer.body)
+        stored = await calm.request("GET", "/userdata/x.json")
+        assert json.loads(stored.body) == {"nodes": []}
+    assert (await calm.get("/settings"))[1] == {"a": 1, "b": 2}
+
+
+async def test_s11_scripts_queue_prompts_under_any_type(client: Client) -> None:
     body = json.dumps({"prompt": GOOD}).encode()
-    own = f"http://127.0.0.1:{client.port}"
-    senders: list[dict[str, str | None]] = [
-        {"Content-Type": "application/json"},
-        {"Content-Type": "application/x-www-form-urlencoded", "User-Agent": "Python-urllib/3.11"},
-        {},
-        {"Content-Type": "application/json", "Origin": own, "Sec-Fetch-Site": "same-origin"},
-        {"Content-Type": "application/json; charset=utf-8", "Origin": own},
-    ]
-    for headers in senders:
+    own = {"Origin": f"http://127.0.0.1:{client.port}", "Sec-Fetch-Site": "same-origin"}
+    for headers in [*SCRIPTS, *({**each, **own} for each in SCRIPTS)]:
         answer = await client.request("POST", "/prompt", headers, body)
         assert answer.status == 200, (headers, answer.body)
+
+
+async def test_s11_a_foreign_page_is_refused_under_any_type(calm: Client) -> None:
+    for headers in SCRIPTS:
+        for foreign in FOREIGN:
+            for path in ("/queue", "/settings", "/userdata/x.json", "/upload/image"):
+                answer = await calm.request("POST", path, {**headers, **foreign}, b'{"clear": true}')
+                assert answer.status == 403, (path, headers, foreign)
+    assert await calm.get("/settings") == (200, {})
+    assert (await calm.get("/userdata/x.json"))[0] == 404
 
 
 async def test_s11_reading_changes_nothing(calm: Client, settings: Settings) -> None:
@@ -218,7 +252,7 @@ async def test_s15_s28_without_a_login_there_is_nothing(serve: Serve) -> None:
         for path in POSTS:
             if path != "/nodeloom/login":
                 answer = await client.request("POST", path, {**JSON, "comfy-user": "default"}, b"{}")
-                assert answer.status in (401, 415), path
+                assert answer.status == 401, path
 
 
 async def test_s15_a_login_opens_by_header_or_strict_cookie(serve: Serve) -> None:
@@ -278,7 +312,7 @@ async def test_s17_s18_s23_no_route_installs_or_fetches(calm: Client) -> None:
             answer = await calm.request("POST", prefix + path, JSON, body.encode())
             assert_refused(answer, path, 404, 405)
             answer = await calm.request("POST", prefix + path, {"Content-Type": "text/plain"}, b"http://evil")
-            assert_refused(answer, path, 415)
+            assert_refused(answer, path, 404, 405)
 
 
 def chain(length: int) -> dict[str, Any]:

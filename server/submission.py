@@ -259,13 +259,22 @@ def float_of(number: float) -> float:
 
 
 def job_id(body: Mapping[str, Any]) -> str:
-    """The id that a client gave, or a new one."""
+    """The id that a client gave, a UUID in its canonical form, or a new one."""
     given = body.get("prompt_id")
     if given is None:
         return str(uuid.uuid4())
-    if not isinstance(given, str) or not 0 < len(given) <= 128 or not given.isprintable():
-        raise rejected("invalid_prompt", "prompt_id must be a text of at most 128 printable characters.")
+    if not isinstance(given, str) or not is_canonical(given):
+        message = "prompt_id must be a UUID in its canonical form: lower case, with hyphens."
+        raise rejected("invalid_prompt_id", message, f"not a UUID: {str(given)[:80]!r}")
     return given
+
+
+def is_canonical(text: str) -> bool:
+    """Whether a text is a UUID written the one way that UUIDs compare equal by."""
+    try:
+        return str(uuid.UUID(text)) == text
+    except ValueError:
+        return False
 
 
 def job_of(parts: Parts, body: Mapping[str, Any], checked: Checked, session: str) -> Job:

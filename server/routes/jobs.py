@@ -1,4 +1,4 @@
-"""/api/jobs: one list over queue and history, one record, cancelling by id."""
+"""/api/jobs: one list over queue and history, one record, cancelling one or many by id."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,6 +13,8 @@ from server.routes.history import whole
 from server.store import Page
 
 MOST = 1000
+MOST_CANCELLED = 100
+"""Ids in one request to cancel."""
 NAMES: Mapping[str, tuple[Status, ...]] = {
     "pending": (Status.PENDING,),
     "in_progress": (Status.RUNNING,),
@@ -40,6 +42,7 @@ def routes() -> list[web.RouteDef]:
     return [
         web.get("/jobs", get_jobs, allow_head=False),
         web.get("/jobs/{job}", get_job, allow_head=False),
+        web.post("/jobs/cancel", post_cancel_many),
         web.post("/jobs/{job}/cancel", post_cancel),
     ]
 
@@ -124,3 +127,15 @@ async def post_cancel(request: web.Request) -> web.Response:
     if not cancelled and await here.store.job(job) is None:
         not_found()
     return answer({"cancelled": cancelled})
+
+
+async def post_cancel_many(request: web.Request) -> web.Response:
+    """Stop the jobs of `{"job_ids": […]}`: `{"cancelled": […]}` names those that waited or ran."""
+    here = parts(request)
+    body = await read_object(request, here.limits.body, here.limits.depth)
+    ids = body.get("job_ids")
+    if not isinstance(ids, list) or not ids or not all(isinstance(job, str) for job in ids):
+        raise refusal(400, "invalid_request", "job_ids must be a list of ids of jobs, at least one.")
+    if len(ids) > MOST_CANCELLED:
+        raise refusal(400, "invalid_request", f"job_ids may have at most {MOST_CANCELLED} ids.")
+    return answer({"cancelled": [job for job in dict.fromkeys(ids) if await here.scheduler.cancel(job)]})

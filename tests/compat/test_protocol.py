@@ -317,17 +317,18 @@ async def test_only_the_targets_asked_for_are_computed(listener: Listener) -> No
 async def test_a_prompt_is_interrupted_by_its_id_and_not_by_anothers(
     listener: Listener, server: Client
 ) -> None:
+    stopped = "7f3d2c1b-9a8e-4d6f-b012-3c4d5e6f7a8b"
     prompt = graph(p=flat(size=40), d=("Dawdle", {"value": ("p", 0), "steps": 3000}), s=saved("d"))
-    running = asyncio.create_task(listener.run(prompt, prompt_id="to-be-stopped"))
+    running = asyncio.create_task(listener.run(prompt, prompt_id=stopped))
     while not (await server.get("/queue"))["queue_running"]:
         await asyncio.sleep(0.01)
     assert (await server.post("/interrupt", {"prompt_id": "another"}))[0] == 200
-    assert [entry[1] for entry in (await server.get("/queue"))["queue_running"]] == ["to-be-stopped"]
-    assert (await server.post("/interrupt", {"prompt_id": "to-be-stopped"}))[0] == 200
+    assert [entry[1] for entry in (await server.get("/queue"))["queue_running"]] == [stopped]
+    assert (await server.post("/interrupt", {"prompt_id": stopped}))[0] == 200
     told = await running
     assert len(told.of("execution_interrupted")) == 1
-    assert (await server.get("/api/jobs/to-be-stopped"))["status"] == "cancelled"
-    assert (await server.post("/api/jobs/to-be-stopped/cancel", {}))[1] == {"cancelled": False}
+    assert (await server.get(f"/api/jobs/{stopped}"))["status"] == "cancelled"
+    assert (await server.post(f"/api/jobs/{stopped}/cancel", {}))[1] == {"cancelled": False}
 
 
 async def test_history_comes_in_windows_and_jobs_in_pages(listener: Listener, server: Client) -> None:

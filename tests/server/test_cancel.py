@@ -53,6 +53,21 @@ async def test_the_jobs_route_cancels_by_id_wherever_a_job_is(client: Client) ->
     assert (await client.post("/api/jobs/unknown/cancel"))[0] == 404
 
 
+async def test_many_jobs_are_cancelled_at_once(client: Client) -> None:
+    await client.ready()
+    jobs = [await client.submit(sleep(30, seed)) for seed in range(3)]
+    spared = await client.submit(number(1))
+    await client.until(jobs[0], "running")
+    asked = {"job_ids": [jobs[2], "unknown", jobs[0], jobs[2]]}
+    assert await client.post("/api/jobs/cancel", asked) == (200, {"cancelled": [jobs[2], jobs[0]]})
+    await client.until(jobs[0], "interrupted")
+    assert await client.state(jobs[2]) == "cancelled"
+    assert (await client.post("/jobs/cancel", {"job_ids": [jobs[1]]}))[0] == 200
+    await client.finished(spared)
+    for wrong in ({}, {"job_ids": []}, {"job_ids": "x"}, {"job_ids": [7]}, {"job_ids": ["x"] * 101}):
+        assert (await client.post("/api/jobs/cancel", wrong))[0] == 400, wrong
+
+
 async def test_a_cancel_never_hits_the_neighbour(client: Client) -> None:
     await client.ready()
     dice = random.Random(7)

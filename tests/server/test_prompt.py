@@ -169,12 +169,22 @@ async def test_numbers_and_fronts_order_the_queue(client: Client) -> None:
 
 
 async def test_prompt_ids_are_kept_and_not_doubled(client: Client) -> None:
-    body = {"prompt": sleep(1), "prompt_id": "my-id"}
-    assert (await client.post("/prompt", body))[1]["prompt_id"] == "my-id"
+    mine = "0d7ab5b8-5d0d-4a0e-9df1-62f0c9b7f001"
+    body = {"prompt": sleep(1), "prompt_id": mine}
+    assert (await client.post("/prompt", body))[1]["prompt_id"] == mine
     status, answer = await client.post("/prompt", body)
     assert (status, answer["error"]["type"]) == (409, "prompt_id_in_use")
-    await client.finished("my-id")
+    await client.finished(mine)
     assert (await client.post("/prompt", body))[0] == 200, "an ended one makes place"
+
+
+async def test_a_prompt_id_is_a_canonical_uuid(client: Client) -> None:
+    hexadecimal = "0d7ab5b8-5d0d-4a0e-9df1-62f0c9b7f002"
+    for given in ("my-id", "", 7, hexadecimal.upper(), hexadecimal.replace("-", ""), f"{{{hexadecimal}}}"):
+        status, answer = await client.post("/prompt", {"prompt": number(1), "prompt_id": given})
+        assert (status, answer["error"]["type"]) == (400, "invalid_prompt_id"), given
+    assert (await client.get("/queue"))[1] == {"queue_running": [], "queue_pending": []}
+    assert await client.submit(number(1), prompt_id=hexadecimal) == hexadecimal
 
 
 async def test_waiting_prompts_are_dropped_and_the_running_one_is_not(client: Client) -> None:

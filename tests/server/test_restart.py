@@ -12,6 +12,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -68,7 +69,7 @@ def test_kill_nine_loses_nothing(settings: Settings, tmp_path: Path, round_: int
     with server(tmp_path) as (process, url):
         for seed in range(50):
             accepted.append(
-                ask(url, "prompt", {"prompt": saved(f"run{seed:03}", seed), "prompt_id": f"p{seed}"})[
+                ask(url, "prompt", {"prompt": saved(f"run{seed:03}", seed), "prompt_id": str(uuid.uuid4())})[
                     "prompt_id"
                 ]
             )
@@ -123,11 +124,12 @@ def test_the_port_answers_at_once_and_a_signal_ends_it_cleanly(settings: Setting
 
 
 def test_two_servers_of_one_folder_keep_their_queues_apart(settings: Settings, tmp_path: Path) -> None:
+    mine = str(uuid.uuid4())
     with server(tmp_path) as (_, one), server(tmp_path) as (_, two):
-        ask(one, "prompt", {"prompt": number(1), "prompt_id": "mine"})
-        assert ask(two, "history/mine") == {}
+        ask(one, "prompt", {"prompt": number(1), "prompt_id": mine})
+        assert ask(two, f"history/{mine}") == {}
         with pytest.raises(urllib.error.HTTPError):
-            ask(two, "api/jobs/mine")
+            ask(two, f"api/jobs/{mine}")
 
 
 async def test_a_stopped_server_says_what_it_cut_off(settings: Settings) -> None:

@@ -46,3 +46,16 @@ set_up() {
     rm -rf build nodeloom.egg-info  # what pip leaves in the checkout, which is what runs
     printf '%s\n' "$wanted" >>"$stamp"
 }
+
+# The pinned tools that check the JavaScript, once per change of their lock file, by the npm of the extra `test`.
+set_up_javascript() {
+    local wanted stamp=node_modules/nodeloom-installed
+    wanted=$(cksum <package-lock.json)
+    grep -qxF "$wanted" "$stamp" 2>/dev/null && return
+    say "Installing what checks the JavaScript"
+    PATH="$PWD/.venv/bin:$PATH" npm ci --silent --no-audit --no-fund || {
+        say "The installation failed: see above. Nothing was changed outside node_modules; run the command again to retry."
+        return 1
+    }
+    printf '%s\n' "$wanted" >"$stamp"
+}

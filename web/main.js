@@ -8,7 +8,14 @@ import { Socket } from "./client/socket.js";
 import { createApp } from "./compat/app.js";
 import { Library } from "./core/specs.js";
 import { addEditing } from "./interaction/builtin_commands.js";
-import { addFiles, addPicture, addRunning, chooseFiles, openFiles, uploadTo } from "./interaction/app_commands.js";
+import {
+  addFiles,
+  addPicture,
+  addRunning,
+  chooseFiles,
+  openFiles,
+  uploadTo,
+} from "./interaction/app_commands.js";
 import { Commands, listenToKeys } from "./interaction/commands.js";
 import { Editor } from "./interaction/editor.js";
 import { Fields } from "./interaction/fields.js";
@@ -29,15 +36,22 @@ function once(make) {
 }
 
 /** @param {Record<string, string>} users names by id @param {string} user an id or a name */
-function knows(users, user) { return Object.hasOwn(users, user) || Object.values(users).includes(user); }
+function knows(users, user) {
+  return Object.hasOwn(users, user) || Object.values(users).includes(user);
+}
 
-/** What `crypto.randomUUID` gives: browsers keep that one from pages that came over plain http from another machine. */
+/**
+ * What `crypto.randomUUID` gives: browsers keep that one from pages that came over plain http from another
+ * machine.
+ */
 function randomUUID() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   bytes[6] = (bytes[6] & 15) | 64;
   bytes[8] = (bytes[8] & 63) | 128;
   const digits = [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-  return /** @type {ReturnType<Crypto["randomUUID"]>} */ (digits.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-"));
+  return /** @type {ReturnType<Crypto["randomUUID"]>} */ (
+    digits.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-")
+  );
 }
 
 const AUTOSAVE = 3000; // milliseconds of rest
@@ -49,12 +63,18 @@ const ask = async (...question) => (await import("./panels/dialogs.js")).ask(...
 /** @type {import("./interaction/app_commands.js").Dialogues["confirm"]} */
 const confirm = async (...question) => (await import("./panels/dialogs.js")).confirm(...question);
 
-/** A panel whose module is loaded when it is opened. @param {() => Promise<(body: HTMLElement, head: HTMLElement) => any>} load @returns {(body: HTMLElement, head: HTMLElement) => () => void} */
+/**
+ * A panel whose module is loaded when it is opened.
+ * @param {() => Promise<(body: HTMLElement, head: HTMLElement) => any>} load
+ * @returns {(body: HTMLElement, head: HTMLElement) => () => void}
+ */
 function later(load) {
   return (body, head) => {
     let closed = false;
     /** @type {(() => void) | undefined} */ let close;
-    load().then((open) => { if (!closed) close = open(body, head); });
+    load().then((open) => {
+      if (!closed) close = open(body, head);
+    });
     return () => {
       closed = true;
       close?.();
@@ -74,8 +94,9 @@ async function start() {
   const [objectInfo, known] = await Promise.all([loadSpecs(server, toasts), settings.load(), drafts.open()]);
   if (!known) await settings.load(); // the server was not up yet
   const users = server.several ? await server.users().catch(() => undefined) : undefined;
-  if (users && !knows(users, server.user)) return (await import("./panels/users_dialog.js")).chooseUser(server, users, true);
-  let library = new Library(objectInfo);
+  if (users && !knows(users, server.user))
+    return (await import("./panels/users_dialog.js")).chooseUser(server, users, true);
+  const library = new Library(objectInfo);
   const images = new Images();
   const documents = new Documents(server, drafts, images, () => editor?.library ?? library);
   /** @type {import("./client/examples.js").Examples | undefined} */ let listed;
@@ -90,35 +111,64 @@ async function start() {
   documents.editor = editor;
   drafts.remember(documents.tabs, first);
 
-  const socket = new Socket(server.url("api/ws"), sessionStorage.getItem("nodeloom-client") ?? crypto.randomUUID());
+  const socket = new Socket(
+    server.url("api/ws"),
+    sessionStorage.getItem("nodeloom-client") ?? crypto.randomUUID(),
+  );
   sessionStorage.setItem("nodeloom-client", socket.clientId);
   const runs = new Runs(editor, server, socket);
   const commands = new Commands();
   /** @type {() => Promise<import("./interaction/lists.js").Lists>} */
   const lists = once(async () => {
-    const made = (await import("./interaction/lists.js")).createLists(layer, editor, commands, fields, server);
+    const made = (await import("./interaction/lists.js")).createLists(
+      layer,
+      editor,
+      commands,
+      fields,
+      server,
+    );
     made.palettes.firstNodes = () => settings.get("firstNodes");
     return made;
   });
   const palettes = async () => (await lists()).palettes;
-  const fields = new Fields(editor, lists, (id, name) => chooseFiles(([file]) => commands.guarded(() => uploadTo(file, editor, server, id, name)), "image/*,video/*,audio/*"));
+  const fields = new Fields(editor, lists, (id, name) =>
+    chooseFiles(
+      ([file]) => commands.guarded(() => uploadTo(file, editor, server, id, name)),
+      "image/*,video/*,audio/*",
+    ),
+  );
   const menu = once(async () => new (await import("./panels/menu.js")).Menu(layer));
-  const showMenu = async (/** @type {any} */ entries, /** @type {number} */ x, /** @type {number} */ y) => (await menu()).open(entries, x, y);
+  const showMenu = async (/** @type {any} */ entries, /** @type {number} */ x, /** @type {number} */ y) =>
+    (await menu()).open(entries, x, y);
   const shell = new Shell(editor, commands, runs, documents, showMenu);
-  const view = async (/** @type {any[]} */ files, /** @type {number} */ index) => (await import("./panels/viewer.js")).viewPictures(server, files, index, { edit: paint });
-  const paint = async (/** @type {any} */ file) => (await import("./panels/mask_editor.js")).paintMask(server, editor, file);
+  const view = async (/** @type {any[]} */ files, /** @type {number} */ index) =>
+    (await import("./panels/viewer.js")).viewPictures(server, files, index, { edit: paint });
+  const paint = async (/** @type {any} */ file) =>
+    (await import("./panels/mask_editor.js")).paintMask(server, editor, file);
   /** @type {import("./extensions.js").Extensions | undefined} */ let extensions;
   const register = async (/** @type {import("./extensions.js").Extension} */ extension) => {
     const { Extensions } = await import("./extensions.js");
-    extensions ??= new Extensions({ editor, commands, shell, fields, report: (name, error) => toasts.show(`The extension “${name}” failed and is left out`, { kind: "bad", text: String(error) }) });
+    extensions ??= new Extensions({
+      editor,
+      commands,
+      shell,
+      fields,
+      report: (name, error) =>
+        toasts.show(`The extension “${name}” failed and is left out`, { kind: "bad", text: String(error) }),
+    });
     await extensions.register(extension);
   };
-  const onPage = (/** @type {[number, number]} */ [x, y]) => /** @type {[number, number]} */ ([x + editor.host.getBoundingClientRect().left, y + editor.host.getBoundingClientRect().top]);
+  const onPage = (/** @type {[number, number]} */ [x, y]) =>
+    /** @type {[number, number]} */ ([
+      x + editor.host.getBoundingClientRect().left,
+      y + editor.host.getBoundingClientRect().top,
+    ]);
 
   const pointing = new Pointing(editor, {
     widget: (found, at) => fields.press(found, at),
     palette: async (at, screen) => (await palettes()).addNode(at, onPage(screen)),
-    linkDropped: async (fixed, at) => (await palettes()).addLinked(fixed, at, onPage(editor.camera.toScreen(at))),
+    linkDropped: async (fixed, at) =>
+      (await palettes()).addLinked(fixed, at, onPage(editor.camera.toScreen(at))),
     choosePair: async (pairs, at) => {
       const { pairMenu } = await import("./interaction/context_menu.js");
       await showMenu(pairMenu(pairs, editor), ...onPage(editor.camera.toScreen(at)));
@@ -131,79 +181,251 @@ async function start() {
       const node = editor.scene.node(id);
       const [x, y] = editor.scene.box(id);
       const shown = editor.tab.results.pictures(editor.runId(id), node, editor.drawnPixels(id));
-      view(editor.tab.results.files(editor.runId(id), node), pictureAt(editor.scene.layout(id), shown, at[0] - x, at[1] - y - editor.scene.layout(id).title));
+      view(
+        editor.tab.results.files(editor.runId(id), node),
+        pictureAt(editor.scene.layout(id), shown, at[0] - x, at[1] - y - editor.scene.layout(id).title),
+      );
     },
     menu: async (found, at, screen) => {
       await examples();
       const { contextMenu } = await import("./interaction/context_menu.js");
-      await showMenu(contextMenu(found, at, { editor, commands, palettes: await palettes(), fields, extensions, ask, view, paint }), ...onPage(screen));
+      await showMenu(
+        contextMenu(found, at, {
+          editor,
+          commands,
+          palettes: await palettes(),
+          fields,
+          extensions,
+          ask,
+          view,
+          paint,
+        }),
+        ...onPage(screen),
+      );
     },
   });
-  const captures = once(async () => new (await import("./panels/capture.js")).Captures({ layer, editor, server, runs, toast: (title, options) => toasts.show(title, options) }));
+  const captures = once(
+    async () =>
+      new (await import("./panels/capture.js")).Captures({
+        layer,
+        editor,
+        server,
+        runs,
+        toast: (title, options) => toasts.show(title, options),
+      }),
+  );
   fields.capture = async (id, widget) => (await captures()).open(id, widget);
   fields.lastUsed = (id, name) => runs.lastUsed(editor.tab, `${editor.scopeId}/${id}/${name}`);
-  const edit = (/** @type {any} */ id, /** @type {string | undefined} */ name) => (name ? fields.edit(id, name) : fields.rename(id));
+  const edit = (/** @type {any} */ id, /** @type {string | undefined} */ name) =>
+    name ? fields.edit(id, name) : fields.rename(id);
 
-  commands.failed = (error) => toasts.show("That did not work", { kind: "bad", text: String(/** @type {Error} */ (error)?.message ?? error) });
+  commands.failed = (error) =>
+    toasts.show("That did not work", {
+      kind: "bad",
+      text: String(/** @type {Error} */ (error)?.message ?? error),
+    });
   addEditing(commands, editor, () => pointing.at);
-  addFiles(commands, editor, documents, server, { ask, confirm, toast: (title, options) => toasts.show(title, options), conflict: async (tab, path) => (await reports()).settleConflict(documents, tab, path) });
-  addRunning(commands, editor, runs, server, { times: () => Math.max(1, Number(shell.times.value) || 1), toast: (title, options) => toasts.show(title, options) });
-  const add = (/** @type {string} */ id, /** @type {string} */ title, /** @type {string[]} */ keys, /** @type {() => any} */ run, /** @type {() => boolean} */ when = () => true) => commands.add({ id, title, group: "General", keys, run, when });
+  addFiles(commands, editor, documents, server, {
+    ask,
+    confirm,
+    toast: (title, options) => toasts.show(title, options),
+    conflict: async (tab, path) => (await reports()).settleConflict(documents, tab, path),
+  });
+  addRunning(commands, editor, runs, server, {
+    times: () => Math.max(1, Number(shell.times.value) || 1),
+    toast: (title, options) => toasts.show(title, options),
+  });
+  const add = (
+    /** @type {string} */ id,
+    /** @type {string} */ title,
+    /** @type {string[]} */ keys,
+    /** @type {() => any} */ run,
+    /** @type {() => boolean} */ when = () => true,
+  ) => commands.add({ id, title, group: "General", keys, run, when });
   const only = () => editor.selected.size === 1;
   const chosen = () => [...editor.selected][0];
-  add("palette", "Add a node", ["Tab", "A"], async () => (only() ? (await palettes()).addAfter(chosen()) : (await palettes()).addNode(editor.middle)));
-  add("palette-free", "Add a node without links", ["Shift+Tab", "Shift+A"], async () => (await palettes()).addNode(editor.middle));
+  add("palette", "Add a node", ["Tab", "A"], async () =>
+    only() ? (await palettes()).addAfter(chosen()) : (await palettes()).addNode(editor.middle),
+  );
+  add("palette-free", "Add a node without links", ["Shift+Tab", "Shift+A"], async () =>
+    (await palettes()).addNode(editor.middle),
+  );
   add("commands", "All commands", ["Ctrl+K", "Ctrl+Shift+P"], async () => (await palettes()).showCommands());
   add("find", "Find in this graph", ["Ctrl+F"], async () => (await palettes()).find());
   add("find-next", "Go to the next one found", ["F3"], async () => (await palettes()).findNext(1));
-  add("find-previous", "Go to the one found before", ["Shift+F3"], async () => (await palettes()).findNext(-1));
+  add("find-previous", "Go to the one found before", ["Shift+F3"], async () =>
+    (await palettes()).findNext(-1),
+  );
   add("replace-values", "Replace a value everywhere", ["Ctrl+H"], async () => {
     const old = await ask("Replace a value everywhere", "Value, or a part of a text", "", "Next");
-    const value = old && (await ask("Replace a value everywhere", `What takes the place of “${old}”?`, old, "Replace"));
+    const value =
+      old && (await ask("Replace a value everywhere", `What takes the place of “${old}”?`, old, "Replace"));
     if (!old || value === undefined) return;
     const count = (await palettes()).replaceValues(old, value);
-    toasts.show(count ? `${count} ${count === 1 ? "value" : "values"} replaced` : "Nothing has this value", { kind: count ? "fine" : "" });
+    toasts.show(count ? `${count} ${count === 1 ? "value" : "values"} replaced` : "Nothing has this value", {
+      kind: count ? "fine" : "",
+    });
   });
   add("connect", "Connect to …", ["C"], async () => (await palettes()).connectFrom(chosen()), only);
-  add("edit-value", "Edit a value", ["Enter"], async () => (await palettes()).chooseWidget(chosen(), (name) => edit(chosen(), name)), only);
+  add(
+    "edit-value",
+    "Edit a value",
+    ["Enter"],
+    async () => (await palettes()).chooseWidget(chosen(), (name) => edit(chosen(), name)),
+    only,
+  );
   add("rename", "Rename the node", ["F2"], () => fields.rename(chosen()), only);
-  add("help", "What this node does", ["F1"], async () => (await import("./panels/help_dialog.js")).explainNode(editor, chosen(), await examples()), only);
-  const ofChosen = () => (only() ? (listed?.using(editor.scene.scope.nodes.get(chosen())?.type ?? "") ?? []) : []);
-  add("example", "Open an example", [], async () => (await examples()).open(ofChosen()[0]), () => ofChosen().length > 0);
+  add(
+    "help",
+    "What this node does",
+    ["F1"],
+    async () => (await import("./panels/help_dialog.js")).explainNode(editor, chosen(), await examples()),
+    only,
+  );
+  const ofChosen = () =>
+    only() ? (listed?.using(editor.scene.scope.nodes.get(chosen())?.type ?? "") ?? []) : [];
+  add(
+    "example",
+    "Open an example",
+    [],
+    async () => (await examples()).open(ofChosen()[0]),
+    () => ofChosen().length > 0,
+  );
   add("times", "What the last run took", ["Alt+T"], async () => (await reports()).listTimes(editor));
-  add("problems", "What needs attention", ["Alt+E"], async () => (await reports()).listProblems(editor), () => editor.tab.results.errors.size > 0);
-  add("swap", "Replace the node with another type", ["Ctrl+R"], async () => (await palettes()).swap(chosen()), only);
+  add(
+    "problems",
+    "What needs attention",
+    ["Alt+E"],
+    async () => (await reports()).listProblems(editor),
+    () => editor.tab.results.errors.size > 0,
+  );
+  add(
+    "swap",
+    "Replace the node with another type",
+    ["Ctrl+R"],
+    async () => (await palettes()).swap(chosen()),
+    only,
+  );
   add("zoom-box", "Zoom to a box", ["Z"], () => pointing.armZoom());
-  add("minimap", "Show or hide the minimap", [], () => { minimap.element.hidden = !minimap.element.hidden; minimap.refresh(); });
-  add("settings", "Settings", ["Ctrl+,"], async () => (await import("./panels/settings_dialog.js")).showSettings(settings, commands, editor));
-  add("keys", "Keyboard shortcuts", ["?"], async () => (await import("./panels/settings_dialog.js")).showKeys(commands));
-  add("templates", "Templates", ["T"], async () => (await import("./panels/templates_dialog.js")).showTemplates(editor, documents, await examples()));
-  if (users) add("change-user", "Change the user", [], async () => (await import("./panels/users_dialog.js")).chooseUser(server, await server.users()));
+  add("minimap", "Show or hide the minimap", [], () => {
+    minimap.element.hidden = !minimap.element.hidden;
+    minimap.refresh();
+  });
+  add("settings", "Settings", ["Ctrl+,"], async () =>
+    (await import("./panels/settings_dialog.js")).showSettings(settings, commands, editor),
+  );
+  add("keys", "Keyboard shortcuts", ["?"], async () =>
+    (await import("./panels/settings_dialog.js")).showKeys(commands),
+  );
+  add("templates", "Templates", ["T"], async () =>
+    (await import("./panels/templates_dialog.js")).showTemplates(editor, documents, await examples()),
+  );
+  if (users)
+    add("change-user", "Change the user", [], async () =>
+      (await import("./panels/users_dialog.js")).chooseUser(server, await server.users()),
+    );
   add("theme", "Light or dark", [], () => settings.set("theme", editor.theme.dark ? "light" : "dark"));
 
-  const minimap = new Minimap(shell.corner, editor.renderer, () => [...editor.tab.results.errors.keys()].map((id) => (editor.scene.scope.nodes.has(id) ? id : Number(id))));
-  for (const topic of /** @type {const} */ (["change", "tab", "scope", "results"])) editor.on(topic, () => minimap.refresh());
+  const minimap = new Minimap(shell.corner, editor.renderer, () =>
+    [...editor.tab.results.errors.keys()].map((id) => (editor.scene.scope.nodes.has(id) ? id : Number(id))),
+  );
+  for (const topic of /** @type {const} */ (["change", "tab", "scope", "results"]))
+    editor.on(topic, () => minimap.refresh());
   editor.on("camera", () => minimap.frame());
   minimap.element.addEventListener("moved", () => editor.tell("camera"));
 
-  shell.addPanel({ id: "nodes", title: "Nodes", icon: "plus", key: "N", open: later(async () => (await import("./panels/nodes_panel.js")).nodesPanel(editor)) });
-  shell.addPanel({ id: "workflows", title: "Workflows", icon: "folder", key: "W", open: later(async () => (await import("./panels/workflows_panel.js")).workflowsPanel(documents, commands, settings)) });
-  shell.addPanel({ id: "queue", title: "Queue and history", icon: "queue", key: "Q", open: later(async () => new (await import("./panels/queue_panel.js")).QueuePanel(server, runs, commands, view).open) });
+  shell.addPanel({
+    id: "nodes",
+    title: "Nodes",
+    icon: "plus",
+    key: "N",
+    open: later(async () => (await import("./panels/nodes_panel.js")).nodesPanel(editor)),
+  });
+  shell.addPanel({
+    id: "workflows",
+    title: "Workflows",
+    icon: "folder",
+    key: "W",
+    open: later(async () =>
+      (await import("./panels/workflows_panel.js")).workflowsPanel(documents, commands, settings),
+    ),
+  });
+  shell.addPanel({
+    id: "queue",
+    title: "Queue and history",
+    icon: "queue",
+    key: "Q",
+    open: later(
+      async () => new (await import("./panels/queue_panel.js")).QueuePanel(server, runs, commands, view).open,
+    ),
+  });
   shell.addRail("Templates", "template", "templates");
   shell.addRail("Settings", "settings", "settings", true);
   new Tree(byId("tree"), editor, edit, byId("live"));
-  editor.host.addEventListener("hover", async (event) => new (await import("./panels/hints.js")).Hints(layer, editor, server, () => Boolean(pointing.gesture), /** @type {CustomEvent} */ (event).detail), { once: true });
+  editor.host.addEventListener(
+    "hover",
+    async (event) =>
+      new (await import("./panels/hints.js")).Hints(
+        layer,
+        editor,
+        server,
+        () => Boolean(pointing.gesture),
+        /** @type {CustomEvent} */ (event).detail,
+      ),
+    { once: true },
+  );
   reportRuns(runs, editor, toasts, reports);
-  editor.host.addEventListener("group-opened", () => toasts.show("The group is a subgraph now", { key: "group", stay: false, text: "It runs as before; undo makes it a group again.", actions: [{ label: "Undo", act: () => commands.run("undo") }] }));
-  runs.addEventListener("started", (event) => { const tab = runs.jobs.get(/** @type {CustomEvent} */ (event).detail.id)?.tab; if (tab) drafts.keep(tab); });
-  editor.on("tab", () => { runs.recall(editor.tab); });
+  editor.host.addEventListener("group-opened", () =>
+    toasts.show("The group is a subgraph now", {
+      key: "group",
+      stay: false,
+      text: "It runs as before; undo makes it a group again.",
+      actions: [{ label: "Undo", act: () => commands.run("undo") }],
+    }),
+  );
+  runs.addEventListener("started", (event) => {
+    const tab = runs.jobs.get(/** @type {CustomEvent} */ (event).detail.id)?.tab;
+    if (tab) drafts.keep(tab);
+  });
+  editor.on("tab", () => {
+    runs.recall(editor.tab);
+  });
   documents.opened = (tab) => reports().then(({ reportMissing }) => reportMissing(tab, toasts, editor));
   drafts.savedElsewhere = (path, revision) => {
     const tab = documents.tabs.find((one) => one.file === path && one.revision !== revision);
-    if (tab) toasts.show(`“${tab.name}” was saved in another window`, { key: path, stay: true, text: "Saving here will ask before it replaces that version.", actions: [{ label: "Load that version", act: () => { documents.close(tab); documents.openSaved(path); } }] });
+    if (tab)
+      toasts.show(`“${tab.name}” was saved in another window`, {
+        key: path,
+        stay: true,
+        text: "Saving here will ask before it replaces that version.",
+        actions: [
+          {
+            label: "Load that version",
+            act: () => {
+              documents.close(tab);
+              documents.openSaved(path);
+            },
+          },
+        ],
+      });
   };
-  documents.met = (tab) => toasts.show(`“${tab.name}” is being edited in another window`, { key: `edits ${tab.file}`, stay: true, text: "Nothing is lost: whoever saves second is asked before anything is replaced.", actions: [{ label: "Go on in a copy", act: () => { documents.duplicate(tab); documents.close(tab); } }] });
-  documents.parted = (tab) => document.querySelector(`[data-key="${CSS.escape(`edits ${tab.file}`)}"]`)?.remove();
+  documents.met = (tab) =>
+    toasts.show(`“${tab.name}” is being edited in another window`, {
+      key: `edits ${tab.file}`,
+      stay: true,
+      text: "Nothing is lost: whoever saves second is asked before anything is replaced.",
+      actions: [
+        {
+          label: "Go on in a copy",
+          act: () => {
+            documents.duplicate(tab);
+            documents.close(tab);
+          },
+        },
+      ],
+    });
+  documents.parted = (tab) =>
+    document.querySelector(`[data-key="${CSS.escape(`edits ${tab.file}`)}"]`)?.remove();
   drafts.backup = (tab, text) => server.writeFile(`drafts/${tab.key}.json`, text, { overwrite: true });
   images.listeners.add(() => editor.renderer.redraw());
   settings.addEventListener("change", () => {
@@ -221,12 +443,41 @@ async function start() {
   });
   settings.dispatchEvent(new Event("change"));
 
-  listenToKeys(commands, () => Boolean(document.querySelector("dialog[open], .picker:not([hidden]), .menu:not([hidden])")));
-  addEventListener("keydown", (event) => { if (event.key === "Escape" && pointing.abort()) event.stopImmediatePropagation(); }, true);
-  addEventListener("keydown", (event) => { if (["Tab", "ArrowUp", "ArrowDown", "ArrowLeft", "ArrowRight"].includes(event.key)) document.documentElement.dataset.keys = "true"; }, true);
-  addEventListener("pointerdown", () => { delete document.documentElement.dataset.keys; }, true);
+  listenToKeys(commands, () =>
+    Boolean(document.querySelector("dialog[open], .picker:not([hidden]), .menu:not([hidden])")),
+  );
+  addEventListener(
+    "keydown",
+    (event) => {
+      if (event.key === "Escape" && pointing.abort()) event.stopImmediatePropagation();
+    },
+    true,
+  );
+  addEventListener(
+    "keydown",
+    (event) => {
+      if (["Tab", "ArrowUp", "ArrowDown", "ArrowLeft", "ArrowRight"].includes(event.key))
+        document.documentElement.dataset.keys = "true";
+    },
+    true,
+  );
+  addEventListener(
+    "pointerdown",
+    () => {
+      delete document.documentElement.dataset.keys;
+    },
+    true,
+  );
   acceptDrops(editor, {
-    files: (files, at) => openFiles(files, documents, { ask, confirm, toast: (title, options) => toasts.show(title, options), conflict: () => {} }, editor, server, at),
+    files: (files, at) =>
+      openFiles(
+        files,
+        documents,
+        { ask, confirm, toast: (title, options) => toasts.show(title, options), conflict: () => {} },
+        editor,
+        server,
+        at,
+      ),
     text: (text, links) => pasteText(text, links, commands, documents),
     picture: (file) => addPicture(file, editor, server, editor.middle),
   });
@@ -238,7 +489,10 @@ async function start() {
   editor.on("change", () => {
     clearTimeout(saving);
     const { tab } = editor;
-    if (settings.get("autosave") && tab.file) saving = window.setTimeout(() => { if (tab === editor.tab && tab.dirty) commands.run("save-quietly"); }, AUTOSAVE);
+    if (settings.get("autosave") && tab.file)
+      saving = window.setTimeout(() => {
+        if (tab === editor.tab && tab.dirty) commands.run("save-quietly");
+      }, AUTOSAVE);
   });
   addEventListener("beforeunload", (event) => {
     drafts.flush();
@@ -248,23 +502,44 @@ async function start() {
   socket.open();
   runs.recall(first);
   const app = createApp(editor, documents, runs, register);
-  Object.assign(window, { app, nodeloom: Object.freeze({ editor, commands, documents, runs, server, settings, registerExtension: register, version: 1 }) });
+  Object.assign(window, {
+    app,
+    nodeloom: Object.freeze({
+      editor,
+      commands,
+      documents,
+      runs,
+      server,
+      settings,
+      registerExtension: register,
+      version: 1,
+    }),
+  });
   editor.host.focus({ preventScroll: true });
   if (missingTypes(first.workflow, first.catalogue).size) documents.opened(first);
   editor.renderer.request();
   document.documentElement.dataset.ready = "true";
-  for (const type of ["pointerdown", "keydown"]) addEventListener(type, examples, { once: true, capture: true });
+  for (const type of ["pointerdown", "keydown"])
+    addEventListener(type, examples, { once: true, capture: true });
   await loadPacks(server, toasts);
 }
 
-/** @param {Server} server @param {Toasts} toasts @returns {Promise<any>} node specs; waits for a server that is not up yet */
+/**
+ * @param {Server} server
+ * @param {Toasts} toasts
+ * @returns {Promise<any>} node specs; waits for a server that is not up yet
+ */
 async function loadSpecs(server, toasts) {
   for (let wait = 300; ; wait = Math.min(5000, wait * 1.6)) {
     try {
       return await server.objectInfo();
     } catch (error) {
       const { status, message } = /** @type {import("./client/server.js").ServerError} */ (error);
-      toasts.show("Waiting for the server", { key: "specs", text: status && status !== 503 ? message : "The node list is not there yet.", stay: true });
+      toasts.show("Waiting for the server", {
+        key: "specs",
+        text: status && status !== 503 ? message : "The node list is not there yet.",
+        stay: true,
+      });
       await new Promise((resolve) => setTimeout(resolve, wait));
     }
     document.querySelector("[data-key=specs]")?.remove();
@@ -283,9 +558,13 @@ async function loadPacks(server, toasts) {
   /** @type {string[]} */ let scripts = [];
   try {
     scripts = await server.json("api/extensions");
-  } catch { /* a server without packs */ }
+  } catch {
+    /* a server without packs */
+  }
   for (const script of scripts.filter((path) => /\.m?js$/.test(path) && path.includes("nodeloom"))) {
-    import(server.url(script)).catch((error) => toasts.show(`The script ${script} failed`, { kind: "bad", text: String(error) }));
+    import(server.url(script)).catch((error) =>
+      toasts.show(`The script ${script} failed`, { kind: "bad", text: String(error) }),
+    );
   }
 }
 

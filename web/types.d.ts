@@ -82,9 +82,20 @@ export interface Port {
 
 export type Kind = "nodes" | "links" | "groups" | "reroutes" | "floating" | "definitions" | "head";
 /** One entity gets a new value; `undefined` removes it. */
-export interface Put { scope: string; kind: Kind; id: Id; value: any }
-export interface Applied extends Put { before: any }
-export interface Change { label: string; puts: Put[]; merge?: string }
+export interface Put {
+  scope: string;
+  kind: Kind;
+  id: Id;
+  value: any;
+}
+export interface Applied extends Put {
+  before: any;
+}
+export interface Change {
+  label: string;
+  puts: Put[];
+  merge?: string;
+}
 
 export interface InputSpec {
   name: string;
@@ -103,7 +114,13 @@ export interface InputSpec {
   /** the widget of a group node's member that this one stands for */
   inner?: { member: number; name: string };
 }
-export interface OutputSpec { name: string; type: SocketType; isList: boolean; tooltip?: string; /** its type is that of what is connected */ follows?: boolean }
+export interface OutputSpec {
+  name: string;
+  type: SocketType;
+  isList: boolean;
+  tooltip?: string /** its type is that of what is connected */;
+  follows?: boolean;
+}
 export interface Spec {
   type: string;
   title: string;
@@ -134,7 +151,14 @@ export interface InputView {
   shape?: number;
   spec?: InputSpec;
 }
-export interface OutputView { index: number; name: string; label: string; type: SocketType; isList: boolean; shape?: number }
+export interface OutputView {
+  index: number;
+  name: string;
+  label: string;
+  type: SocketType;
+  isList: boolean;
+  shape?: number;
+}
 /** A widget as shown. `slot` is its place in `widgets_values`. */
 export interface WidgetView {
   name: string;
@@ -164,4 +188,7 @@ export interface Layout {
   content: { y: number; height: number };
   minimum: Point;
 }
-export type ApiPrompt = Record<string, { class_type: string; inputs: Record<string, any>; _meta?: { title: string } }>;
+export type ApiPrompt = Record<
+  string,
+  { class_type: string; inputs: Record<string, any>; _meta?: { title: string } }
+>;

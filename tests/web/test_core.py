@@ -1,5 +1,6 @@
-"""The editor's document under `node --test`, and its types under `tsc` where that is installed."""
+"""The editor's document under `node --test`, its types under `tsc`, its form under Biome."""
 
+import json
 import os
 import re
 import shutil
@@ -12,7 +13,9 @@ import pytest
 ROOT = Path(__file__).parents[2]
 WEB = ROOT / "web"
 NODE = shutil.which("node") or shutil.which("node", path=str(Path(sys.executable).parent))
-TSC = os.environ.get("TSC") or shutil.which("tsc")
+TOOLS = ROOT / "node_modules" / ".bin"
+IN_CI = any(os.environ.get(name) not in {None, "", "0", "false"} for name in ("CI", "NODELOOM_CI"))
+WIDTH = 110
 FLOORS = {
     "core": {"core"},
     "view": {"core", "view"},
@@ -43,13 +46,51 @@ def test_the_document_passes_its_own_tests() -> None:
     assert int(re.findall(r"^# pass (\d+)", done.stdout, re.MULTILINE)[0]) >= 25
 
 
-@pytest.mark.skipif(
-    TSC is None, reason="no TypeScript compiler on the path (npm install typescript, or set TSC)"
-)
+def checked_by(tool: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Runs one of the pinned tools of `package.json`, which are scripts for the Node.js beside our Python."""
+    if NODE is None or not (TOOLS / tool).exists():
+        (pytest.fail if IN_CI else pytest.skip)(f"no {tool}: ./check installs it")
+    path = os.pathsep.join([str(Path(str(NODE)).parent), os.environ.get("PATH", "")])
+    return subprocess.run(
+        [str(TOOLS / tool), *arguments],
+        cwd=ROOT,
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
 @pytest.mark.parametrize("project", ["tsconfig.core.json", "tsconfig.json"])
 def test_the_types_hold(project: str) -> None:
-    done = subprocess.run([str(TSC), "-p", str(WEB / project)], capture_output=True, text=True, timeout=120)
+    done = checked_by("tsc", "-p", str(WEB / project))
     assert done.returncode == 0, done.stdout
+
+
+def test_scripts_are_formatted_and_linted() -> None:
+    done = checked_by("biome", "check", "--error-on-warnings", ".")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_no_line_is_too_long_to_read() -> None:
+    scripts = [*modules(), *WEB.rglob("*.ts"), *(ROOT / "tests" / "web").rglob("*.mjs")]
+    scripts += (ROOT / "server" / "pages").glob("*.js")
+    long = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for path in scripts
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if len(line) > WIDTH
+    ]
+    assert not long
+
+
+def test_the_pinned_tools_are_exact_and_come_from_no_named_host() -> None:
+    wanted = json.loads((ROOT / "package.json").read_text())["devDependencies"]
+    locked = json.loads((ROOT / "package-lock.json").read_text())["packages"]
+    assert wanted == {name: locked[f"node_modules/{name}"]["version"] for name in wanted}
+    assert all(
+        "integrity" in package and "resolved" not in package for name, package in locked.items() if name
+    )
 
 
 def test_modules_import_from_their_own_floor_or_below() -> None:

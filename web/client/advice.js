@@ -3,7 +3,8 @@
 /** @type {Record<string, string>} */
 const BY_KIND = {
   required_input_missing: "Connect this input, or give it a value.",
-  value_not_in_list: "Choose one of the names in the list; the file may have another name here, or is not installed.",
+  value_not_in_list:
+    "Choose one of the names in the list; the file may have another name here, or is not installed.",
   value_smaller_than_min: "Enter a larger value.",
   value_bigger_than_max: "Enter a smaller value.",
   return_type_mismatch: "Connect an output of the same type.",
@@ -17,8 +18,14 @@ const BY_KIND = {
 
 /** @type {[RegExp, string][]} */
 const BY_WORDS = [
-  [/out of memory|OutOfMemory|alloc/i, "Make the picture or the batch smaller, or close other programs that use memory, and run again."],
-  [/shape|size mismatch|must match|dimension/i, "The parts do not fit together: check that model, text encoder, VAE and control belong to the same family."],
+  [
+    /out of memory|OutOfMemory|alloc/i,
+    "Make the picture or the batch smaller, or close other programs that use memory, and run again.",
+  ],
+  [
+    /shape|size mismatch|must match|dimension/i,
+    "The parts do not fit together: check that model, text encoder, VAE and control are of one family.",
+  ],
   [/no such file|not found|does not exist/i, "The file is gone or has another name; choose it anew."],
   [/nan|inf\b/i, "Try fp32 precision or another VAE."],
 ];

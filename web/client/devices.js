@@ -2,12 +2,24 @@
 
 /** @typedef {"camera" | "microphone"} Kind */
 
-const MEDIA = /** @type {const} */ ({ camera: { wish: "video", listed: "videoinput" }, microphone: { wish: "audio", listed: "audioinput" } });
+const MEDIA = /** @type {const} */ ({
+  camera: { wish: "video", listed: "videoinput" },
+  microphone: { wish: "audio", listed: "audioinput" },
+});
 
-/** @param {Kind} kind @param {MediaTrackConstraints} wishes @returns {Promise<MediaStream>} until `closeDevice`; an error says what to do */
+/**
+ * @param {Kind} kind
+ * @param {MediaTrackConstraints} wishes
+ * @returns {Promise<MediaStream>} until `closeDevice`; an error says what to do
+ */
 export async function openDevice(kind, wishes) {
   if (!navigator.mediaDevices?.getUserMedia) {
-    throw new Error(isSecureContext ? `This browser gives pages no ${kind}. Choose a file instead.` : `Browsers give a ${kind} only to pages that came over https or from localhost. Open the editor that way, or choose a file instead.`);
+    throw new Error(
+      isSecureContext
+        ? `This browser gives pages no ${kind}. Choose a file instead.`
+        : `Browsers give a ${kind} only to pages that came over https or from localhost. ` +
+            "Open the editor that way, or choose a file instead.",
+    );
   }
   try {
     return await navigator.mediaDevices.getUserMedia({ [MEDIA[kind].wish]: wishes });
@@ -21,7 +33,10 @@ function refusal(kind, { name, message }) {
   switch (name) {
     case "NotAllowedError":
     case "SecurityError":
-      return `The ${kind} was refused. Allow it for this page in the browser's address bar and in the system's settings, then try again.`;
+      return (
+        `The ${kind} was refused. Allow it for this page in the browser's address bar and in the ` +
+        "system's settings, then try again."
+      );
     case "NotFoundError":
     case "OverconstrainedError":
       return `No ${kind} was found. Connect one and try again, or choose a file instead.`;
@@ -34,14 +49,24 @@ function refusal(kind, { name, message }) {
 }
 
 /** @param {MediaStream | undefined} stream */
-export function closeDevice(stream) { stream?.getTracks().forEach((track) => track.stop()); }
+export function closeDevice(stream) {
+  stream?.getTracks().forEach((track) => track.stop());
+}
 
 /**
  * Which ones there are; their names are known once one has been allowed.
- * @param {Kind} kind @param {MediaStream} stream of the one that is open @returns {Promise<{ id: string, name: string, current: boolean }[]>}
+ * @param {Kind} kind
+ * @param {MediaStream} stream of the one that is open
+ * @returns {Promise<{ id: string, name: string, current: boolean }[]>}
  */
 export async function devicesOf(kind, stream) {
   const current = stream.getTracks()[0]?.getSettings().deviceId;
   const all = await navigator.mediaDevices.enumerateDevices();
-  return all.filter((one) => one.kind === MEDIA[kind].listed).map(({ deviceId, label }, index) => ({ id: deviceId, name: label || `${kind} ${index + 1}`, current: deviceId === current }));
+  return all
+    .filter((one) => one.kind === MEDIA[kind].listed)
+    .map(({ deviceId, label }, index) => ({
+      id: deviceId,
+      name: label || `${kind} ${index + 1}`,
+      current: deviceId === current,
+    }));
 }

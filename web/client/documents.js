@@ -18,11 +18,20 @@ export class Documents {
   /** @type {Tab[]} */ tabs = [];
   /** @type {Editor} */ editor = /** @type {any} */ (undefined);
   /** @type {(tab: Tab) => void} called when a document was opened */ opened = () => {};
-  /** @type {(tab: Tab) => void} called when another window has begun to edit the file of a tab */ met = () => {};
+  /** @type {(tab: Tab) => void} called when another window has begun to edit the file of a tab */ met =
+    () => {};
   /** @type {(tab: Tab) => void} called when none does any more */ parted = () => {};
-  /** @type {Promise<import("./presence.js").Presence> | undefined} loaded with the first tab that has a file */ #presence;
+  /**
+   * @type {Promise<import("./presence.js").Presence> | undefined} loaded with the first tab that has a file
+   */
+  #presence;
 
-  /** @param {Server} server @param {Drafts} drafts @param {import("../view/images.js").Images} images @param {() => import("../core/specs.js").Library} library */
+  /**
+   * @param {Server} server
+   * @param {Drafts} drafts
+   * @param {import("../view/images.js").Images} images
+   * @param {() => import("../core/specs.js").Library} library
+   */
   constructor(server, drafts, images, library) {
     this.server = server;
     this.drafts = drafts;
@@ -34,13 +43,28 @@ export class Documents {
   make(name, workflow) {
     const results = new Results(this.images, (file) => this.server.view(file));
     /** @type {Tab} */
-    const tab = { key: crypto.randomUUID(), name, workflow, catalogue: new Catalogue(workflow, this.library()), history: new History(workflow), results, path: [], camera: undefined, dirty: false };
+    const tab = {
+      key: crypto.randomUUID(),
+      name,
+      workflow,
+      catalogue: new Catalogue(workflow, this.library()),
+      history: new History(workflow),
+      results,
+      path: [],
+      camera: undefined,
+      dirty: false,
+    };
     results.source = (node) => pictureSource(tab, node);
     this.tabs.push(tab);
     return tab;
   }
 
-  /** @param {string} name @param {import("../core/document.js").Workflow} workflow @param {Partial<Tab>} [fields] @returns {Tab} */
+  /**
+   * @param {string} name
+   * @param {import("../core/document.js").Workflow} workflow
+   * @param {Partial<Tab>} [fields]
+   * @returns {Tab}
+   */
   open(name, workflow, fields = {}) {
     const tab = this.make(name, workflow);
     Object.assign(tab, fields);
@@ -80,25 +104,50 @@ export class Documents {
   /** Other windows are asked who edits the tab's file. @param {Tab} tab */
   async #enter(tab) {
     if (!tab.file) return;
-    this.#presence ??= import("./presence.js").then(({ Presence }) => new Presence(this.drafts.channel, () => this.tabs, (one) => this.met(one), (one) => this.parted(one)));
+    this.#presence ??= import("./presence.js").then(
+      ({ Presence }) =>
+        new Presence(
+          this.drafts.channel,
+          () => this.tabs,
+          (one) => this.met(one),
+          (one) => this.parted(one),
+        ),
+    );
     (await this.#presence).enter(tab);
   }
 
   /** @param {Tab} tab */
-  edited(tab) { this.#presence?.then((presence) => presence.edit(tab)); }
+  edited(tab) {
+    this.#presence?.then((presence) => presence.edit(tab));
+  }
 
   /** @param {string | undefined} file that is not edited here any more */
-  #rest(file) { this.#presence?.then((presence) => presence.rest(file)); }
+  #rest(file) {
+    this.#presence?.then((presence) => presence.rest(file));
+  }
 
-  openEmpty() { return this.open(this.freeName("Untitled"), emptyWorkflow()); }
-  openStarter() { return this.open(this.freeName("Text to image"), starterWorkflow(this.library())); }
+  openEmpty() {
+    return this.open(this.freeName("Untitled"), emptyWorkflow());
+  }
+  openStarter() {
+    return this.open(this.freeName("Text to image"), starterWorkflow(this.library()));
+  }
 
-  /** @param {any} json a workflow or a prompt @param {string} name @param {Partial<Tab>} [fields] @returns {Promise<Tab>} */
+  /**
+   * @param {any} json a workflow or a prompt
+   * @param {string} name
+   * @param {Partial<Tab>} [fields]
+   * @returns {Promise<Tab>}
+   */
   async openJson(json, name, fields) {
     if (isWorkflow(json)) return this.open(this.freeName(name), readWorkflow(json), fields);
     if (isPrompt(json)) {
       const { readPrompt } = await import("../core/prompt_import.js");
-      return this.open(this.freeName(name), readPrompt(json, this.library(), this.editor.scene.measure), fields);
+      return this.open(
+        this.freeName(name),
+        readPrompt(json, this.library(), this.editor.scene.measure),
+        fields,
+      );
     }
     if (json && isPrompt(json.prompt)) return this.openJson(json.prompt, name, fields);
     throw new TypeError("This is neither a workflow nor a prompt in the API format.");
@@ -107,17 +156,30 @@ export class Documents {
   /** @param {File} file @returns {Promise<Tab | undefined>} nothing when it holds no workflow */
   async openFile(file) {
     const name = file.name.replace(/\.[^.]+$/, "");
-    if (/json$/i.test(file.type) || /\.json$/i.test(file.name)) return this.openJson(parseJson(await file.text()), name);
-    const [{ readMetadata, wantedBytes }, { isGenerationText, promptFromText }] = await Promise.all([import("../core/metadata.js"), import("../core/a1111.js")]);
+    if (/json$/i.test(file.type) || /\.json$/i.test(file.name))
+      return this.openJson(parseJson(await file.text()), name);
+    const [{ readMetadata, wantedBytes }, { isGenerationText, promptFromText }] = await Promise.all([
+      import("../core/metadata.js"),
+      import("../core/a1111.js"),
+    ]);
     const wanted = wantedBytes(new Uint8Array(await file.slice(0, 16).arrayBuffer()), file.name);
     if (Math.min(wanted, file.size) > LARGEST_FILE) return undefined;
-    const texts = await readMetadata(new Uint8Array(await file.slice(0, Math.min(wanted, file.size)).arrayBuffer()));
+    const texts = await readMetadata(
+      new Uint8Array(await file.slice(0, Math.min(wanted, file.size)).arrayBuffer()),
+    );
     const workflow = texts.workflow && parseJson(texts.workflow);
     if (workflow && isWorkflow(workflow)) return this.openJson(workflow, name);
     if (texts.prompt) return this.openJson(parseJson(texts.prompt), name);
     if (!texts.parameters || !isGenerationText(texts.parameters)) return undefined;
-    const choices = (/** @type {string} */ type, /** @type {string} */ input) => this.library().get(type)?.inputs.find((one) => one.name === input)?.choices ?? [];
-    const files = { checkpoints: choices("CheckpointLoaderSimple", "ckpt_name"), loras: choices("LoraLoader", "lora_name"), upscalers: choices("UpscaleModelLoader", "model_name") };
+    const choices = (/** @type {string} */ type, /** @type {string} */ input) =>
+      this.library()
+        .get(type)
+        ?.inputs.find((one) => one.name === input)?.choices ?? [];
+    const files = {
+      checkpoints: choices("CheckpointLoaderSimple", "ckpt_name"),
+      loras: choices("LoraLoader", "lora_name"),
+      upscalers: choices("UpscaleModelLoader", "model_name"),
+    };
     return this.openJson(promptFromText(texts.parameters, files), name);
   }
 
@@ -133,14 +195,19 @@ export class Documents {
   }
 
   /**
-   * @param {Tab} tab @param {string} path @param {{ force?: boolean }} [options] `force`: even if the file has changed meanwhile
+   * @param {Tab} tab
+   * @param {string} path
+   * @param {{ force?: boolean }} [options] `force`: even if the file has changed meanwhile
    * @returns {Promise<"saved" | "conflict">}
    */
   async save(tab, path, { force = false } = {}) {
     const text = printExact(writeWorkflow(tab.workflow));
     try {
       const same = path === tab.file;
-      tab.revision = await this.server.writeFile(path, text, { revision: same && !force ? tab.revision : undefined, overwrite: force || (same && Boolean(tab.revision)) });
+      tab.revision = await this.server.writeFile(path, text, {
+        revision: same && !force ? tab.revision : undefined,
+        overwrite: force || (same && Boolean(tab.revision)),
+      });
     } catch (error) {
       if (error instanceof ServerError && (error.status === 412 || error.status === 409)) return "conflict";
       throw error;
@@ -170,7 +237,9 @@ export class Documents {
   }
 
   /** The same workflow in a tab of its own, without a file. @param {Tab} tab */
-  duplicate(tab) { return this.open(this.freeName(`${tab.name} copy`), readWorkflow(writeWorkflow(tab.workflow))); }
+  duplicate(tab) {
+    return this.open(this.freeName(`${tab.name} copy`), readWorkflow(writeWorkflow(tab.workflow)));
+  }
 
   /** Tabs of the last visit, with their undo; else the starter. */
   async restore() {
@@ -179,7 +248,9 @@ export class Documents {
       try {
         const tab = this.make(draft.name, readWorkflow(draft.base));
         this.drafts.replay(tab, draft);
-      } catch { /* a broken draft must not keep the others from opening */ }
+      } catch {
+        /* a broken draft must not keep the others from opening */
+      }
     }
     for (const tab of this.tabs) this.#enter(tab);
     if (!this.tabs.length) this.drafts.keep(this.make("Text to image", starterWorkflow(this.library())));
@@ -188,9 +259,15 @@ export class Documents {
 }
 
 /** @param {string} path */
-export function nameOf(path) { return path.replace(/^workflows\//, "").replace(/\.json$/, ""); }
+export function nameOf(path) {
+  return path.replace(/^workflows\//, "").replace(/\.json$/, "");
+}
 
-/** @param {Tab} tab @param {import("../types.js").GraphNode} node @returns {import("./results.js").FileRef | undefined} the picture a loader or a camera node points at */
+/**
+ * @param {Tab} tab
+ * @param {import("../types.js").GraphNode} node
+ * @returns {import("./results.js").FileRef | undefined} the picture a loader or a camera node points at
+ */
 function pictureSource(tab, node) {
   const spec = tab.catalogue.library.get(node.type);
   const input = spec?.inputs.find((one) => one.options.image_upload || one.widget === "webcam");

@@ -1,15 +1,18 @@
 /** @import { Tab } from "../interaction/editor.js" */
 /** @import { Put } from "../types.js" */
 /**
- * Work is never lost: each tab's base file and its log of changes lie in IndexedDB within half a second of an edit, so a
- * crash costs nothing and undo survives a reload. An edit writes its own entry only. Browser windows tell each other what
- * they saved.
+ * Work is never lost: each tab's base file and its log of changes lie in IndexedDB within half a second of an
+ * edit, so a crash costs nothing and undo survives a reload. An edit writes its own entry only. Browser
+ * windows tell each other what they saved.
  */
 import { printExact } from "../core/exact.js";
 import { writeWorkflow } from "../core/workflow.js";
 
 /** @typedef {{ label: string, undo: Put[], redo: Put[], at: number, merge?: string }} LogEntry */
-/** @typedef {{ key: string, name: string, base: any, done: LogEntry[], undone: LogEntry[], file?: string, revision?: string, job?: string, dirty: boolean, at: number }} Draft */
+/**
+ * @typedef {{ key: string, name: string, base: any, done: LogEntry[], undone: LogEntry[], file?: string,
+ *   revision?: string, job?: string, dirty: boolean, at: number }} Draft
+ */
 
 const SOON = 400; // milliseconds from an edit to the store
 const BACKUP = 5000; // milliseconds of rest before the copy on the server
@@ -23,10 +26,13 @@ export class Drafts {
   /** @type {Map<string, number[]>} when each entry in the store was made, by tab */ #stored = new Map();
   /** @type {Map<string, number>} */ #timers = new Map();
   /** @type {Map<string, number>} */ #backups = new Map();
-  /** @type {(path: string, revision: string | undefined) => void} called when another window saved a file */ savedElsewhere = () => {};
+  /** @type {(path: string, revision: string | undefined) => void} called when another window saved a file */
+  savedElsewhere = () => {};
   /** @type {(tab: Tab, text: string) => Promise<any>} keeps a copy on the server */ backup = async () => {};
   /** Whether edits are kept by this browser. */
-  get safe() { return this.#database !== undefined; }
+  get safe() {
+    return this.#database !== undefined;
+  }
   /** Which window this is: each has its own list of tabs. */
   window = sessionStorage.getItem("nodeloom-window") ?? crypto.randomUUID();
 
@@ -38,9 +44,13 @@ export class Drafts {
 
   async open() {
     sessionStorage.setItem("nodeloom-window", this.window);
-    this.channel.addEventListener("message", ({ data }) => { if (data?.saved) this.savedElsewhere(data.saved, data.revision); });
+    this.channel.addEventListener("message", ({ data }) => {
+      if (data?.saved) this.savedElsewhere(data.saved, data.revision);
+    });
     addEventListener("pagehide", () => this.flush());
-    document.addEventListener("visibilitychange", () => { if (document.hidden) this.flush(); });
+    document.addEventListener("visibilitychange", () => {
+      if (document.hidden) this.flush();
+    });
     try {
       this.#database = await new Promise((resolve, reject) => {
         const request = indexedDB.open(this.name, 1);
@@ -48,10 +58,17 @@ export class Drafts {
         request.onsuccess = () => resolve(request.result);
         request.onerror = () => reject(request.error);
       });
-    } catch { /* private windows have no store; the server's copy remains */ }
+    } catch {
+      /* private windows have no store; the server's copy remains */
+    }
   }
 
-  /** For good at once: a page that goes takes what is not committed with it. @param {string} store @param {any} value @param {string} key */
+  /**
+   * For good at once: a page that goes takes what is not committed with it.
+   * @param {string} store
+   * @param {any} value
+   * @param {string} key
+   */
   #put(store, value, key) {
     const target = this.#write(store);
     target?.put(value, key);
@@ -59,14 +76,18 @@ export class Drafts {
   }
 
   /** @param {string} store */
-  #write(store) { return this.#database?.transaction(store, "readwrite").objectStore(store); }
+  #write(store) {
+    return this.#database?.transaction(store, "readwrite").objectStore(store);
+  }
 
   /** Starts keeping a tab as it is now. @param {Tab} tab */
   keep(tab) {
     if (!this.#kept.has(tab.key)) {
       this.#listen(tab);
       this.#baseless.add(tab.key);
-      idle(() => { if (this.#baseless.has(tab.key)) this.#rebase(tab); });
+      idle(() => {
+        if (this.#baseless.has(tab.key)) this.#rebase(tab);
+      });
     }
     this.#soon(tab);
   }
@@ -79,9 +100,16 @@ export class Drafts {
 
   /** @param {Tab} tab */
   #soon(tab) {
-    if (!this.#timers.has(tab.key)) this.#timers.set(tab.key, window.setTimeout(() => this.#store(tab), SOON));
+    if (!this.#timers.has(tab.key))
+      this.#timers.set(
+        tab.key,
+        window.setTimeout(() => this.#store(tab), SOON),
+      );
     clearTimeout(this.#backups.get(tab.key));
-    this.#backups.set(tab.key, window.setTimeout(() => this.#copy(tab), BACKUP));
+    this.#backups.set(
+      tab.key,
+      window.setTimeout(() => this.#copy(tab), BACKUP),
+    );
   }
 
   /** Writes the entries that are new and how many are done. @param {Tab} tab */
@@ -94,14 +122,39 @@ export class Drafts {
     const stored = this.#stored.get(tab.key) ?? [];
     try {
       const entries = this.#write("entries");
-      log.forEach((entry, index) => { if (stored[index] !== entry.at) entries?.put({ ...entry }, [tab.key, index]); });
-      this.#stored.set(tab.key, log.map((entry) => entry.at));
+      log.forEach((entry, index) => {
+        if (stored[index] !== entry.at) entries?.put({ ...entry }, [tab.key, index]);
+      });
+      this.#stored.set(
+        tab.key,
+        log.map((entry) => entry.at),
+      );
       entries?.transaction.commit();
-      this.#put("tabs", { key: tab.key, name: tab.name, done: history.done.length, total: log.length, file: tab.file, revision: tab.revision, job: tab.results.job, dirty: tab.dirty, at: Date.now() }, tab.key);
-    } catch { /* the database is closing */ }
+      this.#put(
+        "tabs",
+        {
+          key: tab.key,
+          name: tab.name,
+          done: history.done.length,
+          total: log.length,
+          file: tab.file,
+          revision: tab.revision,
+          job: tab.results.job,
+          dirty: tab.dirty,
+          at: Date.now(),
+        },
+        tab.key,
+      );
+    } catch {
+      /* the database is closing */
+    }
   }
 
-  /** Writes what the log starts from; of a long one, its middle. What is taken back for it is done again, so nobody is told. @param {Tab} tab */
+  /**
+   * Writes what the log starts from; of a long one, its middle. What is taken back for it is done again, so
+   * nobody is told.
+   * @param {Tab} tab
+   */
   #rebase(tab) {
     const { history, workflow } = tab;
     const { listeners } = workflow;
@@ -129,7 +182,10 @@ export class Drafts {
       await new Promise((resolve) => idle(() => resolve(undefined)));
     }
     const rest = printExact({ ...file, nodes: [] });
-    await this.backup(tab, rest.replace('"nodes":[]', () => `"nodes":[${nodes.join(",")}]`)).catch(() => {});
+    await this.backup(
+      tab,
+      rest.replace('"nodes":[]', () => `"nodes":[${nodes.join(",")}]`),
+    ).catch(() => {});
   }
 
   /** Writes at once, before the page goes. */
@@ -152,16 +208,30 @@ export class Drafts {
   }
 
   /** @param {Tab[]} tabs @param {Tab} current */
-  remember(tabs, current) { this.#put("windows", { key: this.window, tabs: tabs.map((tab) => tab.key), current: current.key, at: Date.now() }, this.window); }
+  remember(tabs, current) {
+    this.#put(
+      "windows",
+      { key: this.window, tabs: tabs.map((tab) => tab.key), current: current.key, at: Date.now() },
+      this.window,
+    );
+  }
 
-  /** @returns {Promise<{ drafts: Draft[], current: string | undefined }>} this window's tabs; a new window takes those of one that is gone */
+  /**
+   * @returns {Promise<{ drafts: Draft[], current: string | undefined }>} this window's tabs; a new window
+   *   takes those of one that is gone
+   */
   async restore() {
-    const windows = await this.#read("windows", (store) => store.getAll()) ?? [];
-    const own = windows.find((/** @type {any} */ one) => one.key === this.window) ?? (await this.#orphan(windows));
+    const windows = (await this.#read("windows", (store) => store.getAll())) ?? [];
+    const own =
+      windows.find((/** @type {any} */ one) => one.key === this.window) ?? (await this.#orphan(windows));
     this.#hold();
     const drafts = [];
     for (const key of own?.tabs ?? []) {
-      const [tab, base, entries] = await Promise.all([this.#read("tabs", (store) => store.get(key)), this.#read("bases", (store) => store.get(key)), this.#read("entries", (store) => store.getAll(IDBKeyRange.bound([key, 0], [key, Infinity])))]);
+      const [tab, base, entries] = await Promise.all([
+        this.#read("tabs", (store) => store.get(key)),
+        this.#read("bases", (store) => store.get(key)),
+        this.#read("entries", (store) => store.getAll(IDBKeyRange.bound([key, 0], [key, Infinity]))),
+      ]);
       if (!tab || !base) continue;
       const log = entries.slice(0, tab.total);
       drafts.push({ ...tab, base, done: log.slice(0, tab.done), undone: log.slice(tab.done).reverse() });
@@ -181,9 +251,14 @@ export class Drafts {
   }
 
   /** While a window lives it holds a lock of its name. */
-  #hold() { navigator.locks?.request(`nodeloom ${this.window}`, () => new Promise(() => {})); }
+  #hold() {
+    navigator.locks?.request(`nodeloom ${this.window}`, () => new Promise(() => {}));
+  }
 
-  /** @param {any[]} windows @returns {Promise<any>} the newest window that is not open any more; its tabs move here */
+  /**
+   * @param {any[]} windows
+   * @returns {Promise<any>} the newest window that is not open any more; its tabs move here
+   */
   async #orphan(windows) {
     const held = new Set((await navigator.locks?.query())?.held?.map((lock) => lock.name));
     const [newest] = windows.filter(({ key }) => !held.has(`nodeloom ${key}`)).sort((a, b) => b.at - a.at);
@@ -198,12 +273,17 @@ export class Drafts {
     for (const entry of draft.done) tab.workflow.apply(entry.redo);
     tab.history.done = draft.done;
     tab.history.undone = draft.undone;
-    this.#stored.set(tab.key, [...draft.done, ...[...draft.undone].reverse()].map((entry) => entry.at));
+    this.#stored.set(
+      tab.key,
+      [...draft.done, ...[...draft.undone].reverse()].map((entry) => entry.at),
+    );
     this.#listen(tab);
   }
 
   /** @param {string} path @param {string | undefined} revision */
-  announce(path, revision) { this.channel.postMessage({ saved: path, revision }); }
+  announce(path, revision) {
+    this.channel.postMessage({ saved: path, revision });
+  }
 }
 
 /** @param {() => void} act when nothing else is to be done */

@@ -17,11 +17,17 @@ export class Examples {
   async load() {
     try {
       this.all = (await this.server.json("nodeloom/examples")).examples;
-    } catch { /* the editor does without them */ }
+    } catch {
+      /* the editor does without them */
+    }
   }
 
   /** @param {string} type @returns {Example[]} those with such a node, the ones of few types first */
-  using(type) { return this.all.filter(({ types }) => types.includes(type)).sort((a, b) => a.types.length - b.types.length); }
+  using(type) {
+    return this.all
+      .filter(({ types }) => types.includes(type))
+      .sort((a, b) => a.types.length - b.types.length);
+  }
 
   /** In a tab of its own. @param {Example} example */
   async open({ name, title }) {

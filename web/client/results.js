@@ -2,23 +2,41 @@
 /** @import { Images } from "../view/images.js" */
 /** What runs left on the nodes of one document: pictures, texts, errors, times. Undo never touches them. */
 
-/** A file of the server, as results name it. @typedef {{ filename: string, subfolder?: string, type?: string }} FileRef */
+/**
+ * A file of the server, as results name it.
+ * @typedef {{ filename: string, subfolder?: string, type?: string }} FileRef
+ */
 /** @typedef {{ seconds: number, cached: boolean, memory?: number }} Timing */
-/** @typedef {{ inputs: Set<string>, message: string, trace?: string, kind?: string, advice?: string }} NodeError */
+/**
+ * @typedef {{ inputs: Set<string>, message: string, trace?: string, kind?: string, advice?: string }}
+ *   NodeError
+ */
 
 const PICTURES_HEIGHT = 220;
 const TEXT_HEIGHT = 80;
 const ANIMATED = /\.(png|jpe?g|webp|gif|avif|bmp|tiff?)$/i;
 
-/** @param {string} value of a widget, such as `folder/name.png [output]` @param {string} [otherwise] where it lies when the value does not say @returns {FileRef} */
+/**
+ * @param {string} value of a widget, such as `folder/name.png [output]`
+ * @param {string} [otherwise] where it lies when the value does not say
+ * @returns {FileRef}
+ */
 export function fileOf(value, otherwise = "input") {
-  const [, path, , type] = /** @type {RegExpMatchArray} */ (value.match(/^(.*?)( \[(input|output|temp)\])?$/s));
+  const [, path, , type] = /** @type {RegExpMatchArray} */ (
+    value.match(/^(.*?)( \[(input|output|temp)\])?$/s)
+  );
   const slash = path.lastIndexOf("/");
-  return { filename: path.slice(slash + 1), subfolder: slash < 0 ? "" : path.slice(0, slash), type: type ?? otherwise };
+  return {
+    filename: path.slice(slash + 1),
+    subfolder: slash < 0 ? "" : path.slice(0, slash),
+    type: type ?? otherwise,
+  };
 }
 
 /** @param {any} name @returns {boolean} whether a file of this name can be shown */
-export function isPicture(name) { return typeof name === "string" && ANIMATED.test(name.replace(/ \[(input|output|temp)\]$/, "")); }
+export function isPicture(name) {
+  return typeof name === "string" && ANIMATED.test(name.replace(/ \[(input|output|temp)\]$/, ""));
+}
 
 export class Results {
   /** @type {Map<string, any>} a node's `ui` by its id in the prompt */ outputs = new Map();
@@ -29,7 +47,8 @@ export class Results {
   /** @type {Map<string, string>} what the next run would do: `cached`, `will run` … */ forecast = new Map();
   /** @type {Map<string, string>} why a node would run */ reasons = new Map();
   /** @type {string | undefined} the job whose values can be looked at */ job;
-  /** @type {(node: GraphNode) => FileRef | undefined} the file a loader node points at */ source = () => undefined;
+  /** @type {(node: GraphNode) => FileRef | undefined} the file a loader node points at */ source = () =>
+    undefined;
 
   /** @param {Images} images @param {(file: FileRef) => string} url */
   constructor(images, url) {
@@ -38,18 +57,27 @@ export class Results {
   }
 
   /** @param {string} runId */
-  error(runId) { return this.errors.get(runId); }
+  error(runId) {
+    return this.errors.get(runId);
+  }
 
   /** @param {string} runId @param {GraphNode | undefined} node @returns {FileRef[]} */
   files(runId, node) {
     const output = this.outputs.get(runId);
-    const listed = [...(output?.images ?? []), ...(output?.gifs ?? [])].filter((file) => file && typeof file.filename === "string" && ANIMATED.test(file.filename));
+    const listed = [...(output?.images ?? []), ...(output?.gifs ?? [])].filter(
+      (file) => file && typeof file.filename === "string" && ANIMATED.test(file.filename),
+    );
     if (listed.length) return listed;
     const source = node && this.source(node);
     return source ? [source] : [];
   }
 
-  /** @param {string} runId @param {GraphNode | undefined} node @param {number} pixels @returns {ImageBitmap[]} */
+  /**
+   * @param {string} runId
+   * @param {GraphNode | undefined} node
+   * @param {number} pixels
+   * @returns {ImageBitmap[]}
+   */
   pictures(runId, node, pixels) {
     const preview = this.previews.get(runId);
     if (preview) return [preview];
@@ -59,7 +87,9 @@ export class Results {
   }
 
   /** @param {string} runId @param {GraphNode | undefined} node */
-  has(runId, node) { return this.files(runId, node).length > 0; }
+  has(runId, node) {
+    return this.files(runId, node).length > 0;
+  }
 
   /** @param {string} runId @returns {string | undefined} */
   text(runId) {
@@ -67,7 +97,11 @@ export class Results {
     return text === undefined ? undefined : Array.isArray(text) ? text.join("") : String(text);
   }
 
-  /** @param {string} runId @param {GraphNode | undefined} node @returns {number} room wanted below the widgets */
+  /**
+   * @param {string} runId
+   * @param {GraphNode | undefined} node
+   * @returns {number} room wanted below the widgets
+   */
   contentHeight(runId, node) {
     if (this.previews.has(runId) || this.has(runId, node)) return PICTURES_HEIGHT;
     return this.text(runId) ? TEXT_HEIGHT : 0;
@@ -80,10 +114,16 @@ export class Results {
     const timing = this.timings.get(runId);
     if (!timing || this.running.has(runId)) return undefined;
     if (timing.cached) return "cached";
-    return timing.seconds >= 0.05 ? `${timing.seconds < 10 ? timing.seconds.toFixed(1) : Math.round(timing.seconds)} s` : undefined;
+    return timing.seconds >= 0.05
+      ? `${timing.seconds < 10 ? timing.seconds.toFixed(1) : Math.round(timing.seconds)} s`
+      : undefined;
   }
 
-  /** @param {string} runId @param {boolean} [dark] @returns {string | undefined} the title's colour, from cool to hot by its share of the slowest */
+  /**
+   * @param {string} runId
+   * @param {boolean} [dark]
+   * @returns {string | undefined} the title's colour, from cool to hot by its share of the slowest
+   */
   heat(runId, dark = true) {
     const timing = this.timings.get(runId);
     if (!timing) return undefined;
@@ -94,8 +134,14 @@ export class Results {
 
   /** A new run begins. @returns {string[]} ids that look different now */
   begin() {
-    const changed = [...this.errors.keys(), ...this.running.keys(), ...this.timings.keys(), ...this.forecast.keys()];
-    for (const map of [this.errors, this.running, this.previews, this.timings, this.forecast, this.reasons]) map.clear();
+    const changed = [
+      ...this.errors.keys(),
+      ...this.running.keys(),
+      ...this.timings.keys(),
+      ...this.forecast.keys(),
+    ];
+    for (const map of [this.errors, this.running, this.previews, this.timings, this.forecast, this.reasons])
+      map.clear();
     return changed;
   }
 }

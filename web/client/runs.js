@@ -19,10 +19,14 @@ export class Runs extends EventTarget {
   queued = 0;
   auto = false;
   onChange = false;
-  /** @type {(tab: Tab) => Promise<boolean>} called before each prompt is made; false keeps it from being sent */ prepare = async () => true;
+  /**
+   * @type {(tab: Tab) => Promise<boolean>} called before each prompt is made; false keeps it from being sent
+   */
+  prepare = async () => true;
   #soon = 0;
   #quiet = false;
-  /** @type {WeakMap<Tab, Map<string, any>>} the values of seeds as they were last run */ #used = new WeakMap();
+  /** @type {WeakMap<Tab, Map<string, any>>} the values of seeds as they were last run */ #used =
+    new WeakMap();
   /** @type {Map<string, number>} when a running node began */ #began = new Map();
 
   /** @param {Editor} editor @param {Server} server @param {Socket} socket */
@@ -35,15 +39,20 @@ export class Runs extends EventTarget {
   }
 
   /** @param {string} type @param {any} [detail] */
-  tell(type, detail) { this.dispatchEvent(new CustomEvent(type, { detail })); }
+  tell(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
 
   #listen() {
-    const on = (/** @type {string} */ type, /** @type {(data: any) => void} */ act) => this.socket.addEventListener(type, (event) => act(/** @type {CustomEvent} */ (event).detail));
+    const on = (/** @type {string} */ type, /** @type {(data: any) => void} */ act) =>
+      this.socket.addEventListener(type, (event) => act(/** @type {CustomEvent} */ (event).detail));
     on("status", (data) => this.#status(data?.status?.exec_info?.queue_remaining ?? 0));
     on("execution_start", ({ prompt_id }) => this.#started(prompt_id));
     on("execution_cached", ({ prompt_id, nodes }) => this.#cached(prompt_id, nodes ?? []));
     on("executing", ({ prompt_id, node }) => this.#executing(prompt_id, node));
-    on("progress", ({ prompt_id, node, value, max }) => this.#progress(prompt_id, node, value / Math.max(1, max)));
+    on("progress", ({ prompt_id, node, value, max }) =>
+      this.#progress(prompt_id, node, value / Math.max(1, max)),
+    );
     on("progress_state", ({ prompt_id, nodes }) => this.#states(prompt_id, nodes ?? {}));
     on("executed", ({ prompt_id, node, output }) => this.#executed(prompt_id, node, output));
     on("execution_error", (data) => this.#failed(data));
@@ -71,13 +80,26 @@ export class Runs extends EventTarget {
     return true;
   }
 
-  /** @param {Tab} tab @param {any} prompt @param {any} workflow @param {boolean} front @param {string[]} [targets] */
+  /**
+   * @param {Tab} tab
+   * @param {any} prompt
+   * @param {any} workflow
+   * @param {boolean} front
+   * @param {string[]} [targets]
+   */
   async #send(tab, prompt, workflow, front, targets) {
     tab.results.errors.clear();
     /** @type {Job} */ const job = { id: crypto.randomUUID(), tab, started: Date.now() };
     this.jobs.set(job.id, job); // before it is sent: a run from the cache may end before the answer is here
     try {
-      const body = { prompt_id: job.id, client_id: this.socket.clientId, prompt, extra_data: { extra_pnginfo: { workflow } }, ...(front ? { front: true } : {}), ...(targets ? { partial_execution_targets: targets } : {}) };
+      const body = {
+        prompt_id: job.id,
+        client_id: this.socket.clientId,
+        prompt,
+        extra_data: { extra_pnginfo: { workflow } },
+        ...(front ? { front: true } : {}),
+        ...(targets ? { partial_execution_targets: targets } : {}),
+      };
       const answer = await this.server.submit(body);
       if (answer.prompt_id !== job.id) this.#renamed(job, answer.prompt_id);
       this.#problems(tab, answer.node_errors ?? {});
@@ -105,17 +127,27 @@ export class Runs extends EventTarget {
   /** @param {Tab} tab @param {Record<string, any>} nodeErrors as the server lists them */
   #problems(tab, nodeErrors) {
     for (const [runId, { errors = [] }] of Object.entries(nodeErrors)) {
-      const inputs = new Set(errors.map((/** @type {any} */ error) => error.extra_info?.input_name).filter(Boolean));
-      const message = errors.map((/** @type {any} */ error) => [error.message, error.details].filter(Boolean).join(": ")).join("\n");
-      tab.results.errors.set(runId, { inputs, message, kind: errors[0]?.type, advice: errors[0]?.extra_info?.advice });
+      const inputs = new Set(
+        errors.map((/** @type {any} */ error) => error.extra_info?.input_name).filter(Boolean),
+      );
+      const message = errors
+        .map((/** @type {any} */ error) => [error.message, error.details].filter(Boolean).join(": "))
+        .join("\n");
+      tab.results.errors.set(runId, {
+        inputs,
+        message,
+        kind: errors[0]?.type,
+        advice: errors[0]?.extra_info?.advice,
+      });
       this.#refresh(tab, runId);
     }
   }
 
   /**
-   * Seeds change before a run in our own documents (so the value shown is the value used), after it in those of the reference.
-   * A value that was not run yet is left as it is.
-   * @param {Tab} tab @param {"before" | "after"} when
+   * Seeds change before a run in our own documents (so the value shown is the value used), after it in those
+   * of the reference. A value that was not run yet is left as it is.
+   * @param {Tab} tab
+   * @param {"before" | "after"} when
    */
   #control(tab, when) {
     const ours = tab.workflow.head.get("extra")?.nodeloom?.control === "before";
@@ -127,7 +159,14 @@ export class Runs extends EventTarget {
         if (!widget.control || widget.control === "fixed" || widget.linked || widget.proxy) continue;
         const key = `${scope.id}/${node.id}/${widget.name}`;
         if (when === "before" && used.get(key) !== widget.value) continue;
-        const value = widget.kind === "combo" ? nextChoice(widget.value, widget.control, widget.choices ?? []) : nextNumber(typeof widget.value === "bigint" ? widget.value : Number(widget.value), widget.control, widget.options);
+        const value =
+          widget.kind === "combo"
+            ? nextChoice(widget.value, widget.control, widget.choices ?? [])
+            : nextNumber(
+                typeof widget.value === "bigint" ? widget.value : Number(widget.value),
+                widget.control,
+                widget.options,
+              );
         draft.setValue(node.id, widget.name, value, scope.id);
       }
     }
@@ -138,13 +177,16 @@ export class Runs extends EventTarget {
   #remember(tab) {
     const used = new Map();
     for (const { scope, node } of everyNode(tab.workflow)) {
-      for (const widget of tab.catalogue.view(node, scope.id).widgets) if (widget.control) used.set(`${scope.id}/${node.id}/${widget.name}`, widget.value);
+      for (const widget of tab.catalogue.view(node, scope.id).widgets)
+        if (widget.control) used.set(`${scope.id}/${node.id}/${widget.name}`, widget.value);
     }
     this.#used.set(tab, used);
   }
 
   /** @param {Tab} tab @param {string} key `scope/node/widget` @returns {any} the value of the last run */
-  lastUsed(tab, key) { return this.#used.get(tab)?.get(key); }
+  lastUsed(tab, key) {
+    return this.#used.get(tab)?.get(key);
+  }
 
   /** @param {number} queued */
   #status(queued) {
@@ -193,7 +235,8 @@ export class Runs extends EventTarget {
   #finished(job, runId) {
     const key = `${job.id}/${runId}`;
     const began = this.#began.get(key);
-    if (began !== undefined) job.tab.results.timings.set(runId, { seconds: (performance.now() - began) / 1000, cached: false });
+    if (began !== undefined)
+      job.tab.results.timings.set(runId, { seconds: (performance.now() - began) / 1000, cached: false });
     this.#began.delete(key);
     job.tab.results.running.delete(runId);
     job.tab.results.previews.delete(runId);
@@ -235,7 +278,12 @@ export class Runs extends EventTarget {
     const tab = job?.tab ?? this.editor.tab;
     if (data.node_id) {
       const trace = (data.traceback ?? []).join?.("") ?? String(data.traceback ?? "");
-      tab.results.errors.set(String(data.node_id), { inputs: new Set(), message: `${data.exception_type ?? "Error"}: ${data.exception_message ?? ""}`.trim(), trace, kind: data.exception_type });
+      tab.results.errors.set(String(data.node_id), {
+        inputs: new Set(),
+        message: `${data.exception_type ?? "Error"}: ${data.exception_message ?? ""}`.trim(),
+        trace,
+        kind: data.exception_type,
+      });
       this.#refresh(tab, String(data.node_id));
     }
     this.#ended(data.prompt_id, "error", data);
@@ -272,7 +320,9 @@ export class Runs extends EventTarget {
         this.#refresh(job.tab, String(node));
       }
       this.tell("measured", { id: job.id });
-    } catch { /* a server without them: what was seen here stays */ }
+    } catch {
+      /* a server without them: what was seen here stays */
+    }
   }
 
   /** @param {{ blob: Blob, node_id?: string, display_node_id?: string, prompt_id?: string }} data */
@@ -289,19 +339,25 @@ export class Runs extends EventTarget {
     this.tell("preview", { runId, bitmap });
   }
 
-  /** After a reload: what the last run left is shown again, or the run is followed on if it still goes. @param {Tab} tab */
+  /**
+   * After a reload: what the last run left is shown again, or the run is followed on if it still goes.
+   * @param {Tab} tab
+   */
   async recall(tab) {
     const { job: id } = tab.results;
     if (!id || this.jobs.has(id)) return;
     /** @type {Job} */ const job = { id, tab, started: Date.now(), finished: true };
     this.jobs.set(id, job);
     try {
-      const { queue_running } = await this.server.queue(); // first: what ends meanwhile is in the history then
+      // first: what ends meanwhile is in the history then
+      const { queue_running } = await this.server.queue();
       if (queue_running.some((/** @type {any} */ entry) => entry[1] === id)) return await this.#followOn(job);
       const entry = (await this.server.exact(`api/history/${encodeURIComponent(id)}`))[id];
       for (const [node, output] of Object.entries(entry?.outputs ?? {})) this.#executed(id, node, output);
       if (entry) await this.#measured(job);
-    } catch { /* without them the graph is as it is */ }
+    } catch {
+      /* without them the graph is as it is */
+    }
   }
 
   /** @param {Job} job that was running a moment ago */
@@ -318,26 +374,43 @@ export class Runs extends EventTarget {
     if (!open.length) return;
     try {
       const queue = await this.server.queue();
-      const waiting = new Set([...queue.queue_running, ...queue.queue_pending].map((/** @type {any} */ entry) => entry[1]));
+      const waiting = new Set(
+        [...queue.queue_running, ...queue.queue_pending].map((/** @type {any} */ entry) => entry[1]),
+      );
       for (const job of open) {
         if (waiting.has(job.id)) continue;
         const entry = (await this.server.exact(`api/history/${encodeURIComponent(job.id)}`))[job.id];
-        for (const [node, output] of Object.entries(entry?.outputs ?? {})) this.#executed(job.id, node, output);
+        for (const [node, output] of Object.entries(entry?.outputs ?? {}))
+          this.#executed(job.id, node, output);
         const failed = entry?.status?.status_str === "error" || !entry;
-        const error = (entry?.status?.messages ?? []).find((/** @type {any} */ [type]) => type === "execution_error")?.[1];
-        this.#ended(job.id, failed ? "error" : "success", failed ? error ?? { exception_message: "The server stopped while it ran. Run it again." } : undefined);
+        const error = (entry?.status?.messages ?? []).find(
+          (/** @type {any} */ [type]) => type === "execution_error",
+        )?.[1];
+        this.#ended(
+          job.id,
+          failed ? "error" : "success",
+          failed
+            ? (error ?? { exception_message: "The server stopped while it ran. Run it again." })
+            : undefined,
+        );
       }
-    } catch { /* the next connection tries again */ }
+    } catch {
+      /* the next connection tries again */
+    }
   }
 
   /** @param {Tab} tab @param {string} runId */
-  #refresh(tab, runId) { if (tab === this.editor.tab) this.editor.refresh(runId); }
+  #refresh(tab, runId) {
+    if (tab === this.editor.tab) this.editor.refresh(runId);
+  }
 
   /** After an edit, once the hand rests. */
   runSoon() {
     if (this.#quiet) return;
     clearTimeout(this.#soon);
-    this.#soon = window.setTimeout(() => { if (!this.queued) this.run(); }, 600);
+    this.#soon = window.setTimeout(() => {
+      if (!this.queued) this.run();
+    }, 600);
   }
 
   /** Edits that belong to a run ask for no further one. @param {() => void} edit */
@@ -362,5 +435,7 @@ export class Runs extends EventTarget {
     tab.history.do({ label: "Bring back seeds", puts: draft.puts });
   }
 
-  async cancel() { if (this.active) await this.server.interrupt(this.active.id); }
+  async cancel() {
+    if (this.active) await this.server.interrupt(this.active.id);
+  }
 }

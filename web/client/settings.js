@@ -2,7 +2,17 @@
 /** A user's settings: kept on the server, and here for the next start. */
 
 /** @type {Record<string, any>} */
-export const DEFAULTS = { theme: "system", navigation: "drag pans", linkShape: "spline", snap: false, minimap: true, autosave: false, favourites: [], keys: {}, firstNodes: {} };
+export const DEFAULTS = {
+  theme: "system",
+  navigation: "drag pans",
+  linkShape: "spline",
+  snap: false,
+  minimap: true,
+  autosave: false,
+  favourites: [],
+  keys: {},
+  firstNodes: {},
+};
 const PREFIX = "Nodeloom.";
 
 export class Settings extends EventTarget {
@@ -15,23 +25,32 @@ export class Settings extends EventTarget {
     this.store = server.user ? `nodeloom-settings ${server.user}` : "nodeloom-settings";
     try {
       Object.assign(this.#values, JSON.parse(localStorage.getItem(this.store) ?? "{}"));
-    } catch { /* unreadable: defaults */ }
-    matchMedia("(prefers-color-scheme: light)").addEventListener("change", () => this.dispatchEvent(new Event("change")));
+    } catch {
+      /* unreadable: defaults */
+    }
+    matchMedia("(prefers-color-scheme: light)").addEventListener("change", () =>
+      this.dispatchEvent(new Event("change")),
+    );
   }
 
   /** @returns {Promise<boolean>} whether the server gave them */
   async load() {
     try {
       const stored = await this.server.settings();
-      for (const [key, value] of Object.entries(stored ?? {})) if (key.startsWith(PREFIX)) this.#values[key.slice(PREFIX.length)] = value;
+      for (const [key, value] of Object.entries(stored ?? {}))
+        if (key.startsWith(PREFIX)) this.#values[key.slice(PREFIX.length)] = value;
       this.apply();
       return true;
-    } catch { /* the local copy serves */ }
+    } catch {
+      /* the local copy serves */
+    }
     return false;
   }
 
   /** @param {string} key */
-  get(key) { return this.#values[key]; }
+  get(key) {
+    return this.#values[key];
+  }
 
   /** @param {string} key @param {any} value */
   async set(key, value) {
@@ -43,7 +62,9 @@ export class Settings extends EventTarget {
 
   /** The page takes the theme. */
   apply() {
-    const light = this.#values.theme === "light" || (this.#values.theme === "system" && matchMedia("(prefers-color-scheme: light)").matches);
+    const light =
+      this.#values.theme === "light" ||
+      (this.#values.theme === "system" && matchMedia("(prefers-color-scheme: light)").matches);
     document.documentElement.dataset.theme = light ? "light" : "dark";
   }
 }

@@ -1,4 +1,6 @@
-/** The WebSocket: JSON facts and binary previews as events; comes back by itself, and says what it had last. */
+/**
+ * The WebSocket: JSON facts and binary previews as events; comes back by itself, and says what it had last.
+ */
 
 const LONGEST_WAIT = 15000;
 
@@ -19,12 +21,16 @@ export class Socket extends EventTarget {
     const socket = new WebSocket(`${this.url}?${query}`);
     socket.binaryType = "arraybuffer";
     socket.addEventListener("open", () => {
-      socket.send(JSON.stringify({ type: "feature_flags", data: { supports_preview_metadata: true, numbered: true } }));
+      socket.send(
+        JSON.stringify({ type: "feature_flags", data: { supports_preview_metadata: true, numbered: true } }),
+      );
       this.#wait = 500;
       this.connected = true;
       this.#tell("connected");
     });
-    socket.addEventListener("message", ({ data }) => (typeof data === "string" ? this.#text(data) : this.#binary(data)));
+    socket.addEventListener("message", ({ data }) =>
+      typeof data === "string" ? this.#text(data) : this.#binary(data),
+    );
     socket.addEventListener("close", () => {
       const was = this.connected;
       this.connected = false;
@@ -35,7 +41,9 @@ export class Socket extends EventTarget {
   }
 
   /** @param {string} type @param {any} [detail] */
-  #tell(type, detail) { this.dispatchEvent(new CustomEvent(type, { detail })); }
+  #tell(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
 
   /** @param {string} text */
   #text(text) {
@@ -50,11 +58,17 @@ export class Socket extends EventTarget {
   #binary(buffer) {
     const view = new DataView(buffer);
     const kind = view.getUint32(0);
-    if (kind === 1) this.#tell("preview", { blob: new Blob([buffer.slice(8)], { type: view.getUint32(4) === 2 ? "image/png" : "image/jpeg" }) });
+    if (kind === 1)
+      this.#tell("preview", {
+        blob: new Blob([buffer.slice(8)], { type: view.getUint32(4) === 2 ? "image/png" : "image/jpeg" }),
+      });
     else if (kind === 4) {
       const length = view.getUint32(4);
       const facts = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 8, length)));
-      this.#tell("preview", { ...facts, blob: new Blob([buffer.slice(8 + length)], { type: facts.image_type ?? "image/jpeg" }) });
+      this.#tell("preview", {
+        ...facts,
+        blob: new Blob([buffer.slice(8 + length)], { type: facts.image_type ?? "image/jpeg" }),
+      });
     }
   }
 }

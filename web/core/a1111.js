@@ -6,24 +6,63 @@ import { whole } from "./exact.js";
 /** @typedef {{ positive: string, negative: string, fields: Map<string, string> }} Generation */
 
 const SAMPLERS = new Map([
-  ["euler a", "euler_ancestral"], ["euler", "euler"], ["heun", "heun"], ["dpm2", "dpm_2"], ["dpm2 a", "dpm_2_ancestral"], ["lms", "lms"], ["ddim", "ddim"],
-  ["dpm++ 2m", "dpmpp_2m"], ["dpm++ sde", "dpmpp_sde"], ["dpm++ 2m sde", "dpmpp_2m_sde"], ["dpm++ 2s a", "dpmpp_2s_ancestral"], ["dpm++ 3m sde", "dpmpp_3m_sde"],
-  ["dpm++ 2m sde heun", "dpmpp_2m_sde"], ["dpm fast", "dpm_fast"], ["dpm adaptive", "dpm_adaptive"], ["unipc", "uni_pc"], ["lcm", "lcm"], ["ddpm", "ddpm"], ["plms", "ipndm"],
+  ["euler a", "euler_ancestral"],
+  ["euler", "euler"],
+  ["heun", "heun"],
+  ["dpm2", "dpm_2"],
+  ["dpm2 a", "dpm_2_ancestral"],
+  ["lms", "lms"],
+  ["ddim", "ddim"],
+  ["dpm++ 2m", "dpmpp_2m"],
+  ["dpm++ sde", "dpmpp_sde"],
+  ["dpm++ 2m sde", "dpmpp_2m_sde"],
+  ["dpm++ 2s a", "dpmpp_2s_ancestral"],
+  ["dpm++ 3m sde", "dpmpp_3m_sde"],
+  ["dpm++ 2m sde heun", "dpmpp_2m_sde"],
+  ["dpm fast", "dpm_fast"],
+  ["dpm adaptive", "dpm_adaptive"],
+  ["unipc", "uni_pc"],
+  ["lcm", "lcm"],
+  ["ddpm", "ddpm"],
+  ["plms", "ipndm"],
 ]);
 const SCHEDULERS = new Map([
-  ["karras", "karras"], ["exponential", "exponential"], ["sgm uniform", "sgm_uniform"], ["simple", "simple"], ["normal", "normal"], ["ddim", "ddim_uniform"], ["beta", "beta"],
+  ["karras", "karras"],
+  ["exponential", "exponential"],
+  ["sgm uniform", "sgm_uniform"],
+  ["simple", "simple"],
+  ["normal", "normal"],
+  ["ddim", "ddim_uniform"],
+  ["beta", "beta"],
 ]);
-const LATENT_UPSCALES = new Map([["latent (nearest-exact)", "nearest-exact"], ["latent (nearest)", "nearest-exact"], ["latent (bicubic)", "bicubic"], ["latent", "bilinear"]]);
+const LATENT_UPSCALES = new Map([
+  ["latent (nearest-exact)", "nearest-exact"],
+  ["latent (nearest)", "nearest-exact"],
+  ["latent (bicubic)", "bicubic"],
+  ["latent", "bilinear"],
+]);
 
 /** @param {string} text @returns {boolean} */
-export function isGenerationText(text) { return /Steps: \d+/.test(text); }
+export function isGenerationText(text) {
+  return /Steps: \d+/.test(text);
+}
 
 /** @param {string} text @returns {Generation} */
 export function parseGenerationText(text) {
   const lines = text.trim().split(/\r?\n/);
   const last = lines.findLastIndex((line) => /Steps: \d+/.test(line));
-  const fields = new Map([...lines.slice(last).join(" ").matchAll(/([A-Z][\w ]*): ("(?:[^"\\]|\\.)*"|[^,]*)/g)].map(([, key, value]) => [key.trim().toLowerCase(), value.replace(/^"|"$/g, "").trim()]));
-  const [positive, negative = ""] = lines.slice(0, last).join("\n").split(/(?:^|\n)Negative prompt: ?/);
+  const fields = new Map(
+    [
+      ...lines
+        .slice(last)
+        .join(" ")
+        .matchAll(/([A-Z][\w ]*): ("(?:[^"\\]|\\.)*"|[^,]*)/g),
+    ].map(([, key, value]) => [key.trim().toLowerCase(), value.replace(/^"|"$/g, "").trim()]),
+  );
+  const [positive, negative = ""] = lines
+    .slice(0, last)
+    .join("\n")
+    .split(/(?:^|\n)Negative prompt: ?/);
   return { positive: positive.trim(), negative: negative.trim(), fields };
 }
 
@@ -46,29 +85,61 @@ export function promptFromText(text, files = {}) {
   const build = new Builder();
   const { model, vae, positive, negative } = conditions(build, generation, files);
   const [width, height] = (fields.get("size") ?? "512x512").split("x").map(Number);
-  const latent = build.add("EmptyLatentImage", { width, height, batch_size: Number(fields.get("batch size") ?? 1) });
+  const latent = build.add("EmptyLatentImage", {
+    width,
+    height,
+    batch_size: Number(fields.get("batch size") ?? 1),
+  });
   const sampler = { ...samplerOf(fields), positive: [positive, 0], negative: [negative, 0], model };
-  const first = build.add("KSampler", { ...sampler, latent_image: [latent, 0], denoise: fields.has("hires upscale") ? 1 : Number(fields.get("denoising strength") ?? 1) });
-  const sampled = fields.has("hires upscale") || fields.has("hires resize") ? enlarged(build, { sampler, first, vae, fields, width, height, files }) : first;
+  const first = build.add("KSampler", {
+    ...sampler,
+    latent_image: [latent, 0],
+    denoise: fields.has("hires upscale") ? 1 : Number(fields.get("denoising strength") ?? 1),
+  });
+  const sampled =
+    fields.has("hires upscale") || fields.has("hires resize")
+      ? enlarged(build, { sampler, first, vae, fields, width, height, files })
+      : first;
   const decoded = build.add("VAEDecode", { samples: [sampled, 0], vae });
   build.add("SaveImage", { images: [decoded, 0], filename_prefix: "ComfyUI" });
   return build.prompt;
 }
 
-/** Checkpoint, LoRAs and the two texts. @param {Builder} build @param {Generation} generation @param {Files} files */
+/**
+ * Checkpoint, LoRAs and the two texts.
+ * @param {Builder} build
+ * @param {Generation} generation
+ * @param {Files} files
+ */
 function conditions(build, { positive, negative, fields }, files) {
   const wanted = fields.get("model") ?? "";
-  const loader = build.add("CheckpointLoaderSimple", { ckpt_name: nearest(wanted, files.checkpoints) ?? (wanted ? `${wanted}.safetensors` : files.checkpoints?.[0] ?? "") });
+  const loader = build.add("CheckpointLoaderSimple", {
+    ckpt_name:
+      nearest(wanted, files.checkpoints) ??
+      (wanted ? `${wanted}.safetensors` : (files.checkpoints?.[0] ?? "")),
+  });
   /** @type {[string, number]} */ let model = [loader, 0];
   /** @type {[string, number]} */ let clip = [loader, 1];
   const skip = Number(fields.get("clip skip") ?? 1);
   if (skip > 1) clip = [build.add("CLIPSetLastLayer", { stop_at_clip_layer: -skip, clip }), 0];
-  const text = (/** @type {string} */ words) => words.replace(/<(lora|lyco):([^:>]+)(?::([-\d.]+))?(?::[^>]*)?>/g, (_, _kind, name, weight) => {
-    const strength = Number(weight ?? 1);
-    const lora = build.add("LoraLoader", { lora_name: nearest(name, files.loras) ?? `${name}.safetensors`, strength_model: strength, strength_clip: strength, model, clip });
-    [model, clip] = [[lora, 0], [lora, 1]];
-    return "";
-  }).trim();
+  const text = (/** @type {string} */ words) =>
+    words
+      .replace(/<(lora|lyco):([^:>]+)(?::([-\d.]+))?(?::[^>]*)?>/g, (_, _kind, name, weight) => {
+        const strength = Number(weight ?? 1);
+        const lora = build.add("LoraLoader", {
+          lora_name: nearest(name, files.loras) ?? `${name}.safetensors`,
+          strength_model: strength,
+          strength_clip: strength,
+          model,
+          clip,
+        });
+        [model, clip] = [
+          [lora, 0],
+          [lora, 1],
+        ];
+        return "";
+      })
+      .trim();
   const [wish, avoid] = [text(positive), text(negative)];
   const first = build.add("CLIPTextEncode", { text: wish, clip }, "Positive");
   const second = build.add("CLIPTextEncode", { text: avoid, clip }, "Negative");
@@ -82,13 +153,20 @@ function samplerOf(fields) {
   const sampler_name = SAMPLERS.get(suffix ? said.slice(0, -suffix.length - 1) : said) ?? "euler";
   const scheduler = SCHEDULERS.get(suffix ?? (fields.get("schedule type") ?? "").toLowerCase()) ?? "normal";
   const seed = fields.get("seed") ?? "0";
-  return { seed: whole(seed) ?? Number(seed), steps: Number(fields.get("steps") ?? 20), cfg: Number(fields.get("cfg scale") ?? 7), sampler_name, scheduler };
+  return {
+    seed: whole(seed) ?? Number(seed),
+    steps: Number(fields.get("steps") ?? 20),
+    cfg: Number(fields.get("cfg scale") ?? 7),
+    sampler_name,
+    scheduler,
+  };
 }
 
 /**
  * The second pass over a larger picture.
  * @param {Builder} build
- * @param {{ sampler: Record<string, any>, first: string, vae: [string, number], fields: Map<string, string>, width: number, height: number, files: Files }} given
+ * @param {{ sampler: Record<string, any>, first: string, vae: [string, number], fields: Map<string, string>,
+ *   width: number, height: number, files: Files }} given
  * @returns {string}
  */
 function enlarged(build, { sampler, first, vae, fields, width, height, files }) {
@@ -98,23 +176,50 @@ function enlarged(build, { sampler, first, vae, fields, width, height, files }) 
   const size = { width: grid(resize?.[0] || width * scale), height: grid(resize?.[1] || height * scale) };
   const upscaler = (fields.get("hires upscaler") ?? "latent").toLowerCase();
   const method = LATENT_UPSCALES.get(upscaler) ?? (upscaler.startsWith("latent") ? "bilinear" : undefined);
-  const larger = method ? build.add("LatentUpscale", { samples: [first, 0], upscale_method: method, ...size, crop: "disabled" }) : throughPicture();
+  const larger = method
+    ? build.add("LatentUpscale", { samples: [first, 0], upscale_method: method, ...size, crop: "disabled" })
+    : throughPicture();
   const steps = Number(fields.get("hires steps") ?? 0) || sampler.steps;
-  return build.add("KSampler", { ...sampler, steps, latent_image: [larger, 0], denoise: Number(fields.get("denoising strength") ?? 0.7) });
+  return build.add("KSampler", {
+    ...sampler,
+    steps,
+    latent_image: [larger, 0],
+    denoise: Number(fields.get("denoising strength") ?? 0.7),
+  });
 
   /** A model enlarges the picture itself, if the server has it. */
   function throughPicture() {
     const decoded = build.add("VAEDecode", { samples: [first, 0], vae });
     const model = nearest(upscaler, files.upscalers);
-    const picture = model ? build.add("ImageUpscaleWithModel", { upscale_model: [build.add("UpscaleModelLoader", { model_name: model }), 0], image: [decoded, 0] }) : decoded;
-    const scaled = build.add("ImageScale", { image: [picture, 0], upscale_method: "lanczos", ...size, crop: "disabled" });
+    const picture = model
+      ? build.add("ImageUpscaleWithModel", {
+          upscale_model: [build.add("UpscaleModelLoader", { model_name: model }), 0],
+          image: [decoded, 0],
+        })
+      : decoded;
+    const scaled = build.add("ImageScale", {
+      image: [picture, 0],
+      upscale_method: "lanczos",
+      ...size,
+      crop: "disabled",
+    });
     return build.add("VAEEncode", { pixels: [scaled, 0], vae });
   }
 }
 
-/** @param {string} wanted @param {string[]} [names] @returns {string | undefined} the file whose name is or holds what is wanted */
+/**
+ * @param {string} wanted
+ * @param {string[]} [names]
+ * @returns {string | undefined} the file whose name is or holds what is wanted
+ */
 function nearest(wanted, names = []) {
-  const plain = (/** @type {string} */ name) => name.replace(/^.*[\\/]/, "").replace(/\.[^.]+$/, "").toLowerCase();
+  const plain = (/** @type {string} */ name) =>
+    name
+      .replace(/^.*[\\/]/, "")
+      .replace(/\.[^.]+$/, "")
+      .toLowerCase();
   const word = wanted.toLowerCase();
-  return word ? names.find((name) => plain(name) === word) ?? names.find((name) => name.toLowerCase().includes(word)) : undefined;
+  return word
+    ? (names.find((name) => plain(name) === word) ?? names.find((name) => name.toLowerCase().includes(word)))
+    : undefined;
 }

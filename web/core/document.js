@@ -2,9 +2,9 @@
 /**
  * The document: a workflow as maps of plain objects in the shape of the file.
  *
- * Objects are replaced, never changed in place. An edit is a list of *puts* (one object gets a new value, or goes);
- * applying it returns the puts that undo it, so undo is exact and costs what the edit cost. Whatever is derived from an
- * object (sockets, layout, drawing) may be remembered by the object's identity.
+ * Objects are replaced, never changed in place. An edit is a list of *puts* (one object gets a new value, or
+ * goes); applying it returns the puts that undo it, so undo is exact and costs what the edit cost. Whatever
+ * is derived from an object (sockets, layout, drawing) may be remembered by the object's identity.
  */
 
 export const ROOT = "";
@@ -21,21 +21,28 @@ export class Scope {
     /** @type {Map<Id, Link>} */ this.floating = new Map();
     /** @type {Map<Id, Set<number>>} links by the node they come from */ this.from = new Map();
     /** @type {Map<Id, Set<number>>} links by the node they go to */ this.to = new Map();
-    /** @type {Map<string, number>} place of an object in its file, kept after it is removed */ this.ranks = new Map();
+    /** @type {Map<string, number>} place of an object in its file, kept after it is removed */ this.ranks =
+      new Map();
   }
 
   /** @param {Kind} kind @returns {any[]} the objects of a kind in file order */
   ordered(kind) {
     const map = /** @type {Map<Id, any>} */ (/** @type {any} */ (this)[kind]);
-    return [...map].map(([id, value]) => ({ value, rank: this.ranks.get(`${kind}/${id}`) ?? 0 }))
-      .sort((a, b) => a.rank - b.rank).map(({ value }) => value);
+    return [...map]
+      .map(([id, value]) => ({ value, rank: this.ranks.get(`${kind}/${id}`) ?? 0 }))
+      .sort((a, b) => a.rank - b.rank)
+      .map(({ value }) => value);
   }
 
   /** @param {Id} id @returns {Link[]} the links that leave a node */
-  linksFrom(id) { return [...(this.from.get(id) ?? [])].map((link) => /** @type {Link} */ (this.links.get(link))); }
+  linksFrom(id) {
+    return [...(this.from.get(id) ?? [])].map((link) => /** @type {Link} */ (this.links.get(link)));
+  }
 
   /** @param {Id} id @returns {Link[]} the links that enter a node */
-  linksTo(id) { return [...(this.to.get(id) ?? [])].map((link) => /** @type {Link} */ (this.links.get(link))); }
+  linksTo(id) {
+    return [...(this.to.get(id) ?? [])].map((link) => /** @type {Link} */ (this.links.get(link)));
+  }
 
   /** @param {Put} put @returns {any} the value it had */
   put({ kind, id, value }) {
@@ -66,8 +73,8 @@ export class Scope {
 
 /** @param {Map<Id, Set<number>>} map @param {Id} id */
 function entry(map, id) {
-  let set = map.get(id);
-  if (!set) map.set(id, (set = new Set()));
+  const set = map.get(id) ?? new Set();
+  map.set(id, set);
   return set;
 }
 
@@ -81,12 +88,14 @@ export class Workflow {
     /** @type {Map<string, number>} last number given out, by scope and kind */ this.issued = new Map();
   }
 
-  get root() { return this.scope(ROOT); }
+  get root() {
+    return this.scope(ROOT);
+  }
 
   /** @param {string} id @returns {Scope} */
   scope(id) {
-    let scope = this.scopes.get(id);
-    if (!scope) this.scopes.set(id, (scope = new Scope(id)));
+    const scope = this.scopes.get(id) ?? new Scope(id);
+    this.scopes.set(id, scope);
     return scope;
   }
 
@@ -120,11 +129,20 @@ export class Workflow {
     return number;
   }
 
-  /** @param {string} scope @param {"nodes" | "links" | "reroutes" | "groups"} kind @returns {number} the highest in use or on record */
+  /**
+   * @param {string} scope
+   * @param {"nodes" | "links" | "reroutes" | "groups"} kind
+   * @returns {number} the highest in use or on record
+   */
   lastNumber(scope, kind) {
     const source = scope === ROOT ? this.head : new Map(Object.entries(this.definitions.get(scope) ?? {}));
     const field = { nodes: "last_node_id", links: "last_link_id", reroutes: "", groups: "" }[kind];
-    const state = { nodes: "lastNodeId", links: "lastLinkId", reroutes: "lastRerouteId", groups: "lastGroupId" }[kind];
+    const state = {
+      nodes: "lastNodeId",
+      links: "lastLinkId",
+      reroutes: "lastRerouteId",
+      groups: "lastGroupId",
+    }[kind];
     let last = Math.max(Number(source.get(field)) || 0, Number(source.get("state")?.[state]) || 0);
     for (const id of this.scope(scope)[kind].keys()) if (Number(id) > last) last = Number(id);
     return last;

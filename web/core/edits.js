@@ -1,4 +1,6 @@
-/** @import { Change, Group, GraphNode, Id, InputView, Link, OutputView, Point, Reroute } from "../types.js" */
+/**
+ * @import { Change, Group, GraphNode, Id, InputView, Link, OutputView, Point, Reroute } from "../types.js"
+ */
 /** @import { Catalogue } from "./catalogue.js" */
 /** What a person does to a graph, each as one labelled change. */
 import { Draft } from "./draft.js";
@@ -8,7 +10,13 @@ import { connectable, MODE, typeName } from "./types.js";
 
 /** @typedef {{ catalogue: Catalogue, scope: string }} Where */
 
-/** @param {Where} where @param {string} label @param {(draft: Draft) => void} write @param {string} [merge] @returns {Change} */
+/**
+ * @param {Where} where
+ * @param {string} label
+ * @param {(draft: Draft) => void} write
+ * @param {string} [merge]
+ * @returns {Change}
+ */
 export function change({ catalogue, scope }, label, write, merge) {
   const draft = new Draft(catalogue, scope);
   write(draft);
@@ -17,7 +25,9 @@ export function change({ catalogue, scope }, label, write, merge) {
 
 /**
  * @param {Where} where
- * @param {Map<Id, Point>} nodes new positions @param {Map<Id, Point>} [reroutes] @param {Map<Id, Group["bounding"]>} [groups]
+ * @param {Map<Id, Point>} nodes new positions
+ * @param {Map<Id, Point>} [reroutes]
+ * @param {Map<Id, Group["bounding"]>} [groups]
  * @returns {Change}
  */
 export function move(where, nodes, reroutes = new Map(), groups = new Map()) {
@@ -29,28 +39,56 @@ export function move(where, nodes, reroutes = new Map(), groups = new Map()) {
   });
 }
 
-/** @param {Where} where @param {Iterable<Id>} ids @param {Partial<GraphNode> | ((node: GraphNode) => Partial<GraphNode>)} fields @param {string} label @param {string} [merge] @returns {Change} */
+/**
+ * @param {Where} where
+ * @param {Iterable<Id>} ids
+ * @param {Partial<GraphNode> | ((node: GraphNode) => Partial<GraphNode>)} fields
+ * @param {string} label
+ * @param {string} [merge]
+ * @returns {Change}
+ */
 export function setFields(where, ids, fields, label, merge) {
-  return change(where, label, (draft) => {
-    for (const id of ids) {
-      const node = draft.node(id);
-      if (node) draft.patch(id, typeof fields === "function" ? fields(node) : fields);
-    }
-  }, merge);
+  return change(
+    where,
+    label,
+    (draft) => {
+      for (const id of ids) {
+        const node = draft.node(id);
+        if (node) draft.patch(id, typeof fields === "function" ? fields(node) : fields);
+      }
+    },
+    merge,
+  );
 }
 
-/** @param {Where} where @param {Id} id @param {string} name @param {any} value @returns {Change} edits of one widget in a row count as one */
+/**
+ * @param {Where} where
+ * @param {Id} id
+ * @param {string} name
+ * @param {any} value
+ * @returns {Change} edits of one widget in a row count as one
+ */
 export function setValue(where, id, name, value) {
   const node = where.catalogue.workflow.scope(where.scope).nodes.get(id);
   const widget = node && where.catalogue.view(node, where.scope).widgets.find((one) => one.name === name);
   const proxy = widget?.proxy;
-  return change(where, `Change ${name.replace("/control", " control")}`, (draft) => {
-    if (proxy && !widget.own) draft.setValue(proxy.id, proxy.name, value, proxy.scope);
-    else draft.setValue(id, name, value);
-  }, `value ${where.scope}/${id}/${name}`);
+  return change(
+    where,
+    `Change ${name.replace("/control", " control")}`,
+    (draft) => {
+      if (proxy && !widget.own) draft.setValue(proxy.id, proxy.name, value, proxy.scope);
+      else draft.setValue(id, name, value);
+    },
+    `value ${where.scope}/${id}/${name}`,
+  );
 }
 
-/** @param {Where} where @param {Id[]} ids @param {number} mode toggled: nodes that all have it go back to normal @returns {Change} */
+/**
+ * @param {Where} where
+ * @param {Id[]} ids
+ * @param {number} mode toggled: nodes that all have it go back to normal
+ * @returns {Change}
+ */
 export function toggleMode(where, ids, mode) {
   const nodes = where.catalogue.workflow.scope(where.scope).nodes;
   const all = ids.every((id) => nodes.get(id)?.mode === mode);
@@ -62,7 +100,12 @@ export function toggleMode(where, ids, mode) {
 export function toggleCollapsed(where, ids) {
   const nodes = where.catalogue.workflow.scope(where.scope).nodes;
   const all = ids.every((id) => nodes.get(id)?.flags?.collapsed);
-  return setFields(where, ids, (node) => ({ flags: flagged(node, "collapsed", !all) }), all ? "Expand" : "Collapse");
+  return setFields(
+    where,
+    ids,
+    (node) => ({ flags: flagged(node, "collapsed", !all) }),
+    all ? "Expand" : "Collapse",
+  );
 }
 
 /** @param {GraphNode} node @param {string} name @param {boolean} on */
@@ -71,7 +114,14 @@ export function flagged(node, name, on) {
   return on ? { ...flags, [name]: true } : flags;
 }
 
-/** @param {Where} where @param {Id[]} nodes @param {Id[]} [groups] @param {Id[]} [reroutes] @param {boolean} [heal] join links across what goes @returns {Change} */
+/**
+ * @param {Where} where
+ * @param {Id[]} nodes
+ * @param {Id[]} [groups]
+ * @param {Id[]} [reroutes]
+ * @param {boolean} [heal] join links across what goes
+ * @returns {Change}
+ */
 export function remove(where, nodes, groups = [], reroutes = [], heal = false) {
   return change(where, nodes.length > 1 ? `Delete ${nodes.length} nodes` : "Delete", (draft) => {
     for (const id of nodes) removeNode(draft, id, heal);
@@ -95,11 +145,24 @@ export function healAround(draft, id) {
   for (const link of draft.linksFrom(id)) {
     const before = bypassed(draft.catalogue, scope, node, link.origin_slot, link);
     const target = draft.node(link.target_id);
-    if (before && before.origin_id !== id) draft.connect(before.origin_id, before.origin_slot, link.target_id, target ? target.inputs?.[link.target_slot]?.name ?? link.target_slot : link.target_slot, link.parentId);
+    if (before && before.origin_id !== id)
+      draft.connect(
+        before.origin_id,
+        before.origin_slot,
+        link.target_id,
+        target ? (target.inputs?.[link.target_slot]?.name ?? link.target_slot) : link.target_slot,
+        link.parentId,
+      );
   }
 }
 
-/** Takes a node out of its chain, which closes behind it. @param {Where} where @param {Id} id @param {Point} pos @returns {Change} */
+/**
+ * Takes a node out of its chain, which closes behind it.
+ * @param {Where} where
+ * @param {Id} id
+ * @param {Point} pos
+ * @returns {Change}
+ */
 export function pullOut(where, id, pos) {
   return change(where, "Pull out", (draft) => {
     healAround(draft, id);
@@ -117,7 +180,8 @@ function removeReroute(draft, id) {
     if (link?.parentId === id) draft.put("links", linkId, withParent(link, reroute.parentId));
   }
   for (const other of draft.workflow.scope(draft.scope).reroutes.values()) {
-    if (other.parentId === id) draft.put("reroutes", other.id, withParent(draft.get("reroutes", other.id), reroute.parentId));
+    if (other.parentId === id)
+      draft.put("reroutes", other.id, withParent(draft.get("reroutes", other.id), reroute.parentId));
   }
   draft.put("reroutes", id, undefined);
 }
@@ -128,11 +192,23 @@ function withParent(thing, parentId) {
   return /** @type {T} */ (parentId === undefined ? rest : { ...rest, parentId });
 }
 
-/** A bend in one link, before the reroute the link has there. @param {Where} where @param {Link} link @param {Point} pos @param {number} [after] the reroute it comes after, towards the target @returns {Change} */
+/**
+ * A bend in one link, before the reroute the link has there.
+ * @param {Where} where
+ * @param {Link} link
+ * @param {Point} pos
+ * @param {number} [after] the reroute it comes after, towards the target
+ * @returns {Change}
+ */
 export function addReroute(where, link, pos, after = link.parentId) {
   return change(where, "Add reroute", (draft) => {
     const id = draft.workflow.issue(draft.scope, "reroutes");
-    /** @type {Reroute} */ const reroute = { id, ...(after === undefined ? {} : { parentId: after }), pos, linkIds: [link.id] };
+    /** @type {Reroute} */ const reroute = {
+      id,
+      ...(after === undefined ? {} : { parentId: after }),
+      pos,
+      linkIds: [link.id],
+    };
     const child = draft.chain(link).find((one) => one.parentId === after);
     draft.put("reroutes", id, reroute);
     if (child) draft.put("reroutes", child.id, { ...child, parentId: id });
@@ -140,10 +216,18 @@ export function addReroute(where, link, pos, after = link.parentId) {
   });
 }
 
-/** @param {Where} where @param {string} type @param {Point} pos @param {Partial<GraphNode>} [fields] @returns {Change & { id: Id }} */
+/**
+ * @param {Where} where
+ * @param {string} type
+ * @param {Point} pos
+ * @param {Partial<GraphNode>} [fields]
+ * @returns {Change & { id: Id }}
+ */
 export function addNode(where, type, pos, fields) {
   /** @type {Id} */ let id = 0;
-  const made = change(where, "Add node", (draft) => { ({ id } = draft.addNode(type, pos, fields)); });
+  const made = change(where, "Add node", (draft) => {
+    ({ id } = draft.addNode(type, pos, fields));
+  });
   return { ...made, id };
 }
 
@@ -175,19 +259,35 @@ export function addLinked(where, type, pos, end) {
 }
 
 /**
- * The input a link should land on: free and of the very type first, then free and fitting, then any fitting; sockets before widgets.
- * @param {InputView[]} inputs @param {any} type @param {string} [name] preferred name @returns {InputView | undefined}
+ * The input a link should land on: free and of the very type first, then free and fitting, then any fitting;
+ * sockets before widgets.
+ * @param {InputView[]} inputs
+ * @param {any} type
+ * @param {string} [name] preferred name
+ * @returns {InputView | undefined}
  */
 export function bestInput(inputs, type, name) {
   const fitting = inputs.filter((input) => connectable(type, input.type));
   const score = (/** @type {InputView} */ input) =>
-    (input.name === name ? 8 : 0) + (input.link == null ? 4 : 0) + (input.widget ? 0 : 2) + (typeName(input.type) === typeName(type) ? 1 : 0);
+    (input.name === name ? 8 : 0) +
+    (input.link == null ? 4 : 0) +
+    (input.widget ? 0 : 2) +
+    (typeName(input.type) === typeName(type) ? 1 : 0);
   return fitting.sort((a, b) => score(b) - score(a))[0];
 }
 
-/** @param {Where} where @param {Id} origin @param {number} slot @param {Id} target @param {string | number} input @returns {Change} */
+/**
+ * @param {Where} where
+ * @param {Id} origin
+ * @param {number} slot
+ * @param {Id} target
+ * @param {string | number} input
+ * @returns {Change}
+ */
 export function connect(where, origin, slot, target, input) {
-  return change(where, "Connect", (draft) => { draft.connect(origin, slot, target, input); });
+  return change(where, "Connect", (draft) => {
+    draft.connect(origin, slot, target, input);
+  });
 }
 
 /** @param {Where} where @param {Link[]} links @returns {Change} */
@@ -195,18 +295,41 @@ export function disconnect(where, links) {
   return change(where, "Disconnect", (draft) => links.forEach((link) => draft.disconnect(link)));
 }
 
-/** Joins the best pair of two nodes. @param {Where} where @param {Id} from @param {Id} to @returns {Change | undefined} nothing when no pair fits */
+/**
+ * Joins the best pair of two nodes.
+ * @param {Where} where
+ * @param {Id} from
+ * @param {Id} to
+ * @returns {Change | undefined} nothing when no pair fits
+ */
 export function connectNodes(where, from, to) {
   const pair = bestPair(where, from, to);
-  return pair && change(where, "Connect", (draft) => { draft.connect(from, pair.output.index, to, pair.input.name); });
+  return (
+    pair &&
+    change(where, "Connect", (draft) => {
+      draft.connect(from, pair.output.index, to, pair.input.name);
+    })
+  );
 }
 
-/** An output and an input that may be joined. @typedef {{ from: Id, to: Id, output: OutputView, input: InputView }} Pair */
+/**
+ * An output and an input that may be joined.
+ * @typedef {{ from: Id, to: Id, output: OutputView, input: InputView }} Pair
+ */
 
 /** @param {Where} where @param {Id} from @param {Id} to @returns {Pair | undefined} */
-export function bestPair(where, from, to) { return pairs(where, from, to)[0]; }
+export function bestPair(where, from, to) {
+  return pairs(where, from, to)[0];
+}
 
-/** What a link between two nodes could join that is not joined yet, best first; the other way round where nothing fits this way. @param {Where} where @param {Id} from @param {Id} to @returns {Pair[]} */
+/**
+ * What a link between two nodes could join that is not joined yet, best first; the other way round where
+ * nothing fits this way.
+ * @param {Where} where
+ * @param {Id} from
+ * @param {Id} to
+ * @returns {Pair[]}
+ */
 export function nodePairs(where, from, to) {
   const { links } = where.catalogue.workflow.scope(where.scope);
   const joined = (/** @type {Pair} */ { from: origin, output, input }) => {
@@ -217,27 +340,49 @@ export function nodePairs(where, from, to) {
   return (forth.length ? forth : pairs(where, to, from)).filter((pair) => !joined(pair));
 }
 
-/** Sockets before values, free before taken, the very type before one that fits, the same name before another. @param {Where} where @param {Id} from @param {Id} to @returns {Pair[]} */
+/**
+ * Sockets before values, free before taken, the very type before one that fits, the same name before another.
+ * @param {Where} where
+ * @param {Id} from
+ * @param {Id} to
+ * @returns {Pair[]}
+ */
 function pairs({ catalogue, scope }, from, to) {
   const { nodes } = catalogue.workflow.scope(scope);
   const [a, b] = [nodes.get(from), nodes.get(to)];
   if (!a || !b || from === to) return [];
   const { inputs } = catalogue.view(b, scope);
   const score = (/** @type {Pair} */ { output, input }) =>
-    (input.widget ? 0 : 8) + (input.link == null ? 4 : 0) + (typeName(output.type) === typeName(input.type) ? 2 : 0) + (String(output.name).toLowerCase() === String(input.name).toLowerCase() ? 1 : 0);
-  return catalogue.view(a, scope).outputs
-    .flatMap((output) => inputs.filter((input) => connectable(output.type, input.type)).map((input) => ({ from, to, output, input })))
+    (input.widget ? 0 : 8) +
+    (input.link == null ? 4 : 0) +
+    (typeName(output.type) === typeName(input.type) ? 2 : 0) +
+    (String(output.name).toLowerCase() === String(input.name).toLowerCase() ? 1 : 0);
+  return catalogue
+    .view(a, scope)
+    .outputs.flatMap((output) =>
+      inputs
+        .filter((input) => connectable(output.type, input.type))
+        .map((input) => ({ from, to, output, input })),
+    )
     .sort((left, right) => score(right) - score(left));
 }
 
-/** @param {Where} where @param {Link} link @param {Id} id @returns {{ input: InputView, output: OutputView } | undefined} how a node fits into a link */
+/**
+ * @param {Where} where
+ * @param {Link} link
+ * @param {Id} id
+ * @returns {{ input: InputView, output: OutputView } | undefined} how a node fits into a link
+ */
 export function splicePair({ catalogue, scope }, link, id) {
   const node = catalogue.workflow.scope(scope).nodes.get(id);
   if (!node || link.origin_id === id || link.target_id === id) return undefined;
   const view = catalogue.view(node, scope);
   const target = catalogue.workflow.scope(scope).nodes.get(link.target_id);
   const wanted = target?.inputs?.[link.target_slot]?.type ?? link.type;
-  const input = bestInput(view.inputs.filter((one) => !one.widget && one.link == null), link.type);
+  const input = bestInput(
+    view.inputs.filter((one) => !one.widget && one.link == null),
+    link.type,
+  );
   const output = view.outputs.find((one) => connectable(one.type, wanted));
   return input && output ? { input, output } : undefined;
 }
@@ -245,40 +390,73 @@ export function splicePair({ catalogue, scope }, link, id) {
 /** @param {Where} where @param {Link} link @param {Id} id @param {Point} pos @returns {Change | undefined} */
 export function splice(where, link, id, pos) {
   const pair = splicePair(where, link, id);
-  return pair && change(where, "Insert into link", (draft) => {
-    draft.patch(id, { pos });
-    const target = draft.node(link.target_id)?.inputs?.[link.target_slot]?.name ?? link.target_slot;
-    draft.connect(link.origin_id, link.origin_slot, id, pair.input.name);
-    draft.connect(id, pair.output.index, link.target_id, target);
-  });
+  return (
+    pair &&
+    change(where, "Insert into link", (draft) => {
+      draft.patch(id, { pos });
+      const target = draft.node(link.target_id)?.inputs?.[link.target_slot]?.name ?? link.target_slot;
+      draft.connect(link.origin_id, link.origin_slot, id, pair.input.name);
+      draft.connect(id, pair.output.index, link.target_id, target);
+    })
+  );
 }
 
-/** @param {Where} where @param {Group["bounding"]} bounding @param {string} [title] @returns {Change & { id: Id }} */
+/**
+ * @param {Where} where
+ * @param {Group["bounding"]} bounding
+ * @param {string} [title]
+ * @returns {Change & { id: Id }}
+ */
 export function addGroup(where, bounding, title = "Group") {
   const id = where.catalogue.workflow.issue(where.scope, "groups");
-  const made = change(where, "Add group", (draft) => draft.put("groups", id, { id, title, bounding, color: "#3f789e", font_size: 24, flags: {} }));
+  const made = change(where, "Add group", (draft) =>
+    draft.put("groups", id, { id, title, bounding, color: "#3f789e", font_size: 24, flags: {} }),
+  );
   return { ...made, id };
 }
 
-/** @param {Where} where @param {Id} id @param {Partial<Group>} fields @param {string} label @returns {Change} */
+/**
+ * @param {Where} where
+ * @param {Id} id
+ * @param {Partial<Group>} fields
+ * @param {string} label
+ * @returns {Change}
+ */
 export function setGroup(where, id, fields, label) {
   return change(where, label, (draft) => draft.put("groups", id, { ...draft.get("groups", id), ...fields }));
 }
 
-/** @param {Where} where @param {Id[]} ids @param {"left" | "right" | "top" | "bottom" | "row" | "column"} how @param {(id: Id) => [number, number, number, number]} boxOf @returns {Change} */
+/**
+ * @param {Where} where
+ * @param {Id[]} ids
+ * @param {"left" | "right" | "top" | "bottom" | "row" | "column"} how
+ * @param {(id: Id) => [number, number, number, number]} boxOf
+ * @returns {Change}
+ */
 export function align(where, ids, how, boxOf) {
   const boxes = ids.map((id) => ({ id, box: boxOf(id) }));
   const nodes = where.catalogue.workflow.scope(where.scope).nodes;
   /** @type {Map<Id, Point>} */ const positions = new Map();
   const horizontal = how === "left" || how === "right" || how === "row";
   const sorted = [...boxes].sort((a, b) => a.box[how === "row" ? 0 : 1] - b.box[how === "row" ? 0 : 1]);
-  let cursor = how === "row" ? Math.min(...boxes.map(({ box }) => box[0])) : Math.min(...boxes.map(({ box }) => box[1]));
-  const line = { left: Math.min(...boxes.map(({ box }) => box[0])), right: Math.max(...boxes.map(({ box }) => box[0] + box[2])), top: Math.min(...boxes.map(({ box }) => box[1])), bottom: Math.max(...boxes.map(({ box }) => box[1] + box[3])), row: 0, column: 0 }[how];
+  let cursor =
+    how === "row" ? Math.min(...boxes.map(({ box }) => box[0])) : Math.min(...boxes.map(({ box }) => box[1]));
+  const line = {
+    left: Math.min(...boxes.map(({ box }) => box[0])),
+    right: Math.max(...boxes.map(({ box }) => box[0] + box[2])),
+    top: Math.min(...boxes.map(({ box }) => box[1])),
+    bottom: Math.max(...boxes.map(({ box }) => box[1] + box[3])),
+    row: 0,
+    column: 0,
+  }[how];
   for (const { id, box } of sorted) {
     const [x, y] = point(nodes.get(id)?.pos);
     const title = y - box[1];
     if (how === "row" || how === "column") {
-      positions.set(id, how === "row" ? [cursor, sorted[0].box[1] + title] : [sorted[0].box[0], cursor + title]);
+      positions.set(
+        id,
+        how === "row" ? [cursor, sorted[0].box[1] + title] : [sorted[0].box[0], cursor + title],
+      );
       cursor += (how === "row" ? box[2] : box[3]) + 40;
     } else if (horizontal) positions.set(id, [how === "left" ? line : line - box[2], y]);
     else positions.set(id, [x, (how === "top" ? line : line - box[3]) + title]);

@@ -1,4 +1,7 @@
-/** Ranking of names by what was typed: prefixes and initials before scattered letters, all words must be found. */
+/**
+ * Ranking of names by what was typed: prefixes and initials before scattered letters, all words must be
+ * found.
+ */
 
 /** @param {string} query @param {string} text @returns {number} 0 when it does not fit */
 export function score(query, text) {
@@ -19,13 +22,18 @@ function scoreWord(word, low, text) {
   const at = low.indexOf(word);
   if (at === 0) return 90;
   if (at > 0) return /[\s_\-/(]/.test(low[at - 1]) || isHump(text, at) ? 75 : 50;
-  const initials = [...text].filter((letter, index) => index === 0 || /[\s_\-/(]/.test(text[index - 1]) || isHump(text, index)).join("").toLowerCase();
+  const initials = [...text]
+    .filter((_, index) => index === 0 || /[\s_\-/(]/.test(text[index - 1]) || isHump(text, index))
+    .join("")
+    .toLowerCase();
   if (initials.startsWith(word)) return 70;
   return scattered(word, low);
 }
 
 /** @param {string} text @param {number} at */
-function isHump(text, at) { return text[at] !== text[at].toLowerCase() && text[at - 1] === text[at - 1].toLowerCase(); }
+function isHump(text, at) {
+  return text[at] !== text[at].toLowerCase() && text[at - 1] === text[at - 1].toLowerCase();
+}
 
 /** @param {string} word @param {string} low @returns {number} letters in order, close together */
 function scattered(word, low) {
@@ -41,11 +49,20 @@ function scattered(word, low) {
 }
 
 /**
- * @template T @param {string} query @param {T[]} things @param {(thing: T) => [text: string, weight: number][]} textsOf
+ * @template T
+ * @param {string} query
+ * @param {T[]} things
+ * @param {(thing: T) => [text: string, weight: number][]} textsOf
  * @returns {T[]} those that fit, best first; ties keep their order
  */
 export function ranked(query, things, textsOf) {
   if (!query) return things;
-  return things.map((thing) => ({ thing, best: Math.max(0, ...textsOf(thing).map(([text, weight]) => score(query, text) * weight)) }))
-    .filter(({ best }) => best > 0).sort((a, b) => b.best - a.best).map(({ thing }) => thing);
+  return things
+    .map((thing) => ({
+      thing,
+      best: Math.max(0, ...textsOf(thing).map(([text, weight]) => score(query, text) * weight)),
+    }))
+    .filter(({ best }) => best > 0)
+    .sort((a, b) => b.best - a.best)
+    .map(({ thing }) => thing);
 }

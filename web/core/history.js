@@ -63,7 +63,9 @@ export class History {
   }
 
   /** @param {Entry} entry @param {"do" | "undo" | "redo"} how */
-  #tell(entry, how) { for (const listener of this.listeners) listener(entry, how); }
+  #tell(entry, how) {
+    for (const listener of this.listeners) listener(entry, how);
+  }
 }
 
 /**

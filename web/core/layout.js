@@ -10,7 +10,10 @@ const COLLAPSED_WIDTH = 160;
 
 /** @typedef {(text: string) => number} Measure the width of a label in graph units */
 
-/** @param {GraphNode["pos"] | undefined} pair @returns {Point} points stand as a list or, in old files, as an object */
+/**
+ * @param {GraphNode["pos"] | undefined} pair
+ * @returns {Point} points stand as a list or, in old files, as an object
+ */
 export function point(pair) {
   if (!pair) return [0, 0];
   const [x, y] = Array.isArray(pair) ? pair : [pair[0] ?? pair["0"], pair[1] ?? pair["1"]];
@@ -35,14 +38,24 @@ export function layoutOf(node, view, content, measure) {
   const widgets = placeWidgets(view.widgets, top, height - content);
   const bottom = widgets.length ? widgets[widgets.length - 1].y + widgets[widgets.length - 1].height : top;
   return {
-    width, height, title: reroute ? 0 : TITLE, collapsed: false, minimum, widgets,
+    width,
+    height,
+    title: reroute ? 0 : TITLE,
+    collapsed: false,
+    minimum,
+    widgets,
     inputs: placeInputs(view, widgets, reroute ? height / 2 : undefined),
     outputs: view.outputs.map((_, index) => [width, reroute ? height / 2 : (index + 0.7) * ROW]),
     content: { y: bottom, height: Math.max(0, height - bottom) },
   };
 }
 
-/** @param {{ inputs: InputView[], widgets: WidgetView[] }} view @param {{ y: number, height: number }[]} widgets @param {number} [fixed] @returns {Point[]} */
+/**
+ * @param {{ inputs: InputView[], widgets: WidgetView[] }} view
+ * @param {{ y: number, height: number }[]} widgets
+ * @param {number} [fixed]
+ * @returns {Point[]}
+ */
 function placeInputs(view, widgets, fixed) {
   let row = 0;
   return view.inputs.map((input) => {
@@ -54,9 +67,16 @@ function placeInputs(view, widgets, fixed) {
 }
 
 /** @param {WidgetView} widget @returns {boolean} */
-export function isTextArea(widget) { return widget.kind === "string" && Boolean(widget.options.multiline); }
+export function isTextArea(widget) {
+  return widget.kind === "string" && Boolean(widget.options.multiline);
+}
 
-/** @param {WidgetView[]} widgets @param {number} top @param {number} bottom @returns {{ y: number, height: number }[]} text areas share what room is left */
+/**
+ * @param {WidgetView[]} widgets
+ * @param {number} top
+ * @param {number} bottom
+ * @returns {{ y: number, height: number }[]} text areas share what room is left
+ */
 function placeWidgets(widgets, top, bottom) {
   const areas = widgets.filter(isTextArea).length;
   const fixed = widgets.reduce((sum, widget) => sum + (isTextArea(widget) ? TEXT_AREA : WIDGET), 0);
@@ -70,28 +90,51 @@ function placeWidgets(widgets, top, bottom) {
 }
 
 /**
- * @param {{ inputs: InputView[], outputs: OutputView[], widgets: WidgetView[] }} view @param {InputView[]} rows
- * @param {number} top @param {number} content @param {Measure} measure @returns {Point}
+ * @param {{ inputs: InputView[], outputs: OutputView[], widgets: WidgetView[] }} view
+ * @param {InputView[]} rows
+ * @param {number} top
+ * @param {number} content
+ * @param {Measure} measure
+ * @returns {Point}
  */
 function minimumSize(view, rows, top, content, measure) {
   const left = rows.reduce((widest, input) => Math.max(widest, measure(input.label)), 0);
   const right = view.outputs.reduce((widest, output) => Math.max(widest, measure(output.label)), 0);
   const sockets = left + right + (left && right ? 70 : 50);
   const fields = view.widgets.length ? 200 : 0;
-  const height = top + view.widgets.reduce((sum, widget) => sum + (isTextArea(widget) ? TEXT_AREA : WIDGET), 0) + (view.widgets.length ? 6 : 0);
+  const height =
+    top +
+    view.widgets.reduce((sum, widget) => sum + (isTextArea(widget) ? TEXT_AREA : WIDGET), 0) +
+    (view.widgets.length ? 6 : 0);
   return [Math.max(120, sockets, fields), Math.max(26, height) + content];
 }
 
-/** @param {GraphNode} node @param {{ inputs: InputView[], outputs: OutputView[] }} view @param {Measure} measure @returns {Layout} only the title; all links meet at its ends */
+/**
+ * @param {GraphNode} node
+ * @param {{ inputs: InputView[], outputs: OutputView[] }} view
+ * @param {Measure} measure
+ * @returns {Layout} only the title; all links meet at its ends
+ */
 function collapsedLayout(node, view, measure) {
   const width = Math.min(240, Math.max(COLLAPSED_WIDTH / 2, measure(String(node.title ?? node.type)) + 46));
   return {
-    width, height: 0, title: TITLE, collapsed: true, minimum: [width, 0], widgets: [], content: { y: 0, height: 0 },
-    inputs: view.inputs.map(() => [0, -TITLE / 2]), outputs: view.outputs.map(() => [width, -TITLE / 2]),
+    width,
+    height: 0,
+    title: TITLE,
+    collapsed: true,
+    minimum: [width, 0],
+    widgets: [],
+    content: { y: 0, height: 0 },
+    inputs: view.inputs.map(() => [0, -TITLE / 2]),
+    outputs: view.outputs.map(() => [width, -TITLE / 2]),
   };
 }
 
-/** @param {GraphNode} node @param {Layout} layout @returns {import("../types.js").Box} the node with its title, in graph units */
+/**
+ * @param {GraphNode} node
+ * @param {Layout} layout
+ * @returns {import("../types.js").Box} the node with its title, in graph units
+ */
 export function nodeBox(node, layout) {
   const [x, y] = point(node.pos);
   return [x, y - layout.title, layout.width, layout.height + layout.title];

@@ -1,4 +1,7 @@
-/** Text kept inside files: pictures, videos, sounds, vector drawings, models and latents that carry their workflow. */
+/**
+ * Text kept inside files: pictures, videos, sounds, vector drawings, models and latents that carry their
+ * workflow.
+ */
 import { readMatroska, readMp4 } from "./metadata_video.js";
 import { readFlac, readId3, readOgg } from "./metadata_sound.js";
 import { readExif, findExif } from "./exif.js";
@@ -6,14 +9,20 @@ import { parseExact, printExact } from "./exact.js";
 import { decode, inflate, sizeOf, tag, viewOf } from "./bytes.js";
 
 /** @typedef {Record<string, string>} Texts by keyword: `workflow`, `prompt`, `parameters` … */
-/** @typedef {{ fits: (bytes: Uint8Array) => boolean, read: (bytes: Uint8Array) => Texts | Promise<Texts> }} Format */
+/**
+ * @typedef {{ fits: (bytes: Uint8Array) => boolean, read: (bytes: Uint8Array) => Texts | Promise<Texts> }}
+ *   Format
+ */
 
 /** @type {Format[]} */
 const FORMATS = [
   { fits: (bytes) => sizeOf(bytes, 0) === 0x89504e47, read: readPng },
   { fits: (bytes) => tag(bytes, 0) === "RIFF" && tag(bytes, 8) === "WEBP", read: readWebp },
   { fits: (bytes) => bytes[0] === 0xff && bytes[1] === 0xd8, read: readJpeg },
-  { fits: (bytes) => tag(bytes, 4) === "ftyp" && /^(avif|avis|mif1|heic)$/.test(tag(bytes, 8)), read: findExif },
+  {
+    fits: (bytes) => tag(bytes, 4) === "ftyp" && /^(avif|avis|mif1|heic)$/.test(tag(bytes, 8)),
+    read: findExif,
+  },
   { fits: (bytes) => tag(bytes, 4) === "ftyp", read: readMp4 },
   { fits: (bytes) => sizeOf(bytes, 0) === 0x1a45dfa3, read: readMatroska },
   { fits: (bytes) => tag(bytes, 0) === "fLaC", read: readFlac },
@@ -21,10 +30,16 @@ const FORMATS = [
   { fits: (bytes) => tag(bytes, 0).startsWith("ID3"), read: readId3 },
   { fits: (bytes) => tag(bytes, 0) === "glTF", read: readGlb },
   { fits: (bytes) => bytes[8] === 0x7b && headerLength(bytes) > 1, read: readSafetensors },
-  { fits: (bytes) => /^\s*(?:\uFEFF)?\s*<(?:\?xml|svg|!--|!DOCTYPE)/i.test(decode(bytes.subarray(0, 200))), read: readSvg },
+  {
+    fits: (bytes) => /^\s*(?:\uFEFF)?\s*<(?:\?xml|svg|!--|!DOCTYPE)/i.test(decode(bytes.subarray(0, 200))),
+    read: readSvg,
+  },
 ];
 
-/** @param {Uint8Array} bytes @returns {Promise<Texts>} nothing when the file is of no known kind, or damaged */
+/**
+ * @param {Uint8Array} bytes
+ * @returns {Promise<Texts>} nothing when the file is of no known kind, or damaged
+ */
 export async function readMetadata(bytes) {
   if (bytes.length < 12) return {};
   const format = FORMATS.find(({ fits }) => fits(bytes));
@@ -48,7 +63,9 @@ export function wantedBytes(start, name) {
 
 /** Some programs put everything into one comment, as an object. @param {Texts} texts @returns {Texts} */
 function unpacked(texts) {
-  /** @type {Texts} */ const found = Object.fromEntries(Object.entries(texts).map(([key, text]) => [key.toLowerCase(), text]));
+  /** @type {Texts} */ const found = Object.fromEntries(
+    Object.entries(texts).map(([key, text]) => [key.toLowerCase(), text]),
+  );
   if (found.workflow || found.prompt || !found.comment) return found;
   return { ...found, ...membersOf(found.comment) };
 }
@@ -62,7 +79,9 @@ function membersOf(text) {
       if (typeof all?.[key] === "string") found[key] = all[key];
       else if (all?.[key] && typeof all[key] === "object") found[key] = printExact(all[key]);
     }
-  } catch { /* a comment of another kind */ }
+  } catch {
+    /* a comment of another kind */
+  }
   return found;
 }
 
@@ -74,7 +93,8 @@ async function readPng(bytes) {
     const type = tag(bytes, at + 4);
     if (type === "IEND" || at + 8 + length > bytes.length) break;
     const data = bytes.subarray(at + 8, at + 8 + length);
-    if (type === "tEXt" || type === "iTXt" || type === "zTXt" || type === "comf") await readTextChunk(type, data, texts);
+    if (type === "tEXt" || type === "iTXt" || type === "zTXt" || type === "comf")
+      await readTextChunk(type, data, texts);
     else if (type === "eXIf") Object.assign(texts, { ...readExif(data), ...texts });
     at += 12 + length;
   }
@@ -113,7 +133,10 @@ function readJpeg(bytes) {
   for (let at = 2; at + 4 <= bytes.length && bytes[at] === 0xff; ) {
     const marker = bytes[at + 1];
     if (marker === 0xda || marker === 0xd9) break;
-    if (marker === 0xff) { at += 1; continue; }
+    if (marker === 0xff) {
+      at += 1;
+      continue;
+    }
     const length = viewOf(bytes).getUint16(at + 2);
     const data = bytes.subarray(at + 4, at + 2 + length);
     if (marker === 0xe1 && tag(data, 0) === "Exif") Object.assign(texts, readExif(data));
@@ -145,5 +168,13 @@ function readGlb(bytes) {
 function readSvg(bytes) {
   const inner = decode(bytes).match(/<metadata[^>]*>([\s\S]*?)<\/metadata>/i)?.[1] ?? "";
   const plain = inner.match(/<!\[CDATA\[([\s\S]*?)\]\]>/)?.[1];
-  return membersOf(plain ?? inner.replace(/&lt;/g, "<").replace(/&gt;/g, ">").replace(/&quot;/g, "\"").replace(/&apos;|&#39;/g, "'").replace(/&amp;/g, "&"));
+  return membersOf(
+    plain ??
+      inner
+        .replace(/&lt;/g, "<")
+        .replace(/&gt;/g, ">")
+        .replace(/&quot;/g, '"')
+        .replace(/&apos;|&#39;/g, "'")
+        .replace(/&amp;/g, "&"),
+  );
 }

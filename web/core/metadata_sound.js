@@ -15,7 +15,10 @@ export function readFlac(bytes) {
   return {};
 }
 
-/** @param {Uint8Array} data a count of texts of the form `KEY=text`, after the writer's name @returns {Record<string, string>} */
+/**
+ * @param {Uint8Array} data a count of texts of the form `KEY=text`, after the writer's name
+ * @returns {Record<string, string>}
+ */
 function readComments(data) {
   /** @type {Record<string, string>} */ const texts = {};
   const view = viewOf(data);
@@ -32,7 +35,11 @@ function readComments(data) {
   return texts;
 }
 
-/** The comments are the second packet; packets are cut into pages, a piece shorter than 255 ends one. @param {Uint8Array} bytes @returns {Record<string, string>} */
+/**
+ * The comments are the second packet; packets are cut into pages, a piece shorter than 255 ends one.
+ * @param {Uint8Array} bytes
+ * @returns {Record<string, string>}
+ */
 export function readOgg(bytes) {
   /** @type {Uint8Array[]} */ const pieces = [];
   let packet = 0;
@@ -60,7 +67,10 @@ function joined(pieces) {
   return whole;
 }
 
-/** @param {Uint8Array} bytes @returns {Record<string, string>} texts that the file names itself (`TXXX`), and its comment */
+/**
+ * @param {Uint8Array} bytes
+ * @returns {Record<string, string>} texts that the file names itself (`TXXX`), and its comment
+ */
 export function readId3(bytes) {
   /** @type {Record<string, string>} */ const texts = {};
   const wide = bytes[3] >= 4;
@@ -83,12 +93,16 @@ function readPair(data, from, texts) {
 }
 
 /** @param {Uint8Array} bytes @param {number} at @returns {number} four bytes of seven bits */
-function sevenths(bytes, at) { return (bytes[at] << 21) | (bytes[at + 1] << 14) | (bytes[at + 2] << 7) | bytes[at + 3]; }
+function sevenths(bytes, at) {
+  return (bytes[at] << 21) | (bytes[at + 1] << 14) | (bytes[at + 2] << 7) | bytes[at + 3];
+}
 
 /** @param {Uint8Array} data the first byte names the coding @param {number} from @returns {string[]} */
 function textsOf(data, from) {
   const rest = data.subarray(from);
   if (data[0] === 0 || data[0] === 3) return decode(rest).split("\0");
   const little = data[0] === 1 && rest[0] === 0xff;
-  return decodeWide(rest, little).replace(/\uFEFF|\uFFFE/g, "").split("\0");
+  return decodeWide(rest, little)
+    .replace(/\uFEFF|\uFFFE/g, "")
+    .split("\0");
 }

@@ -23,7 +23,11 @@ function boxes(bytes) {
   return found;
 }
 
-/** Names stand in `keys`, or are the boxes' own types (`©cmt`). @param {Uint8Array} bytes @returns {Record<string, string>} */
+/**
+ * Names stand in `keys`, or are the boxes' own types (`©cmt`).
+ * @param {Uint8Array} bytes
+ * @returns {Record<string, string>}
+ */
 export function readMp4(bytes) {
   /** @type {Record<string, string>} */ const texts = {};
   /** @type {string[]} */ let keys = [];
@@ -40,14 +44,18 @@ export function readMp4(bytes) {
 
 /** @param {Uint8Array} data @returns {string[]} numbered from 1 */
 function readKeys(data) {
-  return ["", ...boxes(data.subarray(8)).map(({ data: name }) => decode(name).replace(/^com\.apple\.quicktime\./, ""))];
+  return [
+    "",
+    ...boxes(data.subarray(8)).map(({ data: name }) => decode(name).replace(/^com\.apple\.quicktime\./, "")),
+  ];
 }
 
 /** @param {Uint8Array} data @param {string[]} keys @param {Record<string, string>} texts */
 function readItems(data, keys, texts) {
   for (const item of boxes(data)) {
     const value = boxes(item.data).find(({ type }) => type === "data");
-    const name = item.type === "\xa9cmt" ? "comment" : keys[item.type.charCodeAt(2) * 256 + item.type.charCodeAt(3)];
+    const name =
+      item.type === "\xa9cmt" ? "comment" : keys[item.type.charCodeAt(2) * 256 + item.type.charCodeAt(3)];
     if (name && value) texts[name] = decode(value.data.subarray(8));
   }
 }
@@ -59,12 +67,17 @@ const SIMPLE_TAG = 0x67c8;
 const TAG_NAME = 0x45a3;
 const TAG_STRING = 0x4487;
 
-/** @param {Uint8Array} bytes @param {number} at @param {boolean} marked whether the length mark counts as part of the number @returns {{ value: number, length: number }} */
+/**
+ * @param {Uint8Array} bytes
+ * @param {number} at
+ * @param {boolean} marked whether the length mark counts as part of the number
+ * @returns {{ value: number, length: number }}
+ */
 function variable(bytes, at, marked) {
   const first = bytes[at] ?? 0;
   const length = first ? Math.clz32(first) - 23 : 9;
   let value = marked ? first : first & (0xff >> length);
-  let unknown = value === (0xff >> length);
+  let unknown = value === 0xff >> length;
   for (let index = 1; index < length; index += 1) {
     value = value * 256 + (bytes[at + index] ?? 0);
     unknown &&= bytes[at + index] === 0xff;

@@ -1,6 +1,8 @@
 /** @import { ApiPrompt, GraphNode, Id, Point } from "../types.js" */
 /** @import { Library } from "./specs.js" */
-/** From prompts without positions (the API format, A1111's text) to a workflow laid out from left to right. */
+/**
+ * From prompts without positions (the API format, A1111's text) to a workflow laid out from left to right.
+ */
 import { Catalogue } from "./catalogue.js";
 import { Draft, freshNode } from "./draft.js";
 import { layoutOf } from "./layout.js";
@@ -26,32 +28,53 @@ export function readPrompt(prompt, library, measure = (text) => text.length * 7)
     }
   }
   workflow.apply(draft.puts);
-  workflow.apply(arrange(catalogue, "", [...workflow.root.nodes.keys()], measure, undefined, (node) => roomFor(catalogue.spec(node, ""))));
+  workflow.apply(
+    arrange(catalogue, "", [...workflow.root.nodes.keys()], measure, undefined, (node) =>
+      roomFor(catalogue.spec(node, "")),
+    ),
+  );
   return workflow;
 }
 
 /** @param {any} value @returns {value is [string, number]} */
-function isLink(value) { return Array.isArray(value) && value.length === 2 && typeof value[1] === "number"; }
+function isLink(value) {
+  return Array.isArray(value) && value.length === 2 && typeof value[1] === "number";
+}
 
 /** @param {Draft} draft @param {Id} id @param {ApiPrompt[string]} entry */
 function addEntry(draft, id, entry) {
   const spec = draft.catalogue.library.get(entry.class_type);
   const made = freshNode(id, entry.class_type, [0, 0], spec);
   const title = entry._meta?.title;
-  draft.put("nodes", id, { ...made, ...(title && title !== spec?.title ? { title } : {}), ...(spec ? {} : { widgets_values: constants(entry) }) });
+  draft.put("nodes", id, {
+    ...made,
+    ...(title && title !== spec?.title ? { title } : {}),
+    ...(spec ? {} : { widgets_values: constants(entry) }),
+  });
   for (const [name, value] of outerFirst(entry.inputs ?? {})) {
-    if (!isLink(value)) draft.setValue(id, name, value && typeof value === "object" && "__value__" in value ? value.__value__ : value);
+    if (!isLink(value))
+      draft.setValue(
+        id,
+        name,
+        value && typeof value === "object" && "__value__" in value ? value.__value__ : value,
+      );
   }
 }
 
-/** A choice comes before the inputs that it brings (`choice.input`). @param {Record<string, any>} inputs @returns {[string, any][]} */
+/**
+ * A choice comes before the inputs that it brings (`choice.input`).
+ * @param {Record<string, any>} inputs
+ * @returns {[string, any][]}
+ */
 function outerFirst(inputs) {
   const depth = (/** @type {string} */ name) => name.split(".").length;
   return Object.entries(inputs).sort(([a], [b]) => depth(a) - depth(b));
 }
 
 /** @param {ApiPrompt[string]} entry @returns {Record<string, any>} what an unknown node was given, by name */
-function constants(entry) { return Object.fromEntries(Object.entries(entry.inputs ?? {}).filter(([, value]) => !isLink(value))); }
+function constants(entry) {
+  return Object.fromEntries(Object.entries(entry.inputs ?? {}).filter(([, value]) => !isLink(value)));
+}
 
 /** @param {Draft} draft @param {Id} id @param {string} name */
 function ensureInput(draft, id, name) {
@@ -60,17 +83,25 @@ function ensureInput(draft, id, name) {
   draft.put("nodes", id, { ...node, inputs: [...(node.inputs ?? []), { name, type: "*", link: null }] });
 }
 
-/** @param {import("../types.js").Spec | undefined} spec @returns {number} height for what an output node will show */
+/**
+ * @param {import("../types.js").Spec | undefined} spec
+ * @returns {number} height for what an output node will show
+ */
 function roomFor(spec) {
   if (!spec?.outputNode) return 0;
-  const takes = (/** @type {string[]} */ ...types) => spec.inputs.some((input) => types.includes(String(input.type)));
+  const takes = (/** @type {string[]} */ ...types) =>
+    spec.inputs.some((input) => types.includes(String(input.type)));
   return takes("IMAGE", "MASK", "VIDEO") ? PICTURE_ROOM : takes("*") ? TEXT_ROOM : 0;
 }
 
 /**
  * Columns as near to where they are needed as can be, rows beside the middle of what feeds them.
- * @param {Catalogue} catalogue @param {string} scopeId @param {Id[]} ids @param {(text: string) => number} measure
- * @param {Point} [corner] top left of the result @param {(node: GraphNode) => number} [room] height below the widgets
+ * @param {Catalogue} catalogue
+ * @param {string} scopeId
+ * @param {Id[]} ids
+ * @param {(text: string) => number} measure
+ * @param {Point} [corner] top left of the result
+ * @param {(node: GraphNode) => number} [room] height below the widgets
  */
 export function arrange(catalogue, scopeId, ids, measure, corner = [60, 80], room = () => 0) {
   const scope = catalogue.workflow.scope(scopeId);
@@ -81,11 +112,23 @@ export function arrange(catalogue, scopeId, ids, measure, corner = [60, 80], roo
     const boxes = column.map((id) => {
       const node = /** @type {GraphNode} */ (scope.nodes.get(id));
       const { width, height, title } = layoutOf(node, catalogue.view(node, scopeId), room(node), measure);
-      const known = scope.linksTo(id).map((link) => middles.get(link.origin_id)).filter((one) => one !== undefined);
-      return { node, width, height, outer: height + title + GAP, wish: known.length ? known.reduce((sum, one) => sum + one, 0) / known.length : Infinity };
+      const known = scope
+        .linksTo(id)
+        .map((link) => middles.get(link.origin_id))
+        .filter((one) => one !== undefined);
+      return {
+        node,
+        width,
+        height,
+        outer: height + title + GAP,
+        wish: known.length ? known.reduce((sum, one) => sum + one, 0) / known.length : Infinity,
+      };
     });
     boxes.sort((a, b) => (a.wish === b.wish ? 0 : a.wish - b.wish));
-    const tops = stacked(boxes.map(({ wish, height }) => wish - height / 2), boxes.map(({ outer }) => outer));
+    const tops = stacked(
+      boxes.map(({ wish, height }) => wish - height / 2),
+      boxes.map(({ outer }) => outer),
+    );
     boxes.forEach(({ node, width, height }, index) => {
       middles.set(node.id, tops[index] + height / 2);
       placed.push({ node, x, y: tops[index], size: [width, height] });
@@ -93,12 +136,23 @@ export function arrange(catalogue, scopeId, ids, measure, corner = [60, 80], roo
     x += Math.max(...boxes.map(({ width }) => width)) + 2 * GAP;
   }
   const down = corner[1] - Math.min(...placed.map(({ y }) => y));
-  return placed.map(({ node, x: left, y, size }) => /** @type {import("../types.js").Put} */ ({ scope: scopeId, kind: "nodes", id: node.id, value: { ...node, pos: [left, Math.round(y + down)], size } }));
+  return placed.map(
+    ({ node, x: left, y, size }) =>
+      /** @type {import("../types.js").Put} */ ({
+        scope: scopeId,
+        kind: "nodes",
+        id: node.id,
+        value: { ...node, pos: [left, Math.round(y + down)], size },
+      }),
+  );
 }
 
 /**
- * Boxes below each other, each as near to its wish as the others let it: neighbours that would overlap share the mean of their wishes.
- * @param {number[]} wishes tops, rising; infinite where there is none @param {number[]} heights @returns {number[]} tops
+ * Boxes below each other, each as near to its wish as the others let it: neighbours that would overlap share
+ * the mean of their wishes.
+ * @param {number[]} wishes tops, rising; infinite where there is none
+ * @param {number[]} heights
+ * @returns {number[]} tops
  */
 function stacked(wishes, heights) {
   /** @type {{ sum: number, count: number, members: number }[]} */ const blocks = [];
@@ -109,24 +163,34 @@ function stacked(wishes, heights) {
     if (wish === Infinity && last) last.members += 1;
     else blocks.push({ sum: wish === Infinity ? 0 : wish - above, count: 1, members: 1 });
     while (blocks.length > 1 && mean(blocks.at(-2)) > mean(blocks.at(-1))) {
-      const { sum, count, members } = /** @type {{ sum: number, count: number, members: number }} */ (blocks.pop());
+      const { sum, count, members } = /** @type {{ sum: number, count: number, members: number }} */ (
+        blocks.pop()
+      );
       const joined = blocks[blocks.length - 1];
-      Object.assign(joined, { sum: joined.sum + sum, count: joined.count + count, members: joined.members + members });
+      Object.assign(joined, {
+        sum: joined.sum + sum,
+        count: joined.count + count,
+        members: joined.members + members,
+      });
     }
     above += heights[index];
   }
   above = 0;
-  return blocks.flatMap((block) => Array(block.members).fill(mean(block))).map((top, index) => {
-    above += index ? heights[index - 1] : 0;
-    return top + above;
-  });
+  return blocks
+    .flatMap((block) => Array(block.members).fill(mean(block)))
+    .map((top, index) => {
+      above += index ? heights[index - 1] : 0;
+      return top + above;
+    });
 }
 
 /** @param {Catalogue} catalogue @param {string} scopeId @param {Id[]} ids @returns {Id[][]} */
 function columnsOf(catalogue, scopeId, ids) {
   const scope = catalogue.workflow.scope(scopeId);
   const inside = new Set(ids);
-  /** @type {Map<Id, number>} */ const waiting = new Map(ids.map((id) => [id, scope.linksTo(id).filter((link) => inside.has(link.origin_id)).length]));
+  /** @type {Map<Id, number>} */ const waiting = new Map(
+    ids.map((id) => [id, scope.linksTo(id).filter((link) => inside.has(link.origin_id)).length]),
+  );
   /** @type {Map<Id, number>} */ const depth = new Map();
   const open = ids.filter((id) => waiting.get(id) === 0);
   for (let at = 0; at < open.length; at += 1) {
@@ -142,10 +206,17 @@ function columnsOf(catalogue, scopeId, ids) {
     }
   }
   for (const id of open.reverse()) {
-    const needed = scope.linksFrom(id).filter((link) => inside.has(link.target_id)).map((link) => depth.get(link.target_id) ?? 0);
+    const needed = scope
+      .linksFrom(id)
+      .filter((link) => inside.has(link.target_id))
+      .map((link) => depth.get(link.target_id) ?? 0);
     if (needed.length) depth.set(id, Math.min(...needed) - 1);
   }
   /** @type {Id[][]} */ const columns = [];
-  for (const id of ids) (columns[depth.get(id) ?? 0] ??= []).push(id);
+  for (const id of ids) {
+    const column = depth.get(id) ?? 0;
+    columns[column] ??= [];
+    columns[column].push(id);
+  }
   return columns.filter(Boolean);
 }

@@ -10,21 +10,26 @@ export class SpatialIndex {
   /** @type {Map<K, Box>} */ #boxes = new Map();
   /** @type {Set<K>} */ #large = new Set();
 
-  get size() { return this.#boxes.size; }
+  get size() {
+    return this.#boxes.size;
+  }
 
   /** @param {K} key @returns {Box | undefined} */
-  box(key) { return this.#boxes.get(key); }
+  box(key) {
+    return this.#boxes.get(key);
+  }
 
   /** @param {K} key @param {Box} box adds the key or moves it */
   set(key, box) {
     this.delete(key);
     this.#boxes.set(key, box);
     if (cellCount(box) > LARGE) this.#large.add(key);
-    else eachCell(box, (cell) => {
-      const set = this.#cells.get(cell);
-      if (set) set.add(key);
-      else this.#cells.set(cell, new Set([key]));
-    });
+    else
+      eachCell(box, (cell) => {
+        const set = this.#cells.get(cell);
+        if (set) set.add(key);
+        else this.#cells.set(cell, new Set([key]));
+      });
   }
 
   /** @param {K} key */
@@ -54,14 +59,18 @@ export class SpatialIndex {
       return found;
     }
     eachCell(area, (cell) => {
-      for (const key of this.#cells.get(cell) ?? []) if (!found.has(key) && overlap(/** @type {Box} */ (this.#boxes.get(key)), area)) found.add(key);
+      for (const key of this.#cells.get(cell) ?? [])
+        if (!found.has(key) && overlap(/** @type {Box} */ (this.#boxes.get(key)), area)) found.add(key);
     });
-    for (const key of this.#large) if (overlap(/** @type {Box} */ (this.#boxes.get(key)), area)) found.add(key);
+    for (const key of this.#large)
+      if (overlap(/** @type {Box} */ (this.#boxes.get(key)), area)) found.add(key);
     return found;
   }
 
   /** @returns {Box | undefined} the box around everything */
-  bounds() { return union([...this.#boxes.values()]); }
+  bounds() {
+    return union([...this.#boxes.values()]);
+  }
 }
 
 /** @param {Box} a @param {Box} b */
@@ -71,7 +80,12 @@ export function overlap(a, b) {
 
 /** @param {Box} outer @param {Box} inner */
 export function contains(outer, inner) {
-  return inner[0] >= outer[0] && inner[1] >= outer[1] && inner[0] + inner[2] <= outer[0] + outer[2] && inner[1] + inner[3] <= outer[1] + outer[3];
+  return (
+    inner[0] >= outer[0] &&
+    inner[1] >= outer[1] &&
+    inner[0] + inner[2] <= outer[0] + outer[2] &&
+    inner[1] + inner[3] <= outer[1] + outer[3]
+  );
 }
 
 /** @param {Box[]} boxes @returns {Box | undefined} */
@@ -88,11 +102,16 @@ export function union(boxes) {
 }
 
 /** @param {Box} box @param {number} by @returns {Box} */
-export function grow(box, by) { return [box[0] - by, box[1] - by, box[2] + 2 * by, box[3] + 2 * by]; }
+export function grow(box, by) {
+  return [box[0] - by, box[1] - by, box[2] + 2 * by, box[3] + 2 * by];
+}
 
 /** @param {Box} box */
 function cellCount([x, y, width, height]) {
-  return (Math.floor((x + width) / CELL) - Math.floor(x / CELL) + 1) * (Math.floor((y + height) / CELL) - Math.floor(y / CELL) + 1);
+  return (
+    (Math.floor((x + width) / CELL) - Math.floor(x / CELL) + 1) *
+    (Math.floor((y + height) / CELL) - Math.floor(y / CELL) + 1)
+  );
 }
 
 /** @param {Box} box @param {(cell: number) => void} visit */

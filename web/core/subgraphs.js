@@ -8,30 +8,59 @@ import { INPUT_PORTS, OUTPUT_PORTS } from "./types.js";
 
 /** @typedef {{ port: Port, links: Link[] }} Boundary one port and the links that cross there */
 
-/** @param {Where} where @param {Id[]} ids @param {string} [name] @returns {Change & { id: Id, definition: string }} */
+/**
+ * @param {Where} where
+ * @param {Id[]} ids
+ * @param {string} [name]
+ * @returns {Change & { id: Id, definition: string }}
+ */
 export function makeSubgraph(where, ids, name = "New subgraph") {
   const { catalogue, scope: scopeId } = where;
   const scope = catalogue.workflow.scope(scopeId);
   const draft = new Draft(catalogue, scopeId);
   const inside = new Set(ids);
   const definition = crypto.randomUUID();
-  const incoming = boundaries(ids.flatMap((id) => scope.linksTo(id)).filter((link) => !inside.has(link.origin_id)), (link) => `${link.origin_id}/${link.origin_slot}`,
-    (link) => ({ name: scope.nodes.get(link.target_id)?.inputs?.[link.target_slot]?.name ?? "input", type: link.type }));
-  const outgoing = boundaries(ids.flatMap((id) => scope.linksFrom(id)).filter((link) => !inside.has(link.target_id)), (link) => `${link.origin_id}/${link.origin_slot}`, (link) => {
-    const node = /** @type {import("../types.js").GraphNode} */ (scope.nodes.get(link.origin_id));
-    const view = outputViews(node, catalogue.spec(node, scopeId))[link.origin_slot];
-    return { name: view?.label ?? "output", type: view?.type ?? link.type };
-  });
+  const incoming = boundaries(
+    ids.flatMap((id) => scope.linksTo(id)).filter((link) => !inside.has(link.origin_id)),
+    (link) => `${link.origin_id}/${link.origin_slot}`,
+    (link) => ({
+      name: scope.nodes.get(link.target_id)?.inputs?.[link.target_slot]?.name ?? "input",
+      type: link.type,
+    }),
+  );
+  const outgoing = boundaries(
+    ids.flatMap((id) => scope.linksFrom(id)).filter((link) => !inside.has(link.target_id)),
+    (link) => `${link.origin_id}/${link.origin_slot}`,
+    (link) => {
+      const node = /** @type {import("../types.js").GraphNode} */ (scope.nodes.get(link.origin_id));
+      const view = outputViews(node, catalogue.spec(node, scopeId))[link.origin_slot];
+      return { name: view?.label ?? "output", type: view?.type ?? link.type };
+    },
+  );
   const box = around(ids.map((id) => point(scope.nodes.get(id)?.pos)));
   putContents(draft, definition, name, ids, incoming, outgoing, box);
   const instance = draft.addNode(definition, [box[0] + box[2] / 2, box[1]], {
-    title: name, size: [240, 0], properties: {},
-    inputs: incoming.map(({ port, links }) => ({ name: port.name, type: port.type, ...promotion(scope, links[0], port.name), link: null })),
+    title: name,
+    size: [240, 0],
+    properties: {},
+    inputs: incoming.map(({ port, links }) => ({
+      name: port.name,
+      type: port.type,
+      ...promotion(scope, links[0], port.name),
+      link: null,
+    })),
     outputs: outgoing.map(({ port }) => ({ name: port.name, type: port.type, links: null })),
   });
-  for (const [index, { links }] of incoming.entries()) draft.connect(links[0].origin_id, links[0].origin_slot, instance.id, incoming[index].port.name);
+  for (const [index, { links }] of incoming.entries())
+    draft.connect(links[0].origin_id, links[0].origin_slot, instance.id, incoming[index].port.name);
   for (const [index, { links }] of outgoing.entries()) {
-    for (const link of links) draft.connect(instance.id, index, link.target_id, draft.node(link.target_id)?.inputs?.[link.target_slot]?.name ?? link.target_slot);
+    for (const link of links)
+      draft.connect(
+        instance.id,
+        index,
+        link.target_id,
+        draft.node(link.target_id)?.inputs?.[link.target_slot]?.name ?? link.target_slot,
+      );
   }
   return { label: "Make subgraph", puts: draft.puts, id: instance.id, definition };
 }
@@ -51,54 +80,111 @@ function boundaries(links, keyOf, describe) {
       let unique = name;
       for (let count = 1; names.has(unique); count += 1) unique = `${name}_${count}`;
       names.add(unique);
-      found.set(keyOf(link), { port: { id: crypto.randomUUID(), name: unique, type, linkIds: [] }, links: [link] });
+      found.set(keyOf(link), {
+        port: { id: crypto.randomUUID(), name: unique, type, linkIds: [] },
+        links: [link],
+      });
     }
   }
   return [...found.values()];
 }
 
-/** @param {import("./document.js").Scope} scope @param {Link} link @param {string} name @returns {{ widget?: { name: string } }} an input that feeds a widget shows it on the instance */
-function promotion(scope, link, name) { return scope.nodes.get(link.target_id)?.inputs?.[link.target_slot]?.widget ? { widget: { name } } : {}; }
+/**
+ * @param {import("./document.js").Scope} scope
+ * @param {Link} link
+ * @param {string} name
+ * @returns {{ widget?: { name: string } }} an input that feeds a widget shows it on the instance
+ */
+function promotion(scope, link, name) {
+  return scope.nodes.get(link.target_id)?.inputs?.[link.target_slot]?.widget ? { widget: { name } } : {};
+}
 
 /** @param {Point[]} points @returns {[number, number, number, number]} */
 function around(points) {
   const [left, top] = [Math.min(...points.map(([x]) => x)), Math.min(...points.map(([, y]) => y))];
-  return [left, top, Math.max(...points.map(([x]) => x)) - left + 260, Math.max(...points.map(([, y]) => y)) - top + 200];
+  return [
+    left,
+    top,
+    Math.max(...points.map(([x]) => x)) - left + 260,
+    Math.max(...points.map(([, y]) => y)) - top + 200,
+  ];
 }
 
 /**
  * Moves the nodes into a new definition; links inside keep their ends, links across end at ports.
- * @param {Draft} draft @param {string} id @param {string} name @param {Id[]} nodes @param {Boundary[]} incoming @param {Boundary[]} outgoing @param {number[]} box
+ * @param {Draft} draft
+ * @param {string} id
+ * @param {string} name
+ * @param {Id[]} nodes
+ * @param {Boundary[]} incoming
+ * @param {Boundary[]} outgoing
+ * @param {number[]} box
  */
 function putContents(draft, id, name, nodes, incoming, outgoing, box) {
   const outer = draft.workflow.scope(draft.scope);
   const originals = nodes.map((node) => draft.node(node));
-  const within = nodes.flatMap((node) => outer.linksTo(node)).filter((link) => nodes.includes(link.origin_id));
+  const within = nodes
+    .flatMap((node) => outer.linksTo(node))
+    .filter((link) => nodes.includes(link.origin_id));
   for (const node of nodes) {
     for (const link of [...draft.linksTo(node), ...draft.linksFrom(node)]) draft.disconnect(link);
     draft.put("nodes", node, undefined);
   }
-  draft.put("definitions", id, {
-    id, version: 1, state: { lastGroupId: 0, lastNodeId: 0, lastLinkId: 0, lastRerouteId: 0 }, revision: 0, config: {}, name,
-    inputNode: { id: INPUT_PORTS, bounding: [box[0] - 220, box[1], 120, 60 + incoming.length * 20] },
-    outputNode: { id: OUTPUT_PORTS, bounding: [box[0] + box[2] + 100, box[1], 120, 60 + outgoing.length * 20] },
-    inputs: incoming.map(({ port }) => port), outputs: outgoing.map(({ port }) => port), widgets: [], nodes: null, groups: null, links: null, extra: {},
-  }, "");
+  draft.put(
+    "definitions",
+    id,
+    {
+      id,
+      version: 1,
+      state: { lastGroupId: 0, lastNodeId: 0, lastLinkId: 0, lastRerouteId: 0 },
+      revision: 0,
+      config: {},
+      name,
+      inputNode: { id: INPUT_PORTS, bounding: [box[0] - 220, box[1], 120, 60 + incoming.length * 20] },
+      outputNode: {
+        id: OUTPUT_PORTS,
+        bounding: [box[0] + box[2] + 100, box[1], 120, 60 + outgoing.length * 20],
+      },
+      inputs: incoming.map(({ port }) => port),
+      outputs: outgoing.map(({ port }) => port),
+      widgets: [],
+      nodes: null,
+      groups: null,
+      links: null,
+      extra: {},
+    },
+    "",
+  );
   const inner = new Draft(draft.catalogue, id);
   for (const node of originals) {
     if (!node) continue;
-    const bare = { ...node, inputs: node.inputs?.map((input) => ({ ...input, link: null })), outputs: node.outputs?.map((output) => ({ ...output, links: null })) };
+    const bare = {
+      ...node,
+      inputs: node.inputs?.map((input) => ({ ...input, link: null })),
+      outputs: node.outputs?.map((output) => ({ ...output, links: null })),
+    };
     inner.put("nodes", node.id, bare);
   }
   inner.put("definitions", id, draft.get("definitions", id, ""), id);
-  const nameOf = (/** @type {Link} */ link) => originals.find((node) => node?.id === link.target_id)?.inputs?.[link.target_slot]?.name ?? "";
+  const nameOf = (/** @type {Link} */ link) =>
+    originals.find((node) => node?.id === link.target_id)?.inputs?.[link.target_slot]?.name ?? "";
   for (const link of within) inner.connect(link.origin_id, link.origin_slot, link.target_id, nameOf(link));
-  incoming.forEach(({ links }, slot) => links.forEach((link) => inner.connect(INPUT_PORTS, slot, link.target_id, nameOf(link))));
-  outgoing.forEach(({ links }, slot) => inner.connect(links[0].origin_id, links[0].origin_slot, OUTPUT_PORTS, slot));
-  for (const put of inner.puts) draft.put(put.kind, put.id, put.value, put.kind === "definitions" ? "" : put.scope);
+  incoming.forEach(({ links }, slot) =>
+    links.forEach((link) => inner.connect(INPUT_PORTS, slot, link.target_id, nameOf(link))),
+  );
+  outgoing.forEach(({ links }, slot) =>
+    inner.connect(links[0].origin_id, links[0].origin_slot, OUTPUT_PORTS, slot),
+  );
+  for (const put of inner.puts)
+    draft.put(put.kind, put.id, put.value, put.kind === "definitions" ? "" : put.scope);
 }
 
-/** Puts a copy of the contents in place of an instance. @param {Where} where @param {Id} id @returns {Change & { ids: Id[] }} */
+/**
+ * Puts a copy of the contents in place of an instance.
+ * @param {Where} where
+ * @param {Id} id
+ * @returns {Change & { ids: Id[] }}
+ */
 export function unpackSubgraph(where, id) {
   const draft = new Draft(where.catalogue, where.scope);
   const { workflow } = where.catalogue;
@@ -116,7 +202,13 @@ export function unpackSubgraph(where, id) {
     const fresh = workflow.issue(where.scope, "nodes");
     const [nx, ny] = point(node.pos);
     ids.set(node.id, fresh);
-    draft.put("nodes", fresh, { ...node, id: fresh, pos: [x + nx - corner[0], y + ny - corner[1]], inputs: node.inputs?.map((/** @type {any} */ input) => ({ ...input, link: null })), outputs: node.outputs?.map((/** @type {any} */ output) => ({ ...output, links: null })) });
+    draft.put("nodes", fresh, {
+      ...node,
+      id: fresh,
+      pos: [x + nx - corner[0], y + ny - corner[1]],
+      inputs: node.inputs?.map((/** @type {any} */ input) => ({ ...input, link: null })),
+      outputs: node.outputs?.map((/** @type {any} */ output) => ({ ...output, links: null })),
+    });
   }
   const outerInput = (/** @type {number} */ slot) => {
     const index = view.inputs[slot]?.index;
@@ -128,8 +220,16 @@ export function unpackSubgraph(where, id) {
     const slot = origin ? origin.origin_slot : link.origin_slot;
     if (from === undefined) continue;
     const name = inner.nodes.get(link.target_id)?.inputs?.[link.target_slot]?.name ?? "";
-    if (link.target_id !== OUTPUT_PORTS) draft.connect(from, slot, /** @type {Id} */ (ids.get(link.target_id)), name);
-    else for (const outer of outerFrom.filter((one) => one.origin_slot === link.target_slot)) draft.connect(from, slot, outer.target_id, draft.node(outer.target_id)?.inputs?.[outer.target_slot]?.name ?? outer.target_slot);
+    if (link.target_id !== OUTPUT_PORTS)
+      draft.connect(from, slot, /** @type {Id} */ (ids.get(link.target_id)), name);
+    else
+      for (const outer of outerFrom.filter((one) => one.origin_slot === link.target_slot))
+        draft.connect(
+          from,
+          slot,
+          outer.target_id,
+          draft.node(outer.target_id)?.inputs?.[outer.target_slot]?.name ?? outer.target_slot,
+        );
   }
   for (const widget of view.widgets) {
     const slot = view.inputs.findIndex((input) => input.name === widget.name);

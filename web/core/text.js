@@ -9,7 +9,9 @@ export function pickDynamic(text, random = Math.random) {
   return new Picker(text.replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, ""), random).text();
 }
 
-/** Reads the braces from left to right; an open one without its end counts as closed by the end of the text. */
+/**
+ * Reads the braces from left to right; an open one without its end counts as closed by the end of the text.
+ */
 class Picker {
   /** @param {string} source @param {() => number} random */
   constructor(source, random) {
@@ -51,7 +53,13 @@ class Picker {
 /** @param {string} pattern `d dd M MM h hh m mm s ss yy yyyy` @param {Date} date @returns {string} */
 export function formatDate(pattern, date) {
   /** @type {Record<string, number>} */
-  const parts = { d: date.getDate(), M: date.getMonth() + 1, h: date.getHours(), m: date.getMinutes(), s: date.getSeconds() };
+  const parts = {
+    d: date.getDate(),
+    M: date.getMonth() + 1,
+    h: date.getHours(),
+    m: date.getMinutes(),
+    s: date.getSeconds(),
+  };
   return pattern.replace(/d{1,2}|M{1,2}|h{1,2}|m{1,2}|s{1,2}|yyyy|yy/g, (found) => {
     if (found === "yyyy") return String(date.getFullYear());
     if (found === "yy") return String(date.getFullYear()).slice(2);
@@ -86,7 +94,11 @@ export function weighted(text, start, end, by) {
   weight = Math.round((weight + by) * 100) / 100;
   const piece = weight === 1 ? inner : `(${inner}:${weight})`;
   const shift = weight === 1 ? 0 : 1;
-  return { text: text.slice(0, start) + piece + text.slice(end), start: start + shift, end: start + shift + inner.length };
+  return {
+    text: text.slice(0, start) + piece + text.slice(end),
+    start: start + shift,
+    end: start + shift + inner.length,
+  };
 }
 
 /**
@@ -109,26 +121,33 @@ export function calculate(text) {
   };
   const product = () => {
     let value = atom();
-    while (tokens[at] === "*" || tokens[at] === "/") value = tokens[at++] === "*" ? value * atom() : value / atom();
+    while (tokens[at] === "*" || tokens[at] === "/")
+      value = tokens[at++] === "*" ? value * atom() : value / atom();
     return value;
   };
   /** @returns {number} */
   const sum = () => {
     let value = product();
-    while (tokens[at] === "+" || tokens[at] === "-") value = tokens[at++] === "+" ? value + product() : value - product();
+    while (tokens[at] === "+" || tokens[at] === "-")
+      value = tokens[at++] === "+" ? value + product() : value - product();
     return value;
   };
   const value = sum();
   return at >= tokens.length && Number.isFinite(value) ? value : undefined;
 }
 
-/** @param {string} text JSON, in which Python may have written `NaN` and `Infinity` @returns {any} those become null; values stay exact */
+/**
+ * @param {string} text JSON, in which Python may have written `NaN` and `Infinity`
+ * @returns {any} those become null; values stay exact
+ */
 export function parseJson(text) {
   const clean = text.replace(/^\uFEFF/, "");
   try {
     return parseExact(clean);
   } catch (error) {
-    const mended = clean.replace(/"(?:[^"\\]|\\.)*"|-?\b(?:NaN|Infinity)\b/g, (found) => (found.startsWith("\"") ? found : "null"));
+    const mended = clean.replace(/"(?:[^"\\]|\\.)*"|-?\b(?:NaN|Infinity)\b/g, (found) =>
+      found.startsWith('"') ? found : "null",
+    );
     if (mended === clean) throw error;
     return parseExact(mended);
   }

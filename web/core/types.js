@@ -12,12 +12,17 @@ export function typeName(type) {
 
 /** @param {SocketType} type @returns {string[]} the alternatives of a comma list, upper case */
 function alternatives(type) {
-  return typeName(type).toUpperCase().split(",").map((part) => part.trim());
+  return typeName(type)
+    .toUpperCase()
+    .split(",")
+    .map((part) => part.trim());
 }
 
 /**
- * Whether an output of one type may feed an input of another: equal, either is `*`, or two unions that overlap.
- * @param {SocketType} output @param {SocketType} input
+ * Whether an output of one type may feed an input of another: equal, either is `*`, or two unions that
+ * overlap.
+ * @param {SocketType} output
+ * @param {SocketType} input
  */
 export function connectable(output, input) {
   if (output === input) return true;

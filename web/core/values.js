@@ -1,5 +1,8 @@
 /** @import { GraphNode, InputSpec, Spec } from "../types.js" */
-/** Widget values in a node of the file: a list by position, an object by name, or both; and what a control rule makes of one. */
+/**
+ * Widget values in a node of the file: a list by position, an object by name, or both; and what a control
+ * rule makes of one.
+ */
 import { clamped, plus } from "./exact.js";
 import { controlPlaces, defaultValue } from "./specs.js";
 
@@ -7,7 +10,10 @@ import { controlPlaces, defaultValue } from "./specs.js";
 const UPLOADS = ["image_upload", "animated_image_upload", "video_upload", "audio_upload", "file_upload"];
 const BUTTON = "upload/button";
 
-/** @typedef {Map<string, number>} Places from a widget's name (or `name/control`, `name/filter`) to its place in the list */
+/**
+ * @typedef {Map<string, number>} Places from a widget's name (or `name/control`, `name/filter`) to its place
+ *   in the list
+ */
 
 /** @param {GraphNode} node @param {Spec} spec @returns {Places} */
 export function valuePlaces(node, spec) {
@@ -18,9 +24,10 @@ export function valuePlaces(node, spec) {
 }
 
 /**
- * Old files also hold values for inputs that are sockets only (`forceInput`). The reference's editor tells such a file by the length
- * of its list, in which it counts the rules that a spec asks for in so many words.
- * @param {Spec} spec @returns {Places | undefined} nothing when the spec has no such input
+ * Old files also hold values for inputs that are sockets only (`forceInput`). The reference's editor tells
+ * such a file by the length of its list, in which it counts the rules that a spec asks for in so many words.
+ * @param {Spec} spec
+ * @returns {Places | undefined} nothing when the spec has no such input
  */
 function forcedPlaces(spec) {
   if (!spec.inputs.some((input) => input.options.forceInput)) return undefined;
@@ -34,33 +41,63 @@ function forcedPlaces(spec) {
 }
 
 /**
- * A subgraph's instance lists its values in the order of `proxyWidgets`, where `-1` stands for the instance itself; inputs of its own
- * that are not listed there come first.
- * @param {GraphNode} node @param {Spec} spec @param {any[] | undefined} list @returns {Places}
+ * A subgraph's instance lists its values in the order of `proxyWidgets`, where `-1` stands for the instance
+ * itself; inputs of its own that are not listed there come first.
+ * @param {GraphNode} node
+ * @param {Spec} spec
+ * @param {any[] | undefined} list
+ * @returns {Places}
  */
 function instancePlaces(node, spec, list) {
-  const order = proxyPairs(node).map(({ id, name }) => (id === "-1" ? name : spec.inputs.find(({ target }) => target?.id === id && target.name === name)?.name ?? `${id}: ${name}`));
+  const order = proxyPairs(node).map(({ id, name }) =>
+    id === "-1"
+      ? name
+      : (spec.inputs.find(({ target }) => target?.id === id && target.name === name)?.name ??
+        `${id}: ${name}`),
+  );
   const inputs = spec.inputs.filter((input) => !order.includes(input.name));
-  const listed = order.map((name) => spec.inputs.find((input) => input.name === name && input.widget) ?? { name, type: "*", widget: "other", options: {}, optional: true });
+  const listed = order.map(
+    (name) =>
+      spec.inputs.find((input) => input.name === name && input.widget) ?? {
+        name,
+        type: "*",
+        widget: "other",
+        options: {},
+        optional: true,
+      },
+  );
   return places({ ...spec, inputs: [...inputs, ...listed] }, list ?? []);
 }
 
-/** @param {GraphNode} node @returns {{ id: string, name: string, source?: string }[]} the widgets an instance promotes by name */
+/**
+ * @param {GraphNode} node
+ * @returns {{ id: string, name: string, source?: string }[]} the widgets an instance promotes by name
+ */
 export function proxyPairs(node) {
   const listed = node.properties?.proxyWidgets;
-  return (Array.isArray(listed) ? listed : []).filter(Array.isArray).map(([id, name, source]) => ({ id: String(id), name: String(name), ...(source == null ? {} : { source: String(source) }) }));
+  return (Array.isArray(listed) ? listed : []).filter(Array.isArray).map(([id, name, source]) => ({
+    id: String(id),
+    name: String(name),
+    ...(source == null ? {} : { source: String(source) }),
+  }));
 }
 
 /**
- * Rules and the upload button have places of their own; a list that holds something else there was written without them.
- * @param {Spec} spec @param {any[]} [list] @returns {Places}
+ * Rules and the upload button have places of their own; a list that holds something else there was written
+ * without them.
+ * @param {Spec} spec
+ * @param {any[]} [list]
+ * @returns {Places}
  */
 function places(spec, list) {
   /** @type {Places} */ const found = new Map();
-  const uploads = spec.inputs.some((input) => !input.optional && UPLOADS.some((upload) => input.options[upload]));
+  const uploads = spec.inputs.some(
+    (input) => !input.optional && UPLOADS.some((upload) => input.options[upload]),
+  );
   const firstOptional = spec.inputs.findIndex((input) => input.optional);
   for (const [index, input] of spec.inputs.entries()) {
-    if (uploads && index === firstOptional && !buttonIsLast(spec, list, found.size)) found.set(BUTTON, found.size);
+    if (uploads && index === firstOptional && !buttonIsLast(spec, list, found.size))
+      found.set(BUTTON, found.size);
     if (input.type === "LOAD_3D") skipScene(found, list);
     if (!input.widget) continue;
     found.set(input.name, found.size);
@@ -75,47 +112,77 @@ function places(spec, list) {
 
 const SCENE_BUTTONS = new Set(["upload3dmodel", "uploadExtraResources", "clear", "upload 3d model"]);
 
-/** A scene has buttons before it in files of the reference, then a place of its own. @param {Places} found @param {any[] | undefined} list */
+/**
+ * A scene has buttons before it in files of the reference, then a place of its own.
+ * @param {Places} found
+ * @param {any[] | undefined} list
+ */
 function skipScene(found, list) {
   const first = found.size;
   while (SCENE_BUTTONS.has(list?.[found.size])) found.set(`scene/button ${found.size}`, found.size);
   if (found.size > first) found.set("scene/view", found.size);
 }
 
-/** @param {any[] | undefined} list @param {number} place @param {boolean} surely only if it is there @returns {boolean} whether a rule stands there, or may */
+/**
+ * @param {any[] | undefined} list
+ * @param {number} place
+ * @param {boolean} surely only if it is there
+ * @returns {boolean} whether a rule stands there, or may
+ */
 function holdsRule(list, place, surely) {
   if (!list || place >= list.length) return !surely;
   return RULES.has(list[place]) || (!surely && (list[place] == null || typeof list[place] === "boolean"));
 }
 
-/** Versions differ in where the button stands: behind the required inputs, or behind all. @param {Spec} spec @param {any[] | undefined} list @param {number} place */
+/**
+ * Versions differ in where the button stands: behind the required inputs, or behind all.
+ * @param {Spec} spec
+ * @param {any[] | undefined} list
+ * @param {number} place
+ */
 function buttonIsLast(spec, list, place) {
-  return Boolean(list && list[place] !== "image" && list.lastIndexOf("image") >= place + spec.inputs.filter((input) => input.optional && input.widget).length);
+  return Boolean(
+    list &&
+      list[place] !== "image" &&
+      list.lastIndexOf("image") >=
+        place + spec.inputs.filter((input) => input.optional && input.widget).length,
+  );
 }
 
 /**
- * @param {GraphNode} node @param {InputSpec} input @param {Places} places @param {any} [fallback] used instead of the spec's default
+ * @param {GraphNode} node
+ * @param {InputSpec} input
+ * @param {Places} places
+ * @param {any} [fallback] used instead of the spec's default
  * @param {string} [controlOf] the widget whose control rule is asked for
  * @returns {any}
  */
-export function valueOf(node, input, places, fallback, controlOf) {
+export function valueIn(node, input, places, fallback, controlOf) {
   const named = node.widgets_values_named;
   const values = node.widgets_values;
   const whole = Array.isArray(values) && values.length === places.size;
   if (named && !whole && !controlOf && Object.hasOwn(named, input.name)) return named[input.name];
   if (Array.isArray(values)) {
     const place = places.get(controlOf ? `${controlOf}/control` : input.name);
-    if (place !== undefined && place < values.length && (values[place] !== null || fallback === undefined)) return values[place];
-  } else if (values && typeof values === "object" && Object.hasOwn(values, input.name)) return values[input.name];
+    if (place !== undefined && place < values.length && (values[place] !== null || fallback === undefined))
+      return values[place];
+  } else if (values && typeof values === "object" && Object.hasOwn(values, input.name))
+    return values[input.name];
   return fallback === undefined ? defaultValue(input) : fallback;
 }
 
 /**
- * @param {GraphNode} node @param {Spec} spec @param {string} name the widget, or `name/control` @param {any} value
+ * @param {GraphNode} node
+ * @param {Spec} spec
+ * @param {string} name the widget, or `name/control`
+ * @param {any} value
  * @returns {GraphNode} a node that differs in this value only
  */
 export function withValue(node, spec, name, value) {
-  const named = node.widgets_values_named && !name.includes("/") ? { widgets_values_named: { ...node.widgets_values_named, [name]: value } } : {};
+  const named =
+    node.widgets_values_named && !name.includes("/")
+      ? { widgets_values_named: { ...node.widgets_values_named, [name]: value } }
+      : {};
   const values = node.widgets_values;
   if (values && !Array.isArray(values) && typeof values === "object") {
     const key = name.endsWith("/control") ? "control_after_generate" : name;
@@ -134,18 +201,38 @@ export function withValue(node, spec, name, value) {
 /** @param {Spec} spec @returns {any[]} what a fresh node holds */
 export function defaultValues(spec) {
   /** @type {any[]} */ const values = [];
-  for (const [name] of places(spec, spec.definition ? [] : undefined)) values.push(name === BUTTON ? "image" : name.endsWith("/control") ? controlDefault(spec, name) : name.endsWith("/filter") ? "" : defaultValue(/** @type {InputSpec} */ (spec.inputs.find((input) => input.name === name))) ?? null);
+  for (const [name] of places(spec, spec.definition ? [] : undefined))
+    values.push(
+      name === BUTTON
+        ? "image"
+        : name.endsWith("/control")
+          ? controlDefault(spec, name)
+          : name.endsWith("/filter")
+            ? ""
+            : (defaultValue(/** @type {InputSpec} */ (spec.inputs.find((input) => input.name === name))) ??
+              null),
+    );
   return values;
 }
-/** @param {Spec} spec @param {string} name `widget/control` @returns {string} numbers are drawn anew, choices stay */
-function controlDefault(spec, name) { return spec.inputs.find((input) => `${input.name}/control` === name)?.widget === "int" ? "randomize" : "fixed"; }
+/**
+ * @param {Spec} spec
+ * @param {string} name `widget/control`
+ * @returns {string} numbers are drawn anew, choices stay
+ */
+function controlDefault(spec, name) {
+  return spec.inputs.find((input) => `${input.name}/control` === name)?.widget === "int"
+    ? "randomize"
+    : "fixed";
+}
 
 export const CONTROLS = ["fixed", "increment", "decrement", "randomize"];
 const RULES = new Set([...CONTROLS, "increment-wrap"]);
 const LARGEST_EXACT = 1125899906842624; // 2^50: a random seed stays exact in JSON and in JavaScript
 
 /**
- * @param {number | bigint} value @param {string} rule @param {Record<string, any>} options the widget's min, max and step
+ * @param {number | bigint} value
+ * @param {string} rule
+ * @param {Record<string, any>} options the widget's min, max and step
  * @param {() => number} random
  * @returns {number | bigint}
  */
@@ -161,7 +248,13 @@ export function nextNumber(value, rule, options = {}, random = Math.random) {
   return value;
 }
 
-/** Beyond what JavaScript's numbers can count, up to the widget's own bound. @param {bigint} value @param {string} rule @param {Record<string, any>} options @returns {number | bigint} */
+/**
+ * Beyond what JavaScript's numbers can count, up to the widget's own bound.
+ * @param {bigint} value
+ * @param {string} rule
+ * @param {Record<string, any>} options
+ * @returns {number | bigint}
+ */
 function nextLarge(value, rule, { min = 0, max, step = 1 }) {
   const next = plus(value, rule === "increment" ? step : rule === "decrement" ? -step : 0);
   return rule === "fixed" || clamped(BigInt(next), min, max) === next ? next : min;

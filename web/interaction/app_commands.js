@@ -19,11 +19,23 @@ import { hit } from "./hit.js";
  * @property {(tab: Tab, path: string) => void} conflict
  */
 
-/** @param {Commands} commands @param {Editor} editor @param {Documents} documents @param {Server} server @param {Dialogues} dialogues */
+/**
+ * @param {Commands} commands
+ * @param {Editor} editor
+ * @param {Documents} documents
+ * @param {Server} server
+ * @param {Dialogues} dialogues
+ */
 export function addFiles(commands, editor, documents, server, dialogues) {
-  const add = (/** @type {string} */ id, /** @type {string} */ title, /** @type {string[]} */ keys, /** @type {(argument?: any) => any} */ run) => commands.add({ id, title, group: "File", keys, run });
+  const add = (
+    /** @type {string} */ id,
+    /** @type {string} */ title,
+    /** @type {string[]} */ keys,
+    /** @type {(argument?: any) => any} */ run,
+  ) => commands.add({ id, title, group: "File", keys, run });
   const save = async (/** @type {Tab} */ tab, /** @type {string} */ path) => {
-    if ((await documents.save(tab, path)) === "saved") dialogues.toast("Saved", { kind: "fine", text: tab.name });
+    if ((await documents.save(tab, path)) === "saved")
+      dialogues.toast("Saved", { kind: "fine", text: tab.name });
     else dialogues.conflict(tab, path);
   };
   const saveAs = async () => {
@@ -33,12 +45,21 @@ export function addFiles(commands, editor, documents, server, dialogues) {
   add("new", "New workflow", ["Alt+N"], () => documents.openEmpty());
   add("starter", "Text to image", [], () => documents.openStarter());
   add("save", "Save", ["Ctrl+S"], () => (editor.tab.file ? save(editor.tab, editor.tab.file) : saveAs()));
-  commands.add({ id: "save-quietly", title: "Save without a word", group: "File", when: () => Boolean(editor.tab.file), run: async () => {
-    const { tab } = editor;
-    if ((await documents.save(tab, /** @type {string} */ (tab.file))) !== "saved") dialogues.conflict(tab, /** @type {string} */ (tab.file));
-  } });
+  commands.add({
+    id: "save-quietly",
+    title: "Save without a word",
+    group: "File",
+    when: () => Boolean(editor.tab.file),
+    run: async () => {
+      const { tab } = editor;
+      if ((await documents.save(tab, /** @type {string} */ (tab.file))) !== "saved")
+        dialogues.conflict(tab, /** @type {string} */ (tab.file));
+    },
+  });
   add("save-as", "Save as …", ["Ctrl+Shift+S"], saveAs);
-  add("open", "Open a file …", ["Ctrl+O"], () => chooseFiles((files) => openFiles(files, documents, dialogues, editor, server)));
+  add("open", "Open a file …", ["Ctrl+O"], () =>
+    chooseFiles((files) => openFiles(files, documents, dialogues, editor, server)),
+  );
   add("open-saved", "Open a saved workflow", [], (path) => documents.openSaved(path));
   add("close-tab", "Close this workflow", ["Alt+W"], () => documents.close(editor.tab));
   add("rename-workflow", "Rename this workflow", [], async () => {
@@ -46,8 +67,12 @@ export function addFiles(commands, editor, documents, server, dialogues) {
     if (name && name !== editor.tab.name) await documents.rename(editor.tab, name.replace(/\.json$/i, ""));
   });
   add("duplicate-workflow", "Duplicate this workflow", [], () => documents.duplicate(editor.tab));
-  add("export", "Export to this computer", [], () => download(`${editor.tab.name}.json`, writeWorkflow(editor.workflow)));
-  add("export-api", "Export in the API format", [], () => download(`${editor.tab.name} (API).json`, toPrompt(editor.catalogue)));
+  add("export", "Export to this computer", [], () =>
+    download(`${editor.tab.name}.json`, writeWorkflow(editor.workflow)),
+  );
+  add("export-api", "Export in the API format", [], () =>
+    download(`${editor.tab.name} (API).json`, toPrompt(editor.catalogue)),
+  );
   add("open-job", "Open a job's workflow", [], async (/** @type {any} */ card) => {
     const json = isWorkflow(card.workflow) ? card.workflow : isPrompt(card.prompt) ? card.prompt : undefined;
     if (!json) throw new TypeError("This job was sent without a workflow.");
@@ -59,7 +84,12 @@ export function addFiles(commands, editor, documents, server, dialogues) {
 
 /** @param {any} reason of the server's `explain` @returns {string} */
 function reasonText({ kind, name, old, new: now, path }) {
-  const said = /** @type {Record<string, string>} */ ({ never_ran: "It has not run yet.", always_runs: "It runs every time.", not_kept: "Its result is not kept any more.", code: "Its code has changed." });
+  const said = /** @type {Record<string, string>} */ ({
+    never_ran: "It has not run yet.",
+    always_runs: "It runs every time.",
+    not_kept: "Its result is not kept any more.",
+    code: "Its code has changed.",
+  });
   if (kind === "constant") return `${name}: ${JSON.stringify(old ?? null)} → ${JSON.stringify(now ?? null)}`;
   if (kind === "link") return `${name} is connected otherwise.`;
   if (kind === "upstream") return `What comes in at ${name} is new.`;
@@ -82,30 +112,61 @@ function download(name, json) {
 
 /**
  * Opens what holds a workflow; a picture without one becomes a Load Image node.
- * @param {File[]} files @param {Documents} documents @param {Dialogues} dialogues @param {Editor} editor @param {Server} server @param {import("../types.js").Point} [at]
+ * @param {File[]} files
+ * @param {Documents} documents
+ * @param {Dialogues} dialogues
+ * @param {Editor} editor
+ * @param {Server} server
+ * @param {import("../types.js").Point} [at]
  */
 export async function openFiles(files, documents, dialogues, editor, server, at = editor.middle) {
   for (const file of files) {
     try {
       if (await documents.openFile(file)) continue;
       if (file.type.startsWith("image/")) await addPicture(file, editor, server, at);
-      else dialogues.toast(`“${file.name}” holds no workflow`, { kind: "bad", text: "Drop a workflow (JSON), or a PNG or WebP picture that was made with one." });
+      else
+        dialogues.toast(`“${file.name}” holds no workflow`, {
+          kind: "bad",
+          text: "Drop a workflow (JSON), or a PNG or WebP picture that was made with one.",
+        });
     } catch (error) {
-      dialogues.toast(`“${file.name}” cannot be opened`, { kind: "bad", text: error instanceof SyntaxError ? "The file is not valid JSON." : String(/** @type {Error} */ (error).message) });
+      dialogues.toast(`“${file.name}” cannot be opened`, {
+        kind: "bad",
+        text:
+          error instanceof SyntaxError
+            ? "The file is not valid JSON."
+            : String(/** @type {Error} */ (error).message),
+      });
     }
   }
 }
 
-/** @param {File} file @param {Editor} editor @param {Server} server @param {import("../types.js").Id} id @param {string} name of the widget */
+/**
+ * @param {File} file
+ * @param {Editor} editor
+ * @param {Server} server
+ * @param {import("../types.js").Id} id
+ * @param {string} name of the widget
+ */
 export async function uploadTo(file, editor, server, id, name) {
   const stored = await server.upload(file, file.name || "pasted.png");
-  editor.do(setValue(editor.where, id, name, stored.subfolder ? `${stored.subfolder}/${stored.name}` : stored.name));
+  editor.do(
+    setValue(editor.where, id, name, stored.subfolder ? `${stored.subfolder}/${stored.name}` : stored.name),
+  );
 }
 
-/** A picture goes to the loader under the pointer, to the selected one, or to a new one. @param {File} file @param {Editor} editor @param {Server} server @param {import("../types.js").Point} at */
+/**
+ * A picture goes to the loader under the pointer, to the selected one, or to a new one.
+ * @param {File} file
+ * @param {Editor} editor
+ * @param {Server} server
+ * @param {import("../types.js").Point} at
+ */
 export async function addPicture(file, editor, server, at) {
   const below = hit(editor, at);
-  const node = ("id" in below && editor.scene.scope.nodes.get(below.id)) || editor.selectedNodes.find((one) => one.type === "LoadImage");
+  const node =
+    ("id" in below && editor.scene.scope.nodes.get(below.id)) ||
+    editor.selectedNodes.find((one) => one.type === "LoadImage");
   const widget = node && editor.scene.view(node.id).widgets.find((one) => one.options.image_upload);
   if (node && widget) return uploadTo(file, editor, server, node.id, widget.name);
   const { name, subfolder } = await server.upload(file, file.name || "pasted.png");
@@ -118,35 +179,69 @@ export async function addPicture(file, editor, server, at) {
   return editor.select([made.id]);
 }
 
-/** @param {Commands} commands @param {Editor} editor @param {Runs} runs @param {Server} server @param {{ times: () => number, toast: Dialogues["toast"] }} around */
+/**
+ * @param {Commands} commands
+ * @param {Editor} editor
+ * @param {Runs} runs
+ * @param {Server} server
+ * @param {{ times: () => number, toast: Dialogues["toast"] }} around
+ */
 export function addRunning(commands, editor, runs, server, { times, toast }) {
-  const add = (/** @type {string} */ id, /** @type {string} */ title, /** @type {string[]} */ keys, /** @type {() => any} */ run, /** @type {() => boolean} */ when = () => true) => commands.add({ id, title, group: "Run", keys, run, when });
+  const add = (
+    /** @type {string} */ id,
+    /** @type {string} */ title,
+    /** @type {string[]} */ keys,
+    /** @type {() => any} */ run,
+    /** @type {() => boolean} */ when = () => true,
+  ) => commands.add({ id, title, group: "Run", keys, run, when });
   add("run", "Run", ["Ctrl+Enter"], () => runs.run({ times: times() }));
   add("run-front", "Run before what waits", ["Ctrl+Shift+Enter"], () => runs.run({ front: true }));
-  add("run-selected", "Run to the selected nodes", ["Alt+Enter"], () => {
-    const ids = Object.keys(toPrompt(editor.catalogue, { random: () => 0 }));
-    const wanted = [...editor.selected].map((id) => editor.runId(id));
-    const targets = ids.filter((id) => wanted.some((one) => id === one || id.startsWith(`${one}:`)));
-    if (!targets.length) return toast("Nothing to run here", { text: "The selected nodes are muted, bypassed or compute nothing." });
-    return runs.run({ targets });
-  }, () => editor.selected.size > 0);
+  add(
+    "run-selected",
+    "Run to the selected nodes",
+    ["Alt+Enter"],
+    () => {
+      const ids = Object.keys(toPrompt(editor.catalogue, { random: () => 0 }));
+      const wanted = [...editor.selected].map((id) => editor.runId(id));
+      const targets = ids.filter((id) => wanted.some((one) => id === one || id.startsWith(`${one}:`)));
+      if (!targets.length)
+        return toast("Nothing to run here", {
+          text: "The selected nodes are muted, bypassed or compute nothing.",
+        });
+      return runs.run({ targets });
+    },
+    () => editor.selected.size > 0,
+  );
   add("run-auto", "Run again and again, or stop that", [], () => {
     runs.auto = !runs.auto;
     if (runs.auto && !runs.queued) runs.run();
   });
-  add("run-on-change", "Run on every change, or stop that", [], () => { runs.onChange = !runs.onChange; });
-  add("cancel", "Cancel the running job", ["Ctrl+Alt+Enter"], () => runs.cancel(), () => Boolean(runs.active));
+  add("run-on-change", "Run on every change, or stop that", [], () => {
+    runs.onChange = !runs.onChange;
+  });
+  add(
+    "cancel",
+    "Cancel the running job",
+    ["Ctrl+Alt+Enter"],
+    () => runs.cancel(),
+    () => Boolean(runs.active),
+  );
   add("clear-queue", "Clear what waits", [], async () => {
     await server.editQueue({ clear: true });
     runs.tell("status");
   });
   add("previous-seed", "Bring back the seeds of the last run", [], () => runs.bringBackSeeds());
   add("forecast", "What would run, what is cached?", [], async () => {
-    const answer = await server.json("nodeloom/explain", { method: "POST", json: { prompt: toPrompt(editor.catalogue), client_id: runs.socket.clientId } });
+    const answer = await server.json("nodeloom/explain", {
+      method: "POST",
+      json: { prompt: toPrompt(editor.catalogue), client_id: runs.socket.clientId },
+    });
     const { forecast, reasons } = editor.tab.results;
     forecast.clear();
     reasons.clear();
-    for (const [runId, { state, reasons: why }] of Object.entries(/** @type {Record<string, { state: string, reasons: any[] }>} */ (answer.nodes))) {
+    for (const [runId, { state, reasons: why }] of Object.entries(
+      /** @type {Record<string, { state: string, reasons: any[] }>} */ (answer.nodes),
+    )) {
       forecast.set(runId, state.replaceAll("_", " "));
       if (why.length) reasons.set(runId, why.map(reasonText).join("\n"));
     }

@@ -7,48 +7,133 @@ import { INPUT_PORTS, OUTPUT_PORTS } from "../core/types.js";
 import { titleOf, typeLabel } from "../view/node_painter.js";
 import { COLORS } from "./builtin_commands.js";
 
-/** @param {Hit} found @param {Point} at @param {{ editor: import("./editor.js").Editor, commands: import("./commands.js").Commands, palettes: import("./palettes.js").Palettes, fields: import("./fields.js").Fields, extensions: import("../extensions.js").Extensions | undefined, ask: import("./app_commands.js").Dialogues["ask"], view: (files: any[], index: number) => void, paint: (file: any) => void }} parts @returns {import("../panels/menu.js").Entry[]} */
+/**
+ * @param {Hit} found
+ * @param {Point} at
+ * @param {{ editor: import("./editor.js").Editor, commands: import("./commands.js").Commands, palettes:
+ *   import("./palettes.js").Palettes, fields: import("./fields.js").Fields, extensions:
+ *   import("../extensions.js").Extensions | undefined, ask: import("./app_commands.js").Dialogues["ask"],
+ *   view: (files: any[], index: number) => void, paint: (file: any) => void }} parts
+ * @returns {import("../panels/menu.js").Entry[]}
+ */
 export function contextMenu(found, at, parts) {
   if (found.kind === "link") return linkMenu(found, at, parts);
   if (found.kind === "group") return groupMenu(found.id, parts);
-  if (found.kind === "reroute") return [{ label: "Delete this bend", danger: true, act: () => parts.editor.do(remove(parts.editor.where, [], [], [found.id])) }];
-  const side = "id" in found && found.id === INPUT_PORTS ? "inputs" : "id" in found && found.id === OUTPUT_PORTS ? "outputs" : undefined;
+  if (found.kind === "reroute")
+    return [
+      {
+        label: "Delete this bend",
+        danger: true,
+        act: () => parts.editor.do(remove(parts.editor.where, [], [], [found.id])),
+      },
+    ];
+  const side =
+    "id" in found && found.id === INPUT_PORTS
+      ? "inputs"
+      : "id" in found && found.id === OUTPUT_PORTS
+        ? "outputs"
+        : undefined;
   if (side && (found.kind === "input" || found.kind === "output")) return portMenu(side, found.index, parts);
-  if (found.kind === "bare" || found.kind === "ports" || !parts.editor.scene.scope.nodes.has(found.id)) return canvasMenu(at, parts);
+  if (found.kind === "bare" || found.kind === "ports" || !parts.editor.scene.scope.nodes.has(found.id))
+    return canvasMenu(at, parts);
   return nodeMenu(found, parts);
 }
 
 /** @param {any} parts @returns {(id: string, label?: string) => any} */
 function entries({ commands }) {
-  return (id, label = commands.all.get(id)?.title) => ({ label, hint: commands.hint(id), disabled: commands.all.get(id)?.when?.() === false, act: () => commands.run(id) });
+  return (id, label = commands.all.get(id)?.title) => ({
+    label,
+    hint: commands.hint(id),
+    disabled: commands.all.get(id)?.when?.() === false,
+    act: () => commands.run(id),
+  });
 }
 
 /** @param {Point} at @param {any} parts @returns {import("../panels/menu.js").Entry[]} */
 function canvasMenu(at, parts) {
   const entry = entries(parts);
-  return [{ label: "Add a node …", hint: parts.commands.hint("palette"), act: () => parts.palettes.addNode(at) }, entry("group", "Add a group"), "line", { label: "Paste", hint: "Ctrl+V", disabled: !navigator.clipboard, act: () => navigator.clipboard.readText().then((text) => parts.commands.run("paste-text", { text, links: false })) }, entry("select-all"), entry("arrange"), "line", entry("undo"), entry("redo"), entry("fit"), entry("find"), entry("heat")];
+  return [
+    { label: "Add a node …", hint: parts.commands.hint("palette"), act: () => parts.palettes.addNode(at) },
+    entry("group", "Add a group"),
+    "line",
+    {
+      label: "Paste",
+      hint: "Ctrl+V",
+      disabled: !navigator.clipboard,
+      act: () =>
+        navigator.clipboard
+          .readText()
+          .then((text) => parts.commands.run("paste-text", { text, links: false })),
+    },
+    entry("select-all"),
+    entry("arrange"),
+    "line",
+    entry("undo"),
+    entry("redo"),
+    entry("fit"),
+    entry("find"),
+    entry("heat"),
+  ];
 }
 
-/** @param {import("./hit.js").LinkHit} found @param {Point} at @param {any} parts @returns {import("../panels/menu.js").Entry[]} */
+/**
+ * @param {import("./hit.js").LinkHit} found
+ * @param {Point} at
+ * @param {any} parts
+ * @returns {import("../panels/menu.js").Entry[]}
+ */
 function linkMenu({ link }, at, { editor, palettes }) {
-  return [{ label: "Insert a node here …", act: () => palettes.insertInto(link, at) }, { label: "Add a bend here", hint: "Alt+click", act: () => editor.do(addReroute(editor.where, link, editor.snapped(at))) }, { label: "Go to where it comes from", act: () => editor.reveal(link.origin_id), disabled: !editor.scene.scope.nodes.has(link.origin_id) }, { label: "Go to where it leads", act: () => editor.reveal(link.target_id), disabled: !editor.scene.scope.nodes.has(link.target_id) }, "line", { label: "Delete this link", danger: true, act: () => editor.do(disconnect(editor.where, [link])) }];
+  return [
+    { label: "Insert a node here …", act: () => palettes.insertInto(link, at) },
+    {
+      label: "Add a bend here",
+      hint: "Alt+click",
+      act: () => editor.do(addReroute(editor.where, link, editor.snapped(at))),
+    },
+    {
+      label: "Go to where it comes from",
+      act: () => editor.reveal(link.origin_id),
+      disabled: !editor.scene.scope.nodes.has(link.origin_id),
+    },
+    {
+      label: "Go to where it leads",
+      act: () => editor.reveal(link.target_id),
+      disabled: !editor.scene.scope.nodes.has(link.target_id),
+    },
+    "line",
+    { label: "Delete this link", danger: true, act: () => editor.do(disconnect(editor.where, [link])) },
+  ];
 }
 
-/** Which of the sockets that fit are to be joined, best first. @param {import("../core/edits.js").Pair[]} pairs @param {import("./editor.js").Editor} editor @returns {import("../panels/menu.js").Entry[]} */
+/**
+ * Which of the sockets that fit are to be joined, best first.
+ * @param {import("../core/edits.js").Pair[]} pairs
+ * @param {import("./editor.js").Editor} editor
+ * @returns {import("../panels/menu.js").Entry[]}
+ */
 export function pairMenu(pairs, editor) {
   return [
     { heading: true, label: `${nameOf(editor, pairs[0].from)} → ${nameOf(editor, pairs[0].to)}` },
     ...pairs.map(({ from, to, output, input }) => ({
-      label: `${output.label} → ${input.label}`, color: editor.theme.typeColor(output.type), detail: [typeLabel(output.type), input.link != null && "replaces a link"].filter(Boolean).join(" · "),
+      label: `${output.label} → ${input.label}`,
+      color: editor.theme.typeColor(output.type),
+      detail: [typeLabel(output.type), input.link != null && "replaces a link"].filter(Boolean).join(" · "),
       act: () => editor.do(connect(editor.where, from, output.index, to, input.name)),
     })),
   ];
 }
 
 /** @param {import("./editor.js").Editor} editor @param {import("../types.js").Id} id */
-function nameOf(editor, id) { return titleOf(editor.scene.node(id), editor.scene.view(id)); }
+function nameOf(editor, id) {
+  return titleOf(editor.scene.node(id), editor.scene.view(id));
+}
 
-/** @param {"inputs" | "outputs"} side @param {number} index @param {any} parts @returns {import("../panels/menu.js").Entry[]} */
+/**
+ * @param {"inputs" | "outputs"} side
+ * @param {number} index
+ * @param {any} parts
+ * @returns {import("../panels/menu.js").Entry[]}
+ */
 function portMenu(side, index, { editor, ask }) {
   const ports = editor.workflow.definitions.get(editor.scopeId)?.[side] ?? [];
   const port = ports[index];
@@ -57,12 +142,33 @@ function portMenu(side, index, { editor, ask }) {
     const name = await ask("Rename", "Name", port.name, "Rename");
     if (name) editor.do(renamePort(editor.where, side, index, name));
   };
-  return [{ label: "Rename", act: rename }, { label: "Move up", disabled: index === 0, act: () => editor.do(movePort(editor.where, side, index, -1)) }, { label: "Move down", disabled: index === ports.length - 1, act: () => editor.do(movePort(editor.where, side, index, 1)) }, "line", { label: "Remove", danger: true, act: () => editor.do(removePort(editor.where, side, index)) }];
+  return [
+    { label: "Rename", act: rename },
+    {
+      label: "Move up",
+      disabled: index === 0,
+      act: () => editor.do(movePort(editor.where, side, index, -1)),
+    },
+    {
+      label: "Move down",
+      disabled: index === ports.length - 1,
+      act: () => editor.do(movePort(editor.where, side, index, 1)),
+    },
+    "line",
+    { label: "Remove", danger: true, act: () => editor.do(removePort(editor.where, side, index)) },
+  ];
 }
 
 /** @param {any} parts @returns {import("../panels/menu.js").Entry} */
 function swatches({ commands }) {
-  return { label: "Colour", swatches: Object.entries(COLORS).map(([name, pair]) => ({ name, color: pair?.[0], act: () => commands.all.get("color").run(name) })) };
+  return {
+    label: "Colour",
+    swatches: Object.entries(COLORS).map(([name, pair]) => ({
+      name,
+      color: pair?.[0],
+      act: () => commands.all.get("color").run(name),
+    })),
+  };
 }
 
 /** @param {import("../types.js").Id} id @param {any} parts @returns {import("../panels/menu.js").Entry[]} */
@@ -73,10 +179,26 @@ function groupMenu(id, parts) {
     editor.select(editor.nodesInGroup(id), [id]);
     commands.run(command);
   };
-  return [{ label: "Rename", act: () => parts.fields.renameGroup(id) }, swatches(parts), entry("fit-group", "Fit to its contents"), "line", { label: "Select its nodes", act: () => editor.select(editor.nodesInGroup(id)) }, { label: "Mute its nodes", act: inside("mute") }, { label: "Bypass its nodes", act: inside("bypass") }, { label: "Run to its nodes", act: inside("run-selected") }, "line", entry("delete", "Delete the group")];
+  return [
+    { label: "Rename", act: () => parts.fields.renameGroup(id) },
+    swatches(parts),
+    entry("fit-group", "Fit to its contents"),
+    "line",
+    { label: "Select its nodes", act: () => editor.select(editor.nodesInGroup(id)) },
+    { label: "Mute its nodes", act: inside("mute") },
+    { label: "Bypass its nodes", act: inside("bypass") },
+    { label: "Run to its nodes", act: inside("run-selected") },
+    "line",
+    entry("delete", "Delete the group"),
+  ];
 }
 
-/** @param {import("./hit.js").NodeHit | import("./hit.js").WidgetHit | import("./hit.js").InputHit | import("./hit.js").OutputHit} found @param {any} parts @returns {import("../panels/menu.js").Entry[]} */
+/**
+ * @param {import("./hit.js").NodeHit | import("./hit.js").WidgetHit | import("./hit.js").InputHit |
+ *   import("./hit.js").OutputHit} found
+ * @param {any} parts
+ * @returns {import("../panels/menu.js").Entry[]}
+ */
 function nodeMenu({ id }, parts) {
   const entry = entries(parts);
   const { editor, palettes, fields, view, paint, extensions } = parts;
@@ -86,13 +208,56 @@ function nodeMenu({ id }, parts) {
   const error = editor.tab.results.error(runId);
   const several = editor.selected.size > 1;
   return [
-    ...(error ? [{ label: "What went wrong?", act: () => editor.host.dispatchEvent(new CustomEvent("explain-error", { detail: runId })) }, "line"] : []),
-    ...(files.length ? [{ label: "View the picture", act: () => view(files, 0) }, { label: "Paint a mask …", act: () => paint(files[0]) }, "line"] : []),
-    ...(editor.catalogue.isInstance(node) ? [{ label: "Open the subgraph", act: () => editor.enter([...editor.tab.path, id]) }, entry("unpack"), "line"] : []),
+    ...(error
+      ? [
+          {
+            label: "What went wrong?",
+            act: () => editor.host.dispatchEvent(new CustomEvent("explain-error", { detail: runId })),
+          },
+          "line",
+        ]
+      : []),
+    ...(files.length
+      ? [
+          { label: "View the picture", act: () => view(files, 0) },
+          { label: "Paint a mask …", act: () => paint(files[0]) },
+          "line",
+        ]
+      : []),
+    ...(editor.catalogue.isInstance(node)
+      ? [
+          { label: "Open the subgraph", act: () => editor.enter([...editor.tab.path, id]) },
+          entry("unpack"),
+          "line",
+        ]
+      : []),
     ...(!several && editor.catalogue.isGroup(node) ? [entry("open-group", "Open the group"), "line"] : []),
-    entry("run-selected", "Run to here"), { label: "Rename", hint: "F2", act: () => fields.rename(id) }, { label: "Connect to …", hint: "C", act: () => palettes.connectFrom(id) }, { label: "Add a node after this …", hint: "Tab", act: () => palettes.addAfter(id) }, entry("swap", "Replace with …"), entry("help"), ...(parts.commands.all.get("example")?.when?.() ? [entry("example")] : []),
-    "line", entry("bypass", node.mode === 4 ? "Stop bypassing" : "Bypass"), entry("mute", node.mode === 2 ? "Unmute" : "Mute"), entry("collapse", node.flags?.collapsed ? "Expand" : "Collapse"), entry("pin", node.flags?.pinned ? "Unpin" : "Pin"), swatches(parts),
-    "line", entry("copy"), entry("duplicate"), entry("group"), entry("subgraph", "Make a subgraph"), ...(several ? ["line", entry("align-left"), entry("align-top"), entry("align-row"), entry("align-column")] : []),
-    ...(extensions?.nodeMenu(editor.selectedNodes) ?? []), "line", entry("upstream"), entry("downstream"), entry("delete-heal"), { ...entry("delete"), danger: true },
+    entry("run-selected", "Run to here"),
+    { label: "Rename", hint: "F2", act: () => fields.rename(id) },
+    { label: "Connect to …", hint: "C", act: () => palettes.connectFrom(id) },
+    { label: "Add a node after this …", hint: "Tab", act: () => palettes.addAfter(id) },
+    entry("swap", "Replace with …"),
+    entry("help"),
+    ...(parts.commands.all.get("example")?.when?.() ? [entry("example")] : []),
+    "line",
+    entry("bypass", node.mode === 4 ? "Stop bypassing" : "Bypass"),
+    entry("mute", node.mode === 2 ? "Unmute" : "Mute"),
+    entry("collapse", node.flags?.collapsed ? "Expand" : "Collapse"),
+    entry("pin", node.flags?.pinned ? "Unpin" : "Pin"),
+    swatches(parts),
+    "line",
+    entry("copy"),
+    entry("duplicate"),
+    entry("group"),
+    entry("subgraph", "Make a subgraph"),
+    ...(several
+      ? ["line", entry("align-left"), entry("align-top"), entry("align-row"), entry("align-column")]
+      : []),
+    ...(extensions?.nodeMenu(editor.selectedNodes) ?? []),
+    "line",
+    entry("upstream"),
+    entry("downstream"),
+    entry("delete-heal"),
+    { ...entry("delete"), danger: true },
   ];
 }

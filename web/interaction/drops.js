@@ -3,16 +3,23 @@
 /** Files and texts that arrive by drop or paste. */
 import { addNode } from "../core/edits.js";
 
-/** @param {Editor} editor @param {{ files: (files: File[], at: Point) => void, text: (text: string, links: boolean) => void, picture: (file: File) => void }} take */
+/**
+ * @param {Editor} editor
+ * @param {{ files: (files: File[], at: Point) => void, text: (text: string, links: boolean) => void, picture:
+ *   (file: File) => void }} take
+ */
 export function acceptDrops(editor, take) {
   const { host } = editor;
-  const place = (/** @type {DragEvent} */ event) => editor.camera.toGraph(editor.renderer.local([event.clientX, event.clientY]));
+  const place = (/** @type {DragEvent} */ event) =>
+    editor.camera.toGraph(editor.renderer.local([event.clientX, event.clientY]));
   let keepLinks = false;
   host.addEventListener("dragover", (event) => {
     event.preventDefault();
     host.classList.toggle("dropping", Boolean(event.dataTransfer?.types.includes("Files")));
   });
-  host.addEventListener("dragleave", (event) => { if (!host.contains(/** @type {Node} */ (event.relatedTarget))) host.classList.remove("dropping"); });
+  host.addEventListener("dragleave", (event) => {
+    if (!host.contains(/** @type {Node} */ (event.relatedTarget))) host.classList.remove("dropping");
+  });
   host.addEventListener("drop", (event) => {
     event.preventDefault();
     host.classList.remove("dropping");
@@ -24,10 +31,21 @@ export function acceptDrops(editor, take) {
       editor.select([made.id]);
     } else if (files.length) take.files(files, place(event));
   });
-  addEventListener("keydown", (event) => { if (event.ctrlKey || event.metaKey) keepLinks = event.shiftKey; }, true);
+  addEventListener(
+    "keydown",
+    (event) => {
+      if (event.ctrlKey || event.metaKey) keepLinks = event.shiftKey;
+    },
+    true,
+  );
   addEventListener("paste", (event) => {
     const target = /** @type {HTMLElement} */ (event.target);
-    if (target instanceof HTMLInputElement || target instanceof HTMLTextAreaElement || document.querySelector("dialog[open]")) return;
+    if (
+      target instanceof HTMLInputElement ||
+      target instanceof HTMLTextAreaElement ||
+      document.querySelector("dialog[open]")
+    )
+      return;
     const files = [...(event.clipboardData?.files ?? [])];
     const picture = files.find((file) => file.type.startsWith("image/"));
     if (picture) take.picture(picture);

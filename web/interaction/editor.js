@@ -5,8 +5,8 @@
 /** @import { Library } from "../core/specs.js" */
 /** @import { Results } from "../client/results.js" */
 /**
- * The editor's state: the open document, where in it we are, what is selected. It announces what changed and draws through
- * the renderer; gestures, commands and panels act on it alone.
+ * The editor's state: the open document, where in it we are, what is selected. It announces what changed and
+ * draws through the renderer; gestures, commands and panels act on it alone.
  */
 import { ROOT } from "../core/document.js";
 import { contains, grow, union } from "../core/spatial.js";
@@ -15,7 +15,12 @@ import { Renderer } from "../view/renderer.js";
 import { Scene } from "../view/scene.js";
 import { Theme } from "../view/theme.js";
 
-/** One open document. @typedef {{ key: string, name: string, workflow: Workflow, catalogue: Catalogue, history: History, results: Results, path: Id[], camera: { x: number, y: number, scale: number } | undefined, file?: string, revision?: string, dirty: boolean }} Tab */
+/**
+ * One open document.
+ * @typedef {{ key: string, name: string, workflow: Workflow, catalogue: Catalogue, history: History, results:
+ *   Results, path: Id[], camera: { x: number, y: number, scale: number } | undefined, file?: string,
+ *   revision?: string, dirty: boolean }} Tab
+ */
 
 /** @typedef {"change" | "select" | "tab" | "scope" | "results" | "library" | "theme" | "camera"} Topic */
 
@@ -40,36 +45,62 @@ export class Editor extends EventTarget {
     this.tab = tab;
     const facts = {
       error: (/** @type {Id} */ id) => this.tab.results.error(this.runId(id)),
-      pictures: (/** @type {Id} */ id) => this.tab.results.pictures(this.runId(id), this.scene.node(id), this.drawnPixels(id)),
+      pictures: (/** @type {Id} */ id) =>
+        this.tab.results.pictures(this.runId(id), this.scene.node(id), this.drawnPixels(id)),
       text: (/** @type {Id} */ id) => this.tab.results.text(this.runId(id)),
       badge: (/** @type {Id} */ id) => this.tab.results.badge(this.runId(id)),
-      heat: (/** @type {Id} */ id) => (this.heat ? this.tab.results.heat(this.runId(id), this.theme.dark) : undefined),
+      heat: (/** @type {Id} */ id) =>
+        this.heat ? this.tab.results.heat(this.runId(id), this.theme.dark) : undefined,
     };
-    this.scene = new Scene(tab.catalogue, (text) => this.renderer?.measure(text) ?? text.length * 7, (id) => this.contentHeight(id));
+    this.scene = new Scene(
+      tab.catalogue,
+      (text) => this.renderer?.measure(text) ?? text.length * 7,
+      (id) => this.contentHeight(id),
+    );
     this.renderer = new Renderer(host, this.scene, this.theme, facts);
     this.show(tab);
   }
 
-  get workflow() { return this.tab.workflow; }
-  get catalogue() { return this.tab.catalogue; }
-  get camera() { return this.renderer.camera; }
-  get scopeId() { return this.scene.scopeId; }
-  get where() { return { catalogue: this.catalogue, scope: this.scopeId }; }
+  get workflow() {
+    return this.tab.workflow;
+  }
+  get catalogue() {
+    return this.tab.catalogue;
+  }
+  get camera() {
+    return this.renderer.camera;
+  }
+  get scopeId() {
+    return this.scene.scopeId;
+  }
+  get where() {
+    return { catalogue: this.catalogue, scope: this.scopeId };
+  }
 
   /** @param {Topic} topic @param {any} [detail] */
-  tell(topic, detail) { this.dispatchEvent(new CustomEvent(topic, { detail })); }
+  tell(topic, detail) {
+    this.dispatchEvent(new CustomEvent(topic, { detail }));
+  }
 
   /** @param {Topic} topic @param {(detail: any) => void} listener */
-  on(topic, listener) { this.addEventListener(topic, (event) => listener(/** @type {CustomEvent} */ (event).detail)); }
+  on(topic, listener) {
+    this.addEventListener(topic, (event) => listener(/** @type {CustomEvent} */ (event).detail));
+  }
 
   /** @param {Id} id @returns {string} the node's id in the prompt, as results name it */
-  runId(id) { return this.tab.path.length ? [...this.tab.path, id].join(":") : String(id); }
+  runId(id) {
+    return this.tab.path.length ? [...this.tab.path, id].join(":") : String(id);
+  }
 
   /** @param {Id} id @returns {number} how many device pixels wide the node is drawn */
-  drawnPixels(id) { return this.scene.layout(id).width * this.camera.scale * this.renderer.ratio; }
+  drawnPixels(id) {
+    return this.scene.layout(id).width * this.camera.scale * this.renderer.ratio;
+  }
 
   /** @param {Id} id @returns {number} */
-  contentHeight(id) { return this.tab.results.contentHeight(this.runId(id), this.scene.node(id)); }
+  contentHeight(id) {
+    return this.tab.results.contentHeight(this.runId(id), this.scene.node(id));
+  }
 
   /** @param {Tab} tab shows another document */
   show(tab) {
@@ -77,7 +108,9 @@ export class Editor extends EventTarget {
     this.#unlisten?.();
     this.tab = tab;
     const listener = (/** @type {import("../types.js").Applied[]} */ applied) => this.#applied(applied);
-    const historied = () => { tab.dirty = true; };
+    const historied = () => {
+      tab.dirty = true;
+    };
     tab.workflow.listeners.add(listener);
     tab.history.listeners.add(historied);
     this.#unlisten = () => {
@@ -125,7 +158,9 @@ export class Editor extends EventTarget {
   }
 
   /** @param {Change | undefined} change */
-  do(change) { if (change) this.tab.history.do(change); }
+  do(change) {
+    if (change) this.tab.history.do(change);
+  }
 
   /** @param {Iterable<Id>} ids @param {Iterable<Id>} [groups] @param {Iterable<Id>} [reroutes] */
   select(ids, groups = [], reroutes = []) {
@@ -138,7 +173,9 @@ export class Editor extends EventTarget {
     this.tell("select");
   }
 
-  clearSelection() { this.select([]); }
+  clearSelection() {
+    this.select([]);
+  }
 
   /** @param {Id} id */
   toggle(id) {
@@ -148,17 +185,30 @@ export class Editor extends EventTarget {
   }
 
   /** @returns {GraphNode[]} */
-  get selectedNodes() { return [...this.selected].flatMap((id) => this.scene.scope.nodes.get(id) ?? []); }
+  get selectedNodes() {
+    return [...this.selected].flatMap((id) => this.scene.scope.nodes.get(id) ?? []);
+  }
 
   /** @param {Iterable<Id>} [ids] shows these, or everything */
   fit(ids) {
     const chosen = ids ? union([...ids].map((id) => this.scene.box(id))) : this.scene.bounds();
-    if (chosen && this.renderer.width) this.camera.fit(chosen, this.renderer.width, this.renderer.height, Math.min(70, this.renderer.width * 0.04 + 8), ids ? 1.2 : 1);
+    if (chosen && this.renderer.width)
+      this.camera.fit(
+        chosen,
+        this.renderer.width,
+        this.renderer.height,
+        Math.min(70, this.renderer.width * 0.04 + 8),
+        ids ? 1.2 : 1,
+      );
     if (chosen && !ids && this.renderer.width < 640 && this.camera.scale < LEGIBLE) this.#startAt(chosen);
     this.moved();
   }
 
-  /** On a small screen the beginning at a legible size says more than the whole: the left, and of what is too high the top. @param {Box} box */
+  /**
+   * On a small screen the beginning at a legible size says more than the whole: the left, and of what is too
+   * high the top.
+   * @param {Box} box
+   */
   #startAt([x, y, , h]) {
     this.camera.scale = LEGIBLE;
     this.camera.x = x - 16 / LEGIBLE;
@@ -197,11 +247,16 @@ export class Editor extends EventTarget {
   /** A node's results changed. @param {string} runId */
   refresh(runId) {
     const prefix = this.tab.path.join(":");
-    const own = prefix ? (runId.startsWith(`${prefix}:`) ? runId.slice(prefix.length + 1) : undefined) : runId;
+    const own = prefix
+      ? runId.startsWith(`${prefix}:`)
+        ? runId.slice(prefix.length + 1)
+        : undefined
+      : runId;
     if (own === undefined) return;
     const first = own.split(":")[0];
     const id = this.scene.scope.nodes.has(first) ? first : Number(first);
-    if (this.scene.scope.nodes.has(id)) this.renderer.damage(this.scene.refresh(id).map((box) => grow(box, 6)));
+    if (this.scene.scope.nodes.has(id))
+      this.renderer.damage(this.scene.refresh(id).map((box) => grow(box, 6)));
   }
 
   /** Every node's results changed. */
@@ -220,13 +275,22 @@ export class Editor extends EventTarget {
   }
 
   /** @returns {Point} the middle of what is seen */
-  get middle() { return this.camera.toGraph([this.renderer.width / 2, this.renderer.height / 2]); }
+  get middle() {
+    return this.camera.toGraph([this.renderer.width / 2, this.renderer.height / 2]);
+  }
 
   /** @param {Point} at @returns {Point} */
-  snapped([x, y]) { return this.snap ? [Math.round(x / 12) * 12, Math.round(y / 12) * 12] : [Math.round(x), Math.round(y)]; }
+  snapped([x, y]) {
+    return this.snap ? [Math.round(x / 12) * 12, Math.round(y / 12) * 12] : [Math.round(x), Math.round(y)];
+  }
 }
 
-/** @param {Editor} editor @param {Id} id @param {number} slot @returns {any} the type of an output, of a node or of the subgraph's own inputs */
+/**
+ * @param {Editor} editor
+ * @param {Id} id
+ * @param {number} slot
+ * @returns {any} the type of an output, of a node or of the subgraph's own inputs
+ */
 export function outputType(editor, id, slot) {
   if (id === INPUT_PORTS) return editor.workflow.definitions.get(editor.scopeId)?.inputs[slot]?.type ?? "*";
   return editor.scene.view(id).outputs[slot]?.type;

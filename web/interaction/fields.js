@@ -9,13 +9,26 @@ import { h } from "../panels/dom.js";
 import { rounded, TurnGesture } from "./gestures/small.js";
 
 export class Fields {
-  /** @type {{ element: HTMLInputElement | HTMLTextAreaElement, finish: (keep: boolean) => void, place: () => void } | undefined} */ open;
-  /** @type {Map<string, (editor: Editor, id: Id, widget: WidgetView, at: Point) => any>} editing of widget kinds that extensions added */ custom = new Map();
+  /**
+   * @type {{ element: HTMLInputElement | HTMLTextAreaElement, finish: (keep: boolean) => void, place: () =>
+   *   void } | undefined}
+   */
+  open;
+  /**
+   * @type {Map<string, (editor: Editor, id: Id, widget: WidgetView, at: Point) => any>} editing of widget
+   *   kinds that extensions added
+   */
+  custom = new Map();
 
   /** @type {(id: Id, name: string) => any} the value of the last run */ lastUsed = () => undefined;
-  /** @type {(id: Id, widget: WidgetView) => any} takes a picture or a sound for a widget */ capture = () => undefined;
+  /** @type {(id: Id, widget: WidgetView) => any} takes a picture or a sound for a widget */ capture = () =>
+    undefined;
 
-  /** @param {Editor} editor @param {() => Promise<import("./lists.js").Lists>} lists loaded when first needed @param {(id: Id, name: string) => void} upload asks for a file and sets the widget to it */
+  /**
+   * @param {Editor} editor
+   * @param {() => Promise<import("./lists.js").Lists>} lists loaded when first needed
+   * @param {(id: Id, name: string) => void} upload asks for a file and sets the widget to it
+   */
   constructor(editor, lists, upload) {
     this.editor = editor;
     this.lists = lists;
@@ -26,23 +39,34 @@ export class Fields {
   }
 
   /** @param {Id} id @param {string} name @returns {WidgetView | undefined} */
-  widget(id, name) { return this.editor.scene.view(id).widgets.find((one) => one.name === name); }
+  widget(id, name) {
+    return this.editor.scene.view(id).widgets.find((one) => one.name === name);
+  }
 
   /** @param {Id} id @param {string} name @param {any} value */
-  set(id, name, value) { this.editor.do(setValue(this.editor.where, id, name, value)); }
+  set(id, name, value) {
+    this.editor.do(setValue(this.editor.where, id, name, value));
+  }
 
-  /** What a press on a widget does. @param {import("./hit.js").WidgetHit} found @param {Point} at @returns {any} a gesture, if one starts */
+  /**
+   * What a press on a widget does.
+   * @param {import("./hit.js").WidgetHit} found
+   * @param {Point} at
+   * @returns {any} a gesture, if one starts
+   */
   press({ id, name, side }, at) {
     const widget = this.widget(id, name);
     if (!widget) return undefined;
     const own = this.custom.get(widget.kind);
     if (own) return own(this.editor, id, widget, at);
-    if (side === "control") return clickOnly(() => this.lists().then(({ choices }) => choices.editControl(id, widget)));
+    if (side === "control")
+      return clickOnly(() => this.lists().then(({ choices }) => choices.editControl(id, widget)));
     if (widget.kind === "int" || widget.kind === "float") {
       if (side !== "middle") return clickOnly(() => this.step(id, name, side === "left" ? -1 : 1));
       return new TurnGesture(this.editor, id, widget, at, () => this.edit(id, name));
     }
-    if (widget.kind === "combo" && side !== "middle") return clickOnly(() => this.step(id, name, side === "left" ? -1 : 1));
+    if (widget.kind === "combo" && side !== "middle")
+      return clickOnly(() => this.step(id, name, side === "left" ? -1 : 1));
     return clickOnly(() => this.edit(id, name));
   }
 
@@ -55,7 +79,18 @@ export class Fields {
       const next = choices[Math.max(0, Math.min(choices.length - 1, choices.indexOf(widget.value) + by))];
       if (next !== undefined) this.set(id, name, next);
     } else if (widget.kind === "boolean") this.set(id, name, !widget.value);
-    else this.set(id, name, rounded(plus(typeof widget.value === "bigint" ? widget.value : Number(widget.value) || 0, by * (Number(widget.options.step) || (widget.kind === "int" ? 1 : 0.1))), widget));
+    else
+      this.set(
+        id,
+        name,
+        rounded(
+          plus(
+            typeof widget.value === "bigint" ? widget.value : Number(widget.value) || 0,
+            by * (Number(widget.options.step) || (widget.kind === "int" ? 1 : 0.1)),
+          ),
+          widget,
+        ),
+      );
   }
 
   /** @param {Id} id @param {string} name */
@@ -71,9 +106,15 @@ export class Fields {
 
   /** @param {Id} id @param {WidgetView} widget */
   #editNumber(id, widget) {
-    const field = h("input", { type: "text", inputmode: "decimal", class: "field number", value: String(widget.value ?? ""), "aria-label": widget.label });
+    const field = h("input", {
+      type: "text",
+      inputmode: "decimal",
+      class: "field number",
+      value: String(widget.value ?? ""),
+      "aria-label": widget.label,
+    });
     this.#mount(field, id, widget.name, (keep) => {
-      const value = keep ? whole(field.value) ?? calculate(field.value) : undefined;
+      const value = keep ? (whole(field.value) ?? calculate(field.value)) : undefined;
       if (value !== undefined) this.set(id, widget.name, rounded(value, widget));
     });
     field.select();
@@ -82,14 +123,26 @@ export class Fields {
   /** @param {Id} id @param {WidgetView} widget */
   #editText(id, widget) {
     const area = isTextArea(widget);
-    const field = h(area ? "textarea" : "input", { class: "field", "aria-label": widget.label, spellcheck: "false", ...(area ? {} : { type: "text" }) });
+    const field = h(area ? "textarea" : "input", {
+      class: "field",
+      "aria-label": widget.label,
+      spellcheck: "false",
+      ...(area ? {} : { type: "text" }),
+    });
     field.value = String(widget.value ?? "");
     const before = field.value;
-    field.addEventListener("input", () => { if (!field.isComposing) this.set(id, widget.name, field.value); });
+    field.addEventListener("input", () => {
+      if (!field.isComposing) this.set(id, widget.name, field.value);
+    });
     field.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
       if (!area || !event.ctrlKey || (event.key !== "ArrowUp" && event.key !== "ArrowDown")) return;
       event.preventDefault();
-      const next = weighted(field.value, field.selectionStart, field.selectionEnd, event.key === "ArrowUp" ? 0.05 : -0.05);
+      const next = weighted(
+        field.value,
+        field.selectionStart,
+        field.selectionEnd,
+        event.key === "ArrowUp" ? 0.05 : -0.05,
+      );
       field.value = next.text;
       field.setSelectionRange(next.start, next.end);
       this.set(id, widget.name, field.value);
@@ -107,10 +160,16 @@ export class Fields {
   rename(id) {
     const node = this.editor.scene.node(id);
     const spec = this.editor.scene.view(id).spec;
-    const field = h("input", { type: "text", class: "field", value: String(node.title ?? spec?.title ?? node.type), "aria-label": "Title" });
+    const field = h("input", {
+      type: "text",
+      class: "field",
+      value: String(node.title ?? spec?.title ?? node.type),
+      "aria-label": "Title",
+    });
     this.#mount(field, id, undefined, (keep) => {
       const title = field.value.trim();
-      if (keep && title && title !== node.title) this.editor.do(setFields(this.editor.where, [id], { title }, "Rename"));
+      if (keep && title && title !== node.title)
+        this.editor.do(setFields(this.editor.where, [id], { title }, "Rename"));
     });
     field.select();
   }
@@ -119,18 +178,33 @@ export class Fields {
   renameGroup(id) {
     const group = this.editor.scene.scope.groups.get(id);
     if (!group) return;
-    const field = h("input", { type: "text", class: "field", value: group.title ?? "", "aria-label": "Group title" });
-    this.#mountAt(field, () => [group.bounding[0] + 6, group.bounding[1] + 4, Math.min(300, group.bounding[2] - 12), 34], (keep) => {
-      if (keep && field.value !== group.title) this.editor.do(setGroup(this.editor.where, id, { title: field.value }, "Rename group"));
+    const field = h("input", {
+      type: "text",
+      class: "field",
+      value: group.title ?? "",
+      "aria-label": "Group title",
     });
+    this.#mountAt(
+      field,
+      () => [group.bounding[0] + 6, group.bounding[1] + 4, Math.min(300, group.bounding[2] - 12), 34],
+      (keep) => {
+        if (keep && field.value !== group.title)
+          this.editor.do(setGroup(this.editor.where, id, { title: field.value }, "Rename group"));
+      },
+    );
     field.select();
   }
 
-  /** @param {Id} id @param {string | undefined} name widget, or the title @returns {[number, number, number, number]} in the graph */
+  /**
+   * @param {Id} id
+   * @param {string | undefined} name widget, or the title
+   * @returns {[number, number, number, number]} in the graph
+   */
   #box(id, name) {
     const [x, y] = point(this.editor.scene.node(id).pos);
     const layout = this.editor.scene.layout(id);
-    if (name === undefined) return [x + 20, y - layout.title + 3, Math.max(120, layout.width - 30), layout.title - 6];
+    if (name === undefined)
+      return [x + 20, y - layout.title + 3, Math.max(120, layout.width - 30), layout.title - 6];
     const index = this.editor.scene.view(id).widgets.findIndex((one) => one.name === name);
     const place = layout.widgets[index] ?? { y: 0, height: 20 };
     return [x + 12, y + place.y, layout.width - 24, place.height];
@@ -144,8 +218,15 @@ export class Fields {
     return [host.left + sx, host.top + sy];
   }
 
-  /** @param {any} field @param {Id} id @param {string | undefined} name @param {(keep: boolean) => void} done */
-  #mount(field, id, name, done) { this.#mountAt(field, () => this.#box(id, name), done); }
+  /**
+   * @param {any} field
+   * @param {Id} id
+   * @param {string | undefined} name
+   * @param {(keep: boolean) => void} done
+   */
+  #mount(field, id, name, done) {
+    this.#mountAt(field, () => this.#box(id, name), done);
+  }
 
   /** @param {any} field @param {() => number[]} boxOf @param {(keep: boolean) => void} done */
   #mountAt(field, boxOf, done) {
@@ -154,7 +235,13 @@ export class Fields {
       const [x, y, width, height] = boxOf();
       const { scale } = this.editor.camera;
       const [left, top] = this.editor.camera.toScreen([x, y]);
-      Object.assign(field.style, { left: `${left}px`, top: `${top}px`, width: `${Math.max(width * scale, 90)}px`, height: `${Math.max(height * scale, 22)}px`, fontSize: `${Math.max(12 * scale, 12)}px` });
+      Object.assign(field.style, {
+        left: `${left}px`,
+        top: `${top}px`,
+        width: `${Math.max(width * scale, 90)}px`,
+        height: `${Math.max(height * scale, 22)}px`,
+        fontSize: `${Math.max(12 * scale, 12)}px`,
+      });
     };
     let finished = false;
     const finish = (/** @type {boolean} */ keep) => {
@@ -177,8 +264,12 @@ export class Fields {
     field.focus();
   }
 
-  close() { this.open?.finish(true); }
+  close() {
+    this.open?.finish(true);
+  }
 }
 
 /** @param {() => void} act */
-function clickOnly(act) { return { move() {}, end: act, cancel() {} }; }
+function clickOnly(act) {
+  return { move() {}, end: act, cancel() {} };
+}

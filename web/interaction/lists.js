@@ -12,13 +12,30 @@ import { Palettes } from "./palettes.js";
 
 /** @typedef {{ picker: Picker, palettes: Palettes, choices: Choices }} Lists */
 
-/** @param {HTMLElement} layer @param {Editor} editor @param {Commands} commands @param {Fields} fields @param {import("../client/server.js").Server} server @returns {Lists} */
+/**
+ * @param {HTMLElement} layer
+ * @param {Editor} editor
+ * @param {Commands} commands
+ * @param {Fields} fields
+ * @param {import("../client/server.js").Server} server
+ * @returns {Lists}
+ */
 export function createLists(layer, editor, commands, fields, server) {
   const picker = new Picker(layer);
-  return { picker, palettes: new Palettes(editor, commands, picker), choices: new Choices(picker, fields, new RemoteChoices((path) => server.json(path))) };
+  return {
+    picker,
+    palettes: new Palettes(editor, commands, picker),
+    choices: new Choices(picker, fields, new RemoteChoices((path) => server.json(path))),
+  };
 }
 
-const WORDS = /** @type {Record<string, string>} */ ({ fixed: "stays", increment: "one step up", decrement: "one step down", randomize: "a new random one", "increment-wrap": "one step up, then from the start" });
+const WORDS = /** @type {Record<string, string>} */ ({
+  fixed: "stays",
+  increment: "one step up",
+  decrement: "one step down",
+  randomize: "a new random one",
+  "increment-wrap": "one step up, then from the start",
+});
 
 const UPLOADS = ["image_upload", "video_upload", "audio_upload", "file_upload"];
 const UPLOAD = Symbol("upload");
@@ -45,21 +62,46 @@ class Choices {
     }
   }
 
-  /** @param {Id} id @param {WidgetView} widget @param {any[]} choices @param {any} [current] @param {string} [trouble] why there are none */
+  /**
+   * @param {Id} id
+   * @param {WidgetView} widget
+   * @param {any[]} choices
+   * @param {any} [current]
+   * @param {string} [trouble] why there are none
+   */
   show(id, widget, choices, current = widget.value, trouble) {
     const missing = widget.value !== undefined && widget.value !== null && !choices.includes(widget.value);
     const chosen = new Set(Array.isArray(widget.value) ? widget.value : []);
     this.picker.open({
-      title: widget.label, placeholder: `Filter ${choices.length} choices`, current, at: this.fields.pagePlace(id, widget.name), width: 320,
-      empty: trouble ?? (choices.length ? "No choice fits." : "There is nothing to choose from. Put a file into the folder of this kind and reload the node list (R)."),
+      title: widget.label,
+      placeholder: `Filter ${choices.length} choices`,
+      current,
+      at: this.fields.pagePlace(id, widget.name),
+      width: 320,
+      empty:
+        trouble ??
+        (choices.length
+          ? "No choice fits."
+          : "There is nothing to choose from. Put a file into the folder of this kind and reload the " +
+            "node list (R)."),
       items: (query) => [
-        ...(!query && UPLOADS.some((upload) => widget.options[upload]) ? [{ label: "Upload from this computer …", value: UPLOAD }] : []),
-        ...(missing && !query && widget.value !== "" ? [{ label: String(widget.value), detail: "not installed", value: widget.value }] : []),
-        ...ranked(query, choices, (choice) => [[String(choice), 1]]).map((choice) => ({ label: String(choice), value: choice, detail: chosen.has(choice) ? "chosen" : undefined, picture: this.#thumbnail(widget, choice) })),
+        ...(!query && UPLOADS.some((upload) => widget.options[upload])
+          ? [{ label: "Upload from this computer …", value: UPLOAD }]
+          : []),
+        ...(missing && !query && widget.value !== ""
+          ? [{ label: String(widget.value), detail: "not installed", value: widget.value }]
+          : []),
+        ...ranked(query, choices, (choice) => [[String(choice), 1]]).map((choice) => ({
+          label: String(choice),
+          value: choice,
+          detail: chosen.has(choice) ? "chosen" : undefined,
+          picture: this.#thumbnail(widget, choice),
+        })),
       ],
       pick: (value) => {
         if (value === UPLOAD) return this.fields.upload(id, widget.name);
-        if (!widget.options.multiselect && !widget.options.multi_select) return this.fields.set(id, widget.name, value);
+        if (!widget.options.multiselect && !widget.options.multi_select)
+          return this.fields.set(id, widget.name, value);
         if (!chosen.delete(value)) chosen.add(value);
         return this.fields.set(id, widget.name, [...chosen]);
       },
@@ -69,7 +111,8 @@ class Choices {
   /** @param {WidgetView} widget @param {any} choice @returns {string | undefined} */
   #thumbnail({ options }, choice) {
     if (!options.image_upload || !isPicture(choice)) return undefined;
-    return `${this.fields.editor.tab.results.url(fileOf(choice, options.image_folder))}&size=64&preview=webp;80`;
+    const whole = this.fields.editor.tab.results.url(fileOf(choice, options.image_folder));
+    return `${whole}&size=64&preview=webp;80`;
   }
 
   /** @param {Id} id @param {WidgetView} widget */
@@ -77,12 +120,24 @@ class Choices {
     const used = this.fields.lastUsed(id, widget.name);
     const rules = widget.kind === "combo" ? [...CONTROLS, "increment-wrap"] : CONTROLS;
     this.picker.open({
-      title: "What the next run does with this value", current: widget.control, at: this.fields.pagePlace(id, widget.name), width: 280,
+      title: "What the next run does with this value",
+      current: widget.control,
+      at: this.fields.pagePlace(id, widget.name),
+      width: 280,
       items: (query) => [
-        ...ranked(query, rules, (rule) => [[rule, 1]]).map((rule) => ({ label: rule, detail: WORDS[rule], value: rule })),
-        ...(used !== undefined && used !== widget.value && !query ? [{ label: `Use ${used} again`, detail: "of the last run", value: AGAIN }] : []),
+        ...ranked(query, rules, (rule) => [[rule, 1]]).map((rule) => ({
+          label: rule,
+          detail: WORDS[rule],
+          value: rule,
+        })),
+        ...(used !== undefined && used !== widget.value && !query
+          ? [{ label: `Use ${used} again`, detail: "of the last run", value: AGAIN }]
+          : []),
       ],
-      pick: (rule) => (rule === AGAIN ? this.fields.set(id, widget.name, used) : this.fields.set(id, `${widget.name}/control`, rule)),
+      pick: (rule) =>
+        rule === AGAIN
+          ? this.fields.set(id, widget.name, used)
+          : this.fields.set(id, `${widget.name}/control`, rule),
     });
   }
 }

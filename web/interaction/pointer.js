@@ -8,13 +8,22 @@ import { INPUT_PORTS, OUTPUT_PORTS } from "../core/types.js";
 import { glowLink, outlineNodes, progressBar } from "../view/live.js";
 import { DragGesture } from "./gestures/drag.js";
 import { NodeLinkGesture, PullGesture } from "./gestures/pull.js";
-import { BoxGesture, GroupResizeGesture, PanGesture, PinchGesture, positionOf, ResizeGesture, ZoomGesture } from "./gestures/small.js";
+import {
+  BoxGesture,
+  GroupResizeGesture,
+  PanGesture,
+  PinchGesture,
+  positionOf,
+  ResizeGesture,
+  ZoomGesture,
+} from "./gestures/small.js";
 import { cursorFor, hit } from "./hit.js";
 
 /**
  * What pointing needs from above: fields, menus and palettes.
  * @typedef {object} Reactions
- * @property {(found: import("./hit.js").WidgetHit, at: Point) => any} widget starts editing; may return a gesture
+ * @property {(found: import("./hit.js").WidgetHit, at: Point) => any} widget starts editing; may return a
+ *   gesture
  * @property {(found: Hit, at: Point, screen: Point) => void} menu
  * @property {(at: Point, screen: Point) => void} palette
  * @property {(fixed: import("./gestures/pull.js").Fixed, at: Point) => void} linkDropped
@@ -35,7 +44,13 @@ export class Pointing {
   /** @type {Point} last place of the pointer, in the graph */ at = [0, 0];
   navigation = "drag pans";
   zooming = false; // the next drag draws the box to zoom to
-  #press = { screen: /** @type {Point} */ ([0, 0]), at: /** @type {Point} */ ([0, 0]), found: /** @type {Hit} */ ({ kind: "bare" }), moved: false, button: 0 };
+  #press = {
+    screen: /** @type {Point} */ ([0, 0]),
+    at: /** @type {Point} */ ([0, 0]),
+    found: /** @type {Hit} */ ({ kind: "bare" }),
+    moved: false,
+    button: 0,
+  };
   #held = 0;
   #lastClick = { time: 0, screen: /** @type {Point} */ ([0, 0]) };
   #space = false;
@@ -52,14 +67,20 @@ export class Pointing {
     host.addEventListener("pointercancel", (event) => this.#cancel(event));
     host.addEventListener("wheel", (event) => this.#onWheel(event), { passive: false });
     host.addEventListener("contextmenu", (event) => event.preventDefault());
-    addEventListener("keydown", (event) => { if (event.code === "Space") this.#space = true; });
-    addEventListener("keyup", (event) => { if (event.code === "Space") this.#space = false; });
+    addEventListener("keydown", (event) => {
+      if (event.code === "Space") this.#space = true;
+    });
+    addEventListener("keyup", (event) => {
+      if (event.code === "Space") this.#space = false;
+    });
     editor.renderer.live.push((brush, seen) => this.#paint(brush, seen));
     editor.renderer.beforeFrame.add(() => this.#applyWheel());
   }
 
   /** @param {PointerEvent | WheelEvent} event @returns {Point} */
-  #screen(event) { return this.editor.renderer.local([event.clientX, event.clientY]); }
+  #screen(event) {
+    return this.editor.renderer.local([event.clientX, event.clientY]);
+  }
 
   /** @param {PointerEvent} event */
   #down(event) {
@@ -73,8 +94,10 @@ export class Pointing {
     const found = hit(this.editor, at, { touch: event.pointerType === "touch" });
     this.#press = { screen, at, found, moved: false, button: event.button };
     if (event.pointerType === "touch") this.#held = window.setTimeout(() => this.#longPress(), LONG_PRESS);
-    if (event.button === 1 || (event.button === 0 && this.#space)) this.gesture = new PanGesture(this.editor, screen);
-    else if (event.button === 0) this.gesture = this.#zoomBox(found, at, event) ?? this.#begin(found, at, event);
+    if (event.button === 1 || (event.button === 0 && this.#space))
+      this.gesture = new PanGesture(this.editor, screen);
+    else if (event.button === 0)
+      this.gesture = this.#zoomBox(found, at, event) ?? this.#begin(found, at, event);
   }
 
   /** @param {Hit} found @param {Point} at @param {PointerEvent} event */
@@ -86,7 +109,9 @@ export class Pointing {
   }
 
   /** The next drag draws a box to zoom to; asked again, it does not. */
-  armZoom() { this.#armZoom(!this.zooming); }
+  armZoom() {
+    this.#armZoom(!this.zooming);
+  }
 
   /** @param {boolean} on */
   #armZoom(on) {
@@ -107,7 +132,12 @@ export class Pointing {
     this.#menu();
   }
 
-  /** What starts at the press; dragging nodes starts only with the first move. @param {Hit} found @param {Point} at @param {PointerEvent} event */
+  /**
+   * What starts at the press; dragging nodes starts only with the first move.
+   * @param {Hit} found
+   * @param {Point} at
+   * @param {PointerEvent} event
+   */
   #begin(found, at, event) {
     const { editor } = this;
     const add = event.ctrlKey || event.metaKey || event.shiftKey;
@@ -121,17 +151,21 @@ export class Pointing {
     if (found.kind === "group" && found.part === "corner") return new GroupResizeGesture(editor, found.id);
     if (found.kind === "node" && !editor.selected.has(found.id) && !add) editor.select([found.id]);
     if (found.kind === "reroute" && !editor.selectedReroutes.has(found.id)) editor.select([], [], [found.id]);
-    if (found.kind === "group" && !editor.selectedGroups.has(found.id)) editor.select(add ? editor.selected : [], [found.id]);
+    if (found.kind === "group" && !editor.selectedGroups.has(found.id))
+      editor.select(add ? editor.selected : [], [found.id]);
     if (found.kind !== "bare" && found.kind !== "link" && found.kind !== "ports") return undefined;
     if (found.kind === "link") return event.altKey ? this.#bend(found, at) : undefined;
     const boxes = add || this.navigation === "drag selects";
-    return boxes && event.pointerType !== "touch" ? new BoxGesture(editor, at, add) : new PanGesture(editor, this.#screen(event));
+    return boxes && event.pointerType !== "touch"
+      ? new BoxGesture(editor, at, add)
+      : new PanGesture(editor, this.#screen(event));
   }
 
   /** @param {import("./hit.js").LinkHit} found @param {Point} at */
   #bend(found, at) {
     const chain = [found.link.parentId];
-    for (let id = chain[0]; id !== undefined; chain.push(id)) id = this.editor.scene.scope.reroutes.get(/** @type {number} */ (id))?.parentId;
+    for (let id = chain[0]; id !== undefined; chain.push(id))
+      id = this.editor.scene.scope.reroutes.get(/** @type {number} */ (id))?.parentId;
     const pieces = chain.filter((id) => id !== undefined);
     const after = pieces[pieces.length - found.piece];
     this.editor.do(addReroute(this.editor.where, found.link, this.editor.snapped(at), after));
@@ -140,21 +174,51 @@ export class Pointing {
 
   /** @param {import("./hit.js").OutputHit} found @param {boolean} all takes every link of the output along */
   #beginOutput(found, all) {
-    const links = all ? this.editor.scene.scope.linksFrom(found.id).filter((link) => link.origin_slot === found.index) : [];
-    if (!links.length) return new PullGesture(this.editor, { side: "output", id: found.id, slot: found.index }, [], this.reactions.linkDropped);
-    const name = this.editor.scene.scope.nodes.get(links[0].target_id)?.inputs?.[links[0].target_slot]?.name ?? "";
-    const slot = links[0].target_id === OUTPUT_PORTS ? links[0].target_slot : this.editor.scene.view(links[0].target_id).inputs.findIndex((one) => one.name === name);
-    return new PullGesture(this.editor, { side: "input", id: links[0].target_id, name, slot }, links, this.reactions.linkDropped);
+    const links = all
+      ? this.editor.scene.scope.linksFrom(found.id).filter((link) => link.origin_slot === found.index)
+      : [];
+    if (!links.length)
+      return new PullGesture(
+        this.editor,
+        { side: "output", id: found.id, slot: found.index },
+        [],
+        this.reactions.linkDropped,
+      );
+    const name =
+      this.editor.scene.scope.nodes.get(links[0].target_id)?.inputs?.[links[0].target_slot]?.name ?? "";
+    const slot =
+      links[0].target_id === OUTPUT_PORTS
+        ? links[0].target_slot
+        : this.editor.scene.view(links[0].target_id).inputs.findIndex((one) => one.name === name);
+    return new PullGesture(
+      this.editor,
+      { side: "input", id: links[0].target_id, name, slot },
+      links,
+      this.reactions.linkDropped,
+    );
   }
 
   /** @param {import("./hit.js").InputHit} found */
   #beginInput(found) {
     const { scope } = this.editor.scene;
-    const own = found.id === OUTPUT_PORTS ? scope.linksTo(OUTPUT_PORTS).find((link) => link.target_slot === found.index)
-      : scope.links.get(/** @type {number} */ (this.editor.scene.view(found.id).inputs[found.index]?.link));
-    if (!own) return new PullGesture(this.editor, { side: "input", id: found.id, name: found.name, slot: found.index }, [], this.reactions.linkDropped);
+    const own =
+      found.id === OUTPUT_PORTS
+        ? scope.linksTo(OUTPUT_PORTS).find((link) => link.target_slot === found.index)
+        : scope.links.get(/** @type {number} */ (this.editor.scene.view(found.id).inputs[found.index]?.link));
+    if (!own)
+      return new PullGesture(
+        this.editor,
+        { side: "input", id: found.id, name: found.name, slot: found.index },
+        [],
+        this.reactions.linkDropped,
+      );
     if (own.origin_id !== INPUT_PORTS && !scope.nodes.has(own.origin_id)) return undefined;
-    return new PullGesture(this.editor, { side: "output", id: own.origin_id, slot: own.origin_slot }, [own], this.reactions.linkDropped);
+    return new PullGesture(
+      this.editor,
+      { side: "output", id: own.origin_id, slot: own.origin_slot },
+      [own],
+      this.reactions.linkDropped,
+    );
   }
 
   /** @param {PointerEvent} event */
@@ -164,10 +228,13 @@ export class Pointing {
     if (this.fingers.has(event.pointerId)) this.fingers.set(event.pointerId, screen);
     if (!event.buttons) return this.#hover(event);
     const { moved } = this.#press;
-    this.#press.moved ||= Math.hypot(screen[0] - this.#press.screen[0], screen[1] - this.#press.screen[1]) > STILL;
+    this.#press.moved ||=
+      Math.hypot(screen[0] - this.#press.screen[0], screen[1] - this.#press.screen[1]) > STILL;
     if (this.#press.moved) clearTimeout(this.#held);
-    if (!moved && this.#press.moved && !this.gesture && event.buttons === 1) this.gesture = this.#beginDrag(event);
-    if (this.gesture && (this.#press.moved || this.gesture instanceof PinchGesture)) this.gesture.move(this.at, { screen, shift: event.shiftKey, time: event.timeStamp });
+    if (!moved && this.#press.moved && !this.gesture && event.buttons === 1)
+      this.gesture = this.#beginDrag(event);
+    if (this.gesture && (this.#press.moved || this.gesture instanceof PinchGesture))
+      this.gesture.move(this.at, { screen, shift: event.shiftKey, time: event.timeStamp });
   }
 
   /** @param {PointerEvent} event */
@@ -175,19 +242,31 @@ export class Pointing {
     const { editor } = this;
     const { found, at } = this.#press;
     if (found.kind === "node") {
-      if (event.altKey && event.shiftKey) return new NodeLinkGesture(editor, found.id, at, this.reactions.choosePair, this.reactions.linkDropped);
+      if (event.altKey && event.shiftKey)
+        return new NodeLinkGesture(
+          editor,
+          found.id,
+          at,
+          this.reactions.choosePair,
+          this.reactions.linkDropped,
+        );
       if (event.altKey) this.#clone();
-      if (!editor.selected.has(found.id) && !event.altKey) editor.select([...editor.selected, found.id], editor.selectedGroups, editor.selectedReroutes);
+      if (!editor.selected.has(found.id) && !event.altKey)
+        editor.select([...editor.selected, found.id], editor.selectedGroups, editor.selectedReroutes);
     } else if (found.kind !== "group" && found.kind !== "reroute") return undefined;
     return new DragGesture(editor, at, editor.selected, editor.selectedGroups, editor.selectedReroutes);
   }
-
 
   #clone() {
     const { editor } = this;
     const clip = copy(editor.where, editor.selected);
     const corner = [...editor.selected].map((id) => positionOf(editor, id));
-    const made = paste(editor.where, clip, [Math.min(...corner.map(([x]) => x)), Math.min(...corner.map(([, y]) => y))], true);
+    const made = paste(
+      editor.where,
+      clip,
+      [Math.min(...corner.map(([x]) => x)), Math.min(...corner.map(([, y]) => y))],
+      true,
+    );
     editor.do(made);
     editor.select(made.ids);
   }
@@ -197,11 +276,16 @@ export class Pointing {
     if (!(event.target instanceof HTMLCanvasElement)) return;
     const found = hit(this.editor, this.at);
     this.editor.host.style.cursor = this.zooming ? "zoom-in" : cursorFor(found);
-    const same = found.kind === this.hover.kind && JSON.stringify({ ...found, link: 0 }) === JSON.stringify({ ...this.hover, link: 0 });
-    if (same && (found.kind !== "link" || this.hover.kind !== "link" || found.link === this.hover.link)) return;
+    const same =
+      found.kind === this.hover.kind &&
+      JSON.stringify({ ...found, link: 0 }) === JSON.stringify({ ...this.hover, link: 0 });
+    if (same && (found.kind !== "link" || this.hover.kind !== "link" || found.link === this.hover.link))
+      return;
     this.hover = found;
     this.editor.renderer.stir();
-    this.editor.host.dispatchEvent(new CustomEvent("hover", { detail: { found, x: event.clientX, y: event.clientY } }));
+    this.editor.host.dispatchEvent(
+      new CustomEvent("hover", { detail: { found, x: event.clientX, y: event.clientY } }),
+    );
   }
 
   /** @param {PointerEvent} event */
@@ -222,7 +306,9 @@ export class Pointing {
     this.#press.moved = true;
     if (button === 2) return this.#menu();
     if (button !== 0) return;
-    const twice = event.timeStamp - this.#lastClick.time < 350 && Math.hypot(screen[0] - this.#lastClick.screen[0], screen[1] - this.#lastClick.screen[1]) < 8;
+    const twice =
+      event.timeStamp - this.#lastClick.time < 350 &&
+      Math.hypot(screen[0] - this.#lastClick.screen[0], screen[1] - this.#lastClick.screen[1]) < 8;
     this.#lastClick = { time: twice ? 0 : event.timeStamp, screen };
     if (twice) this.#doubleClick(found);
     else this.#singleClick(found, event);
@@ -246,7 +332,8 @@ export class Pointing {
     if (found.kind === "bare") return this.reactions.palette(at, screen);
     if (found.kind === "group" && found.part === "title") return this.reactions.renameGroup(found.id);
     if (found.kind !== "node") return undefined;
-    if (this.editor.catalogue.isInstance(this.editor.scene.node(found.id))) return this.editor.enter([...this.editor.tab.path, found.id]);
+    if (this.editor.catalogue.isInstance(this.editor.scene.node(found.id)))
+      return this.editor.enter([...this.editor.tab.path, found.id]);
     if (this.editor.catalogue.isGroup(this.editor.scene.node(found.id))) return this.reactions.openGroup();
     return found.part === "title" ? this.reactions.rename(found.id) : undefined;
   }
@@ -318,9 +405,13 @@ export class Pointing {
     drew = outlineNodes(brush, editor.scene, wrong, brush.theme.colors.danger, scale, seen) || drew;
     if (!dragging) {
       const marked = editor.selected.size ? wrong.filter((id) => editor.selected.has(id)) : [];
-      const plain = marked.length ? [...editor.selected].filter((id) => !marked.includes(id)) : editor.selected;
+      const plain = marked.length
+        ? [...editor.selected].filter((id) => !marked.includes(id))
+        : editor.selected;
       drew = outlineNodes(brush, editor.scene, plain, brush.theme.colors.accent, scale, seen) || drew;
-      drew = outlineNodes(brush, editor.scene, marked, brush.theme.colors.accent, scale, seen, undefined, 7) || drew;
+      drew =
+        outlineNodes(brush, editor.scene, marked, brush.theme.colors.accent, scale, seen, undefined, 7) ||
+        drew;
     }
     for (const [runId, share] of results.running) {
       for (const id of this.#here(runId)) {
@@ -333,14 +424,18 @@ export class Pointing {
     return this.gesture?.paint?.(brush, seen) || drew;
   }
 
-  /** @param {import("../view/node_painter.js").Brush} brush @param {number} scale selected groups and bends */
+  /**
+   * @param {import("../view/node_painter.js").Brush} brush
+   * @param {number} scale selected groups and bends
+   */
   #paintMarks({ ctx, theme }, scale) {
     const { scope } = this.editor.scene;
     ctx.strokeStyle = theme.colors.accent;
     ctx.lineWidth = Math.max(2, 1.6 / scale);
     for (const id of this.editor.selectedGroups) {
       const group = scope.groups.get(id);
-      if (group && !(this.gesture instanceof DragGesture)) ctx.strokeRect(group.bounding[0], group.bounding[1], group.bounding[2], group.bounding[3]);
+      if (group && !(this.gesture instanceof DragGesture))
+        ctx.strokeRect(group.bounding[0], group.bounding[1], group.bounding[2], group.bounding[3]);
     }
     for (const id of this.editor.selectedReroutes) {
       const reroute = scope.reroutes.get(id);

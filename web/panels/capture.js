@@ -1,7 +1,10 @@
 /** @import { Editor, Tab } from "../interaction/editor.js" */
 /** @import { Id, WidgetView } from "../types.js" */
 /** @import { Server } from "../client/server.js" */
-/** Taking a picture or a sound for a node, in a small window beside the graph: the graph stays usable, as a run may want a new picture. */
+/**
+ * Taking a picture or a sound for a node, in a small window beside the graph: the graph stays usable, as a
+ * run may want a new picture.
+ */
 import { fileOf } from "../client/results.js";
 import { setValue } from "../core/edits.js";
 import { MODE } from "../core/types.js";
@@ -21,7 +24,10 @@ import { button, h, iconButton, refill } from "./dom.js";
  * @property {() => Promise<void>} [beforeRun] throws when the run must not be sent
  */
 
-/** @typedef {{ layer: HTMLElement, editor: Editor, server: Server, runs: import("../client/runs.js").Runs, toast: (title: string, options: any) => void }} Parts */
+/**
+ * @typedef {{ layer: HTMLElement, editor: Editor, server: Server, runs: import("../client/runs.js").Runs,
+ *   toast: (title: string, options: any) => void }} Parts
+ */
 
 const DEEPEST = 100; // subgraphs within subgraphs
 
@@ -41,9 +47,18 @@ export class Captures {
   /** @param {Id} id @param {WidgetView} widget */
   async open(id, { name, kind }) {
     const place = new Place(this.parts.editor, id, name);
-    const make = kind === "webcam"
-      ? await import("./webcam.js").then(({ Webcam }) => (/** @type {CaptureWindow} */ window) => new Webcam(window))
-      : await import("./recorder.js").then(({ Recorder }) => (/** @type {CaptureWindow} */ window) => new Recorder(window));
+    const make =
+      kind === "webcam"
+        ? await import("./webcam.js").then(
+            ({ Webcam }) =>
+              (/** @type {CaptureWindow} */ window) =>
+                new Webcam(window),
+          )
+        : await import("./recorder.js").then(
+            ({ Recorder }) =>
+              (/** @type {CaptureWindow} */ window) =>
+                new Recorder(window),
+          );
     this.#open?.close();
     this.#open = new CaptureWindow(this.parts, place, make);
   }
@@ -57,7 +72,11 @@ export class Captures {
       return true;
     } catch (error) {
       open.fail(error);
-      this.parts.toast("The run was not sent", { kind: "bad", key: "capture", text: String(/** @type {Error} */ (error).message) });
+      this.parts.toast("The run was not sent", {
+        kind: "bad",
+        key: "capture",
+        text: String(/** @type {Error} */ (error).message),
+      });
       return false;
     }
   }
@@ -82,10 +101,17 @@ class Place {
     return { node, widgets, widget: widgets.find((one) => one.name === name) };
   }
 
-  /** The node, and if it is a subgraph that shows another one's widget, what it shows, down to the node that takes. */
+  /**
+   * The node, and if it is a subgraph that shows another one's widget, what it shows, down to the node that
+   * takes.
+   */
   get #way() {
     const way = [this.#find(this.where.scope, this.id, this.name)];
-    for (let { node, widget } = way[0]; node && way.length < DEEPEST; { node, widget } = way[way.length - 1]) {
+    for (
+      let { node, widget } = way[0];
+      node && way.length < DEEPEST;
+      { node, widget } = way[way.length - 1]
+    ) {
       const { proxy, spec } = widget ?? {};
       if (proxy) way.push(this.#find(proxy.scope, proxy.id, proxy.name));
       else if (spec?.target) way.push(this.#find(node.type, spec.target.id, spec.target.name));
@@ -95,11 +121,16 @@ class Place {
   }
 
   /** @returns {WidgetView | undefined} nothing once the node is gone */
-  get widget() { return this.#find(this.where.scope, this.id, this.name).widget; }
+  get widget() {
+    return this.#find(this.where.scope, this.id, this.name).widget;
+  }
 
   /** Whether the node takes part in a run. */
   get works() {
-    return this.widget?.linked === false && this.#way.every(({ node }) => node && node.mode !== MODE.never && node.mode !== MODE.bypass);
+    return (
+      this.widget?.linked === false &&
+      this.#way.every(({ node }) => node && node.mode !== MODE.never && node.mode !== MODE.bypass)
+    );
   }
 
   /** What another widget of the node that takes says. @param {string} name @returns {any} */
@@ -109,7 +140,9 @@ class Place {
   }
 
   /** @param {any} value */
-  set(value) { if (this.widget) this.tab.history.do(setValue(this.where, this.id, this.name, value)); }
+  set(value) {
+    if (this.widget) this.tab.history.do(setValue(this.where, this.id, this.name, value));
+  }
 }
 
 /** The window around a taker: what it says, and where what it took goes. */
@@ -124,10 +157,31 @@ export class CaptureWindow {
     this.said = h("p", { class: "capture-said", role: "status" });
     this.taker = make(this);
     const { title, body, accept } = this.taker;
-    this.element = /** @type {HTMLElement} */ (h("section", { class: "capture", role: "dialog", "aria-label": title, tabindex: "-1", on: { keydown: (/** @type {KeyboardEvent} */ event) => this.#key(event) } },
-      h("div", { class: "dialog-head" }, h("h2", {}, title), iconButton("Close", "close", () => this.close())),
-      h("div", { class: "capture-body" }, body, this.said),
-      h("div", { class: "dialog-foot" }, button("Choose a file …", () => chooseFiles(([file]) => this.#use(file), accept)), this.taker.button)));
+    this.element = /** @type {HTMLElement} */ (
+      h(
+        "section",
+        {
+          class: "capture",
+          role: "dialog",
+          "aria-label": title,
+          tabindex: "-1",
+          on: { keydown: (/** @type {KeyboardEvent} */ event) => this.#key(event) },
+        },
+        h(
+          "div",
+          { class: "dialog-head" },
+          h("h2", {}, title),
+          iconButton("Close", "close", () => this.close()),
+        ),
+        h("div", { class: "capture-body" }, body, this.said),
+        h(
+          "div",
+          { class: "dialog-foot" },
+          button("Choose a file …", () => chooseFiles(([file]) => this.#use(file), accept)),
+          this.taker.button,
+        ),
+      )
+    );
     parts.layer.append(this.element);
     this.#stand();
     this.taker.refresh();
@@ -135,7 +189,9 @@ export class CaptureWindow {
     this.taker.button.focus({ preventScroll: true });
   }
 
-  get shown() { return this.element.isConnected; }
+  get shown() {
+    return this.element.isConnected;
+  }
 
   /** On the side of the canvas that leaves the node free. */
   #stand() {
@@ -148,7 +204,10 @@ export class CaptureWindow {
     else this.element.style.left = `${stage.left + 12}px`;
   }
 
-  /** Plain keys are the window's own; shortcuts, such as Run, remain the page's. @param {KeyboardEvent} event */
+  /**
+   * Plain keys are the window's own; shortcuts, such as Run, remain the page's.
+   * @param {KeyboardEvent} event
+   */
   #key(event) {
     if (!event.ctrlKey && !event.metaKey && !event.altKey) event.stopPropagation();
     if (event.key === "Escape") this.close();
@@ -167,9 +226,16 @@ export class CaptureWindow {
   }
 
   /** @param {unknown} error */
-  fail(error) { this.say(String(/** @type {Error} */ (error)?.message ?? error), true); }
+  fail(error) {
+    this.say(String(/** @type {Error} */ (error)?.message ?? error), true);
+  }
 
-  /** Sends what was taken to the server, and names it in the widget. @param {Blob} blob @param {string} name @param {{ subfolder?: string, type?: string, forRun?: boolean }} place `forRun`: one of many */
+  /**
+   * Sends what was taken to the server, and names it in the widget.
+   * @param {Blob} blob
+   * @param {string} name
+   * @param {{ subfolder?: string, type?: string, forRun?: boolean }} place `forRun`: one of many
+   */
   async keep(blob, name, place) {
     const stored = await this.parts.server.upload(blob, name, place);
     const path = stored.subfolder ? `${stored.subfolder}/${stored.name}` : stored.name;
@@ -204,25 +270,45 @@ export class CaptureWindow {
     this.element.remove();
     this.taker.end();
     if (!held) return;
-    const part = this.#part && document.querySelector(`[data-part="${CSS.escape(this.#part)}"]`); // the tree has drawn its rows anew
-    const back = /** @type {HTMLElement} */ (part || (this.#back?.isConnected && this.#back !== document.body ? this.#back : this.parts.editor.host));
+    // the tree has drawn its rows anew
+    const part = this.#part && document.querySelector(`[data-part="${CSS.escape(this.#part)}"]`);
+    const back = /** @type {HTMLElement} */ (
+      part || (this.#back?.isConnected && this.#back !== document.body ? this.#back : this.parts.editor.host)
+    );
     back.focus({ preventScroll: true });
   }
 }
 
-/** A list to choose a device from, hidden while there is but one. @param {string} label @param {() => void} changed */
+/**
+ * A list to choose a device from, hidden while there is but one.
+ * @param {string} label
+ * @param {() => void} changed
+ */
 export function deviceChoice(label, changed) {
-  const element = /** @type {HTMLSelectElement} */ (h("select", { class: "control", "aria-label": label, hidden: true, on: { change: changed } }));
+  const element = /** @type {HTMLSelectElement} */ (
+    h("select", { class: "control", "aria-label": label, hidden: true, on: { change: changed } })
+  );
   return {
     element,
-    get wish() { return element.value ? { deviceId: { exact: element.value } } : {}; },
+    get wish() {
+      return element.value ? { deviceId: { exact: element.value } } : {};
+    },
     /** @param {{ id: string, name: string, current: boolean }[]} devices */
     show(devices) {
-      refill(element, devices.map(({ id, name, current }) => h("option", { value: id, selected: current }, name)));
+      refill(
+        element,
+        devices.map(({ id, name, current }) => h("option", { value: id, selected: current }, name)),
+      );
       element.hidden = devices.length < 2;
     },
   };
 }
 
-/** A button that keeps the focus while it cannot be pressed. @param {HTMLButtonElement} element @param {boolean} busy */
-export function setBusy(element, busy) { element.setAttribute("aria-disabled", String(busy)); }
+/**
+ * A button that keeps the focus while it cannot be pressed.
+ * @param {HTMLButtonElement} element
+ * @param {boolean} busy
+ */
+export function setBusy(element, busy) {
+  element.setAttribute("aria-disabled", String(busy));
+}

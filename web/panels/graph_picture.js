@@ -6,13 +6,22 @@ import { h } from "./dom.js";
 
 /** @param {import("../core/document.js").Workflow} workflow @param {Editor} editor */
 export function graphPicture(workflow, editor) {
-  const canvas = /** @type {HTMLCanvasElement} */ (h("canvas", { width: 400, height: 225, "aria-hidden": "true" }));
+  const canvas = /** @type {HTMLCanvasElement} */ (
+    h("canvas", { width: 400, height: 225, "aria-hidden": "true" })
+  );
   const ctx = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
   const { theme } = editor;
   const catalogue = new Catalogue(workflow, editor.library);
   const boxes = [...workflow.root.nodes.values()].map((node) => {
     const layout = layoutOf(node, catalogue.view(node, ""), 0, editor.scene.measure);
-    return { node, layout, x: point(node.pos)[0], y: point(node.pos)[1] - 30, w: layout.width, h: layout.height + 30 };
+    return {
+      node,
+      layout,
+      x: point(node.pos)[0],
+      y: point(node.pos)[1] - 30,
+      w: layout.width,
+      h: layout.height + 30,
+    };
   });
   if (!boxes.length) return canvas;
   const left = Math.min(...boxes.map(({ x }) => x));

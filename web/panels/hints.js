@@ -1,5 +1,8 @@
 /** @import { Editor } from "../interaction/editor.js" */
-/** Help on hover: what a socket takes, what a value means, what went wrong, what a node took, what went through a link. */
+/**
+ * Help on hover: what a socket takes, what a value means, what went wrong, what a node took, what went
+ * through a link.
+ */
 import { INPUT_PORTS, OUTPUT_PORTS } from "../core/types.js";
 import { titleOf, typeLabel } from "../view/node_painter.js";
 import { h, placeAt, refill } from "./dom.js";
@@ -12,7 +15,13 @@ export class Hints {
   /** @type {Map<string, Promise<any>>} values that were asked for, of the last job */ #values = new Map();
   #job = "";
 
-  /** @param {HTMLElement} layer @param {Editor} editor @param {import("../client/server.js").Server} server @param {() => boolean} busy whether something is being dragged @param {{ found: import("../interaction/hit.js").Hit, x: number, y: number }} [first] */
+  /**
+   * @param {HTMLElement} layer
+   * @param {Editor} editor
+   * @param {import("../client/server.js").Server} server
+   * @param {() => boolean} busy whether something is being dragged
+   * @param {{ found: import("../interaction/hit.js").Hit, x: number, y: number }} [first]
+   */
   constructor(layer, editor, server, busy, first) {
     this.editor = editor;
     this.server = server;
@@ -20,7 +29,8 @@ export class Hints {
     this.element = h("div", { class: "hint", role: "tooltip", hidden: true });
     layer.append(this.element);
     editor.host.addEventListener("hover", (event) => this.#soon(/** @type {CustomEvent} */ (event).detail));
-    for (const type of ["pointerdown", "wheel", "keydown", "pointerleave"]) editor.host.addEventListener(type, () => this.hide(), { passive: true });
+    for (const type of ["pointerdown", "wheel", "keydown", "pointerleave"])
+      editor.host.addEventListener(type, () => this.hide(), { passive: true });
     if (first) this.#soon(first);
   }
 
@@ -43,7 +53,12 @@ export class Hints {
     }, WAIT);
   }
 
-  /** What went through the link or the output in the last run comes in below. @param {import("../interaction/hit.js").Hit} found @param {number} x @param {number} y */
+  /**
+   * What went through the link or the output in the last run comes in below.
+   * @param {import("../interaction/hit.js").Hit} found
+   * @param {number} x
+   * @param {number} y
+   */
   async #addValue(found, x, y) {
     const end = this.#end(found);
     const { job } = this.editor.tab.results;
@@ -52,7 +67,21 @@ export class Hints {
     const value = await this.#value(job, ...end).catch(() => undefined);
     if (!value || timer !== this.#timer || this.element.hidden) return;
     if (!value.kept) this.element.append(h("small", {}, "\nNot kept from the last run."));
-    else this.element.append(h("div", { class: "hint-value" }, value.picture && h("img", { src: value.picture, alt: "" }), h("div", {}, (value.count > 1 ? [`${value.count} values, the first:`, ...value.lines] : value.lines).join("\n"))));
+    else
+      this.element.append(
+        h(
+          "div",
+          { class: "hint-value" },
+          value.picture && h("img", { src: value.picture, alt: "" }),
+          h(
+            "div",
+            {},
+            (value.count > 1 ? [`${value.count} values, the first:`, ...value.lines] : value.lines).join(
+              "\n",
+            ),
+          ),
+        ),
+      );
     placeAt(this.element, x + 14, y + 16);
   }
 
@@ -63,14 +92,24 @@ export class Hints {
     const key = `${node}/${output}`;
     const value = this.#values.get(key) ?? this.server.value(job, node, output);
     this.#values.set(key, value);
-    value.then(({ kept }) => { if (!kept) this.#values.delete(key); }, () => this.#values.delete(key));
+    value.then(
+      ({ kept }) => {
+        if (!kept) this.#values.delete(key);
+      },
+      () => this.#values.delete(key),
+    );
     return value;
   }
 
-  /** Where the value comes from: a subgraph's output is one of a node in it. @param {import("../interaction/hit.js").Hit} found @returns {[string, number] | undefined} */
+  /**
+   * Where the value comes from: a subgraph's output is one of a node in it.
+   * @param {import("../interaction/hit.js").Hit} found
+   * @returns {[string, number] | undefined}
+   */
   #end(found) {
     const { editor } = this;
-    if (found.kind === "output" && editor.scene.scope.nodes.has(found.id)) return sourceOf(editor, found.id, found.index);
+    if (found.kind === "output" && editor.scene.scope.nodes.has(found.id))
+      return sourceOf(editor, found.id, found.index);
     if (found.kind !== "link" || !editor.scene.scope.nodes.has(found.link.origin_id)) return undefined;
     return sourceOf(editor, found.link.origin_id, found.link.origin_slot);
   }
@@ -79,21 +118,45 @@ export class Hints {
   #lines(found) {
     const { editor } = this;
     if (found.kind === "link") return this.#linkLines(found.link);
-    if (!("id" in found) || !editor.scene.scope.nodes.has(found.id)) return found.kind === "output" && found.id === INPUT_PORTS ? ["Drag to connect"] : [];
+    if (!("id" in found) || !editor.scene.scope.nodes.has(found.id))
+      return found.kind === "output" && found.id === INPUT_PORTS ? ["Drag to connect"] : [];
     const view = editor.scene.view(found.id);
     const error = editor.tab.results.error(editor.runId(found.id));
     if (found.kind === "input") {
       const input = view.inputs[found.index];
-      return [h("strong", {}, `${input.label} · ${typeLabel(input.type)}`), input.optional ? " · optional" : "", tip(input.spec?.options.tooltip), error?.inputs.has(input.name) && h("span", { class: "bad" }, `\n${error.message}`)];
+      return [
+        h("strong", {}, `${input.label} · ${typeLabel(input.type)}`),
+        input.optional ? " · optional" : "",
+        tip(input.spec?.options.tooltip),
+        error?.inputs.has(input.name) && h("span", { class: "bad" }, `\n${error.message}`),
+      ];
     }
-    if (found.kind === "output") return [h("strong", {}, `${view.outputs[found.index].label} · ${typeLabel(view.outputs[found.index].type)}`), tip(/** @type {any} */ (view.spec?.outputs[found.index])?.tooltip)];
+    if (found.kind === "output")
+      return [
+        h("strong", {}, `${view.outputs[found.index].label} · ${typeLabel(view.outputs[found.index].type)}`),
+        tip(/** @type {any} */ (view.spec?.outputs[found.index])?.tooltip),
+      ];
     if (found.kind === "widget") {
       const widget = view.widgets[found.index];
-      const range = widget.options.min !== undefined && widget.options.max !== undefined && widget.options.max < 1e15 ? ` · ${widget.options.min} … ${widget.options.max}` : "";
+      const range =
+        widget.options.min !== undefined && widget.options.max !== undefined && widget.options.max < 1e15
+          ? ` · ${widget.options.min} … ${widget.options.max}`
+          : "";
       if (found.side === "control") return [`After this run: ${widget.control}. Click to change.`];
-      return [h("strong", {}, widget.label), range, tip(widget.options.tooltip), error?.inputs.has(widget.name) && h("span", { class: "bad" }, `\n${error.message}`)];
+      return [
+        h("strong", {}, widget.label),
+        range,
+        tip(widget.options.tooltip),
+        error?.inputs.has(widget.name) && h("span", { class: "bad" }, `\n${error.message}`),
+      ];
     }
-    if (found.kind === "node" && found.part === "title") return [h("strong", {}, view.spec?.title ?? editor.scene.node(found.id).type), tip(view.spec?.description), this.#facts(editor.runId(found.id)), error && h("span", { class: "bad" }, `\n${error.message}`)];
+    if (found.kind === "node" && found.part === "title")
+      return [
+        h("strong", {}, view.spec?.title ?? editor.scene.node(found.id).type),
+        tip(view.spec?.description),
+        this.#facts(editor.runId(found.id)),
+        error && h("span", { class: "bad" }, `\n${error.message}`),
+      ];
     return [];
   }
 
@@ -101,7 +164,8 @@ export class Hints {
   #linkLines(link) {
     const { scope } = this.editor.scene;
     const [from, to] = [scope.nodes.get(link.origin_id), scope.nodes.get(link.target_id)];
-    const name = (/** @type {any} */ node) => (node ? titleOf(node, this.editor.scene.view(node.id)) : "the subgraph");
+    const name = (/** @type {any} */ node) =>
+      node ? titleOf(node, this.editor.scene.view(node.id)) : "the subgraph";
     return [h("strong", {}, typeLabel(link.type)), h("small", {}, `\n${name(from)} → ${name(to)}`)];
   }
 
@@ -110,20 +174,33 @@ export class Hints {
     const { results } = this.editor.tab;
     const timing = results.timings.get(runId);
     const said = [];
-    if (timing) said.push(timing.cached ? "Last run: from the cache" : `Last run: ${timing.seconds < 10 ? timing.seconds.toFixed(2) : Math.round(timing.seconds)} s, ${share(timing, results.timings)} of it all`);
+    if (timing?.cached) said.push("Last run: from the cache");
+    else if (timing) {
+      const seconds = timing.seconds < 10 ? timing.seconds.toFixed(2) : Math.round(timing.seconds);
+      said.push(`Last run: ${seconds} s, ${share(timing, results.timings)} of it all`);
+    }
     if (timing?.memory) said.push(`Memory in use after it: ${(timing.memory / 1e6).toFixed(0)} MB`);
-    if (results.forecast.has(runId)) said.push(`Next run: ${results.forecast.get(runId)}`, results.reasons.get(runId) ?? "");
+    if (results.forecast.has(runId))
+      said.push(`Next run: ${results.forecast.get(runId)}`, results.reasons.get(runId) ?? "");
     return said.length > 0 && h("div", { class: "hint-facts" }, said.filter(Boolean).join("\n"));
   }
 }
 
-/** @param {import("../client/results.js").Timing} timing @param {Map<string, import("../client/results.js").Timing>} all */
+/**
+ * @param {import("../client/results.js").Timing} timing
+ * @param {Map<string, import("../client/results.js").Timing>} all
+ */
 function share(timing, all) {
   const total = [...all.values()].reduce((sum, { seconds }) => sum + seconds, 0);
   return `${Math.round((100 * timing.seconds) / (total || 1))}%`;
 }
 
-/** @param {Editor} editor @param {import("../types.js").Id} id @param {number} slot @returns {[string, number] | undefined} the node in the prompt, and its output */
+/**
+ * @param {Editor} editor
+ * @param {import("../types.js").Id} id
+ * @param {number} slot
+ * @returns {[string, number] | undefined} the node in the prompt, and its output
+ */
 function sourceOf(editor, id, slot) {
   const path = [...editor.tab.path];
   let { scope } = editor.scene;
@@ -141,4 +218,6 @@ function sourceOf(editor, id, slot) {
 }
 
 /** @param {any} text */
-function tip(text) { return text ? `\n${text}` : ""; }
+function tip(text) {
+  return text ? `\n${text}` : "";
+}

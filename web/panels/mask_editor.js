@@ -1,6 +1,9 @@
 /** @import { Editor } from "../interaction/editor.js" */
 /** @import { Server } from "../client/server.js" */
-/** Painting a mask over a picture: brush, eraser, fill, undo, soft edge. The server stores a copy with the mask as its alpha channel. */
+/**
+ * Painting a mask over a picture: brush, eraser, fill, undo, soft edge. The server stores a copy with the
+ * mask as its alpha channel.
+ */
 import { addNode, setValue } from "../core/edits.js";
 import { button, h, iconButton } from "./dom.js";
 
@@ -10,23 +13,67 @@ const COLOR = "#ff3b6b";
 export async function paintMask(server, editor, file) {
   const painting = new MaskPainting(await pictureOf(server, file, "rgb"));
   painting.begin(await pictureOf(server, file, "a"));
-  const size = h("input", { type: "range", min: "2", max: "200", value: "40", "aria-label": "Brush size", on: { input: () => { painting.size = Number(size.value); } } });
-  const soft = h("input", { type: "range", min: "0", max: "60", value: "0", "aria-label": "Soft edge", on: { input: () => { painting.soft = Number(soft.value); painting.draw(); } } });
-  const seen = h("input", { type: "range", min: "10", max: "100", value: "60", "aria-label": "How much the mask covers", on: { input: () => { painting.opacity = Number(seen.value) / 100; painting.draw(); } } });
+  const size = h("input", {
+    type: "range",
+    min: "2",
+    max: "200",
+    value: "40",
+    "aria-label": "Brush size",
+    on: {
+      input: () => {
+        painting.size = Number(size.value);
+      },
+    },
+  });
+  const soft = h("input", {
+    type: "range",
+    min: "0",
+    max: "60",
+    value: "0",
+    "aria-label": "Soft edge",
+    on: {
+      input: () => {
+        painting.soft = Number(soft.value);
+        painting.draw();
+      },
+    },
+  });
+  const seen = h("input", {
+    type: "range",
+    min: "10",
+    max: "100",
+    value: "60",
+    "aria-label": "How much the mask covers",
+    on: {
+      input: () => {
+        painting.opacity = Number(seen.value) / 100;
+        painting.draw();
+      },
+    },
+  });
   const resize = (/** @type {number} */ by) => {
     size.value = String(Number(size.value) + by);
     painting.size = Number(size.value);
   };
-  const tools = ["Brush", "Erase", "Fill"].map((name) => button(name, () => choose(name), { "aria-pressed": String(name === "Brush") }));
+  const tools = ["Brush", "Erase", "Fill"].map((name) =>
+    button(name, () => choose(name), { "aria-pressed": String(name === "Brush") }),
+  );
   const choose = (/** @type {string} */ name) => {
     painting.tool = name;
     tools.forEach((tool) => tool.setAttribute("aria-pressed", String(tool.textContent === name)));
     tools.forEach((tool) => tool.classList.toggle("primary", tool.textContent === name));
   };
   const save = async () => {
-    const { name, subfolder } = await server.uploadMask(await painting.result(), `mask-${Date.now()}.png`, file, "masks");
+    const { name, subfolder } = await server.uploadMask(
+      await painting.result(),
+      `mask-${Date.now()}.png`,
+      file,
+      "masks",
+    );
     const value = subfolder ? `${subfolder}/${name}` : name;
-    const target = editor.selectedNodes.find((node) => node.type === "LoadImage" || node.type === "LoadImageMask");
+    const target = editor.selectedNodes.find(
+      (node) => node.type === "LoadImage" || node.type === "LoadImageMask",
+    );
     if (target) editor.do(setValue(editor.where, target.id, "image", value));
     else {
       const made = addNode(editor.where, "LoadImage", editor.snapped(editor.middle));
@@ -38,9 +85,27 @@ export async function paintMask(server, editor, file) {
     }
     element.close();
   };
-  const element = /** @type {HTMLDialogElement} */ (h("dialog", { class: "viewer", "aria-label": "Paint a mask", tabindex: "-1" },
-    h("div", { class: "viewer-bar" }, tools, h("label", {}, "Size ", size), h("label", {}, "Soft ", soft), h("label", {}, "Cover ", seen), button("Undo", () => painting.undo()), button("Invert", () => painting.invert()), button("Clear", () => painting.clear()), h("span", {}), button("Use this mask", save, { class: "button primary" }), iconButton("Close", "close", () => element.close())),
-    h("div", { class: "viewer-stage" }, painting.view, painting.ring)));
+  const element = /** @type {HTMLDialogElement} */ (
+    h(
+      "dialog",
+      { class: "viewer", "aria-label": "Paint a mask", tabindex: "-1" },
+      h(
+        "div",
+        { class: "viewer-bar" },
+        tools,
+        h("label", {}, "Size ", size),
+        h("label", {}, "Soft ", soft),
+        h("label", {}, "Cover ", seen),
+        button("Undo", () => painting.undo()),
+        button("Invert", () => painting.invert()),
+        button("Clear", () => painting.clear()),
+        h("span", {}),
+        button("Use this mask", save, { class: "button primary" }),
+        iconButton("Close", "close", () => element.close()),
+      ),
+      h("div", { class: "viewer-stage" }, painting.view, painting.ring),
+    )
+  );
   element.addEventListener("close", () => element.remove());
   element.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
     event.stopPropagation();
@@ -57,7 +122,12 @@ export async function paintMask(server, editor, file) {
   element.focus();
 }
 
-/** @param {Server} server @param {import("../client/results.js").FileRef} file @param {string} channel @returns {Promise<ImageBitmap>} */
+/**
+ * @param {Server} server
+ * @param {import("../client/results.js").FileRef} file
+ * @param {string} channel
+ * @returns {Promise<ImageBitmap>}
+ */
 async function pictureOf(server, file, channel) {
   const response = await fetch(`${server.view(file)}&channel=${channel}`);
   if (!response.ok) throw new Error(`“${file.filename}” cannot be read.`);
@@ -77,14 +147,37 @@ class MaskPainting {
   /** @param {ImageBitmap} picture */
   constructor(picture) {
     this.picture = picture;
-    this.view = /** @type {HTMLCanvasElement} */ (h("canvas", { width: picture.width, height: picture.height, style: { maxWidth: "100%", maxHeight: "calc(100vh - 80px)", minHeight: "min(50vh, 80vw)", touchAction: "none", cursor: "crosshair" } }));
-    this.mask = Object.assign(document.createElement("canvas"), { width: picture.width, height: picture.height });
-    this.ctx = /** @type {CanvasRenderingContext2D} */ (this.mask.getContext("2d", { willReadFrequently: true }));
+    this.view = /** @type {HTMLCanvasElement} */ (
+      h("canvas", {
+        width: picture.width,
+        height: picture.height,
+        style: {
+          maxWidth: "100%",
+          maxHeight: "calc(100vh - 80px)",
+          minHeight: "min(50vh, 80vw)",
+          touchAction: "none",
+          cursor: "crosshair",
+        },
+      })
+    );
+    this.mask = Object.assign(document.createElement("canvas"), {
+      width: picture.width,
+      height: picture.height,
+    });
+    this.ctx = /** @type {CanvasRenderingContext2D} */ (
+      this.mask.getContext("2d", { willReadFrequently: true })
+    );
     this.view.addEventListener("pointerdown", (event) => this.#start(event));
-    this.view.addEventListener("pointermove", (event) => { if (event.buttons) this.#stroke(event); });
-    this.view.addEventListener("pointerup", () => { this.#last = undefined; });
+    this.view.addEventListener("pointermove", (event) => {
+      if (event.buttons) this.#stroke(event);
+    });
+    this.view.addEventListener("pointerup", () => {
+      this.#last = undefined;
+    });
     this.view.addEventListener("pointermove", (event) => this.#ring(event));
-    this.view.addEventListener("pointerleave", () => { this.ring.hidden = true; });
+    this.view.addEventListener("pointerleave", () => {
+      this.ring.hidden = true;
+    });
   }
 
   /** The mask that the picture has already. @param {ImageBitmap} alpha */
@@ -100,7 +193,12 @@ class MaskPainting {
   /** A ring shows how much the brush covers. @param {PointerEvent} event */
   #ring(event) {
     this.ring.hidden = this.tool === "Fill" || event.pointerType === "touch";
-    Object.assign(this.ring.style, { width: `${this.size}px`, height: `${this.size}px`, left: `${event.clientX - this.size / 2}px`, top: `${event.clientY - this.size / 2}px` });
+    Object.assign(this.ring.style, {
+      width: `${this.size}px`,
+      height: `${this.size}px`,
+      left: `${event.clientX - this.size / 2}px`,
+      top: `${event.clientY - this.size / 2}px`,
+    });
   }
 
   #keep() {
@@ -109,7 +207,12 @@ class MaskPainting {
   }
 
   /** @param {PointerEvent} event @returns {[number, number]} */
-  #place(event) { return [event.offsetX * this.mask.width / this.view.clientWidth, event.offsetY * this.mask.height / this.view.clientHeight]; }
+  #place(event) {
+    return [
+      (event.offsetX * this.mask.width) / this.view.clientWidth,
+      (event.offsetY * this.mask.height) / this.view.clientHeight,
+    ];
+  }
 
   /** @param {PointerEvent} event */
   #start(event) {
@@ -127,7 +230,9 @@ class MaskPainting {
     ctx.globalCompositeOperation = this.tool === "Erase" ? "destination-out" : "source-over";
     ctx.strokeStyle = COLOR;
     ctx.lineCap = ctx.lineJoin = "round";
-    ctx.lineWidth = this.size * (event.pointerType === "pen" ? Math.max(0.1, event.pressure) : 1) * this.mask.width / Math.max(1, this.view.clientWidth);
+    ctx.lineWidth =
+      (this.size * (event.pointerType === "pen" ? Math.max(0.1, event.pressure) : 1) * this.mask.width) /
+      Math.max(1, this.view.clientWidth);
     ctx.beginPath();
     ctx.moveTo(...(this.#last ?? at));
     ctx.lineTo(at[0] + 0.01, at[1]);
@@ -187,15 +292,27 @@ class MaskPainting {
     ctx.drawImage(this.mask, 0, 0);
   }
 
-  /** @returns {Promise<Blob>} a picture of the mask alone: transparent where it applies, which is what Load Image reads as a mask */
+  /**
+   * @returns {Promise<Blob>} a picture of the mask alone: transparent where it applies, which is what Load
+   *   Image reads as a mask
+   */
   async result() {
-    const canvas = Object.assign(document.createElement("canvas"), { width: this.mask.width, height: this.mask.height });
+    const canvas = Object.assign(document.createElement("canvas"), {
+      width: this.mask.width,
+      height: this.mask.height,
+    });
     const ctx = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
     ctx.filter = this.soft ? `blur(${this.soft}px)` : "none";
     ctx.drawImage(this.mask, 0, 0);
     const pixels = ctx.getImageData(0, 0, canvas.width, canvas.height);
-    for (let at = 0; at < pixels.data.length; at += 4) pixels.data.set([0, 0, 0, 255 - pixels.data[at + 3]], at);
+    for (let at = 0; at < pixels.data.length; at += 4)
+      pixels.data.set([0, 0, 0, 255 - pixels.data[at + 3]], at);
     ctx.putImageData(pixels, 0, 0);
-    return new Promise((resolve, reject) => { canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error("The mask cannot be written."))), "image/png"); });
+    return new Promise((resolve, reject) => {
+      canvas.toBlob(
+        (blob) => (blob ? resolve(blob) : reject(new Error("The mask cannot be written."))),
+        "image/png",
+      );
+    });
   }
 }

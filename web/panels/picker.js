@@ -1,7 +1,13 @@
-/** A list one types into: node palette, command palette, find, choices, connect-to. One element, several sources. */
+/**
+ * A list one types into: node palette, command palette, find, choices, connect-to. One element, several
+ * sources.
+ */
 import { h, placeAt, refill } from "./dom.js";
 
-/** @typedef {{ label: string, hint?: string, detail?: string, color?: string, picture?: string, group?: string, disabled?: boolean, value: any }} Item */
+/**
+ * @typedef {{ label: string, hint?: string, detail?: string, color?: string, picture?: string, group?:
+ *   string, disabled?: boolean, value: any }} Item
+ */
 /**
  * @typedef {object} Source
  * @property {string} title read out as the name of the list
@@ -26,16 +32,32 @@ export class Picker {
 
   /** @param {HTMLElement} host */
   constructor(host) {
-    this.input = h("input", { type: "text", role: "combobox", "aria-expanded": "true", "aria-controls": "picker-list", "aria-autocomplete": "list", autocomplete: "off", spellcheck: "false" });
+    this.input = h("input", {
+      type: "text",
+      role: "combobox",
+      "aria-expanded": "true",
+      "aria-controls": "picker-list",
+      "aria-autocomplete": "list",
+      autocomplete: "off",
+      spellcheck: "false",
+    });
     this.list = h("div", { id: "picker-list", role: "listbox", class: "picker-list" });
     this.element = h("div", { class: "picker", hidden: true, role: "dialog" }, this.input, this.list);
     host.append(this.element);
     this.input.addEventListener("input", () => this.#fill());
     this.input.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => this.#key(event));
-    addEventListener("pointerdown", (event) => { if (!this.element.hidden && !this.element.contains(/** @type {Node} */ (event.target))) this.close(); }, true);
+    addEventListener(
+      "pointerdown",
+      (event) => {
+        if (!this.element.hidden && !this.element.contains(/** @type {Node} */ (event.target))) this.close();
+      },
+      true,
+    );
   }
 
-  get isOpen() { return !this.element.hidden; }
+  get isOpen() {
+    return !this.element.hidden;
+  }
 
   /** @param {Source} source */
   open(source) {
@@ -70,23 +92,51 @@ export class Picker {
     const { source } = this;
     if (!source) return;
     this.items = source.items(this.input.value.trim()).slice(0, SHOWN);
-    const current = this.input.value ? -1 : this.items.findIndex((item) => source.current !== undefined && item.value === source.current);
+    const current = this.input.value
+      ? -1
+      : this.items.findIndex((item) => source.current !== undefined && item.value === source.current);
     this.index = Math.max(0, current);
     let group = "";
     const rows = this.items.flatMap((item, index) => {
-      const head = item.group && item.group !== group ? [h("div", { class: "picker-group", role: "presentation" }, (group = item.group))] : [];
+      const begins = item.group && item.group !== group;
+      group = item.group || group;
+      const head = begins ? [h("div", { class: "picker-group", role: "presentation" }, item.group)] : [];
       return [...head, this.#row(item, index)];
     });
-    refill(this.list, rows.length ? rows : h("div", { class: "picker-empty" }, source.empty ?? "Nothing fits. Try fewer letters."));
+    refill(
+      this.list,
+      rows.length
+        ? rows
+        : h("div", { class: "picker-empty" }, source.empty ?? "Nothing fits. Try fewer letters."),
+    );
     this.#mark();
   }
 
   /** @param {Item} item @param {number} index */
   #row(item, index) {
-    return h("div", { class: "picker-row", role: "option", id: `picker-${index}`, "aria-disabled": item.disabled ? "true" : undefined, on: { click: () => this.#pick(index), pointermove: () => this.#hover(index) } },
-      item.picture && h("img", { class: "picker-picture", src: item.picture, alt: "", loading: "lazy", width: "40", height: "40" }),
+    return h(
+      "div",
+      {
+        class: "picker-row",
+        role: "option",
+        id: `picker-${index}`,
+        "aria-disabled": item.disabled ? "true" : undefined,
+        on: { click: () => this.#pick(index), pointermove: () => this.#hover(index) },
+      },
+      item.picture &&
+        h("img", {
+          class: "picker-picture",
+          src: item.picture,
+          alt: "",
+          loading: "lazy",
+          width: "40",
+          height: "40",
+        }),
       item.color && h("span", { class: "picker-dot", style: { background: item.color } }),
-      h("span", { class: "picker-label" }, item.label), item.detail && h("span", { class: "picker-detail" }, item.detail), item.hint && h("kbd", {}, item.hint));
+      h("span", { class: "picker-label" }, item.label),
+      item.detail && h("span", { class: "picker-detail" }, item.detail),
+      item.hint && h("kbd", {}, item.hint),
+    );
   }
 
   /** @param {number} index */

@@ -4,7 +4,11 @@ import { closeDevice, devicesOf, openDevice } from "../client/devices.js";
 import { deviceChoice, setBusy } from "./capture.js";
 import { button, h } from "./dom.js";
 
-const FORMS = /** @type {const} */ ([["audio/webm;codecs=opus", "webm"], ["audio/ogg;codecs=opus", "ogg"], ["audio/mp4", "m4a"]]);
+const FORMS = /** @type {const} */ ([
+  ["audio/webm;codecs=opus", "webm"],
+  ["audio/ogg;codecs=opus", "ogg"],
+  ["audio/mp4", "m4a"],
+]);
 const QUIETEST = 60; // decibels below the loudest, where the level begins
 
 /** @implements {Taker} */
@@ -13,7 +17,9 @@ export class Recorder {
   accept = "audio/*,video/*";
   level = /** @type {HTMLMeterElement} */ (h("meter", { min: 0, max: 1, "aria-label": "Loudness" }));
   clock = h("span", { class: "capture-clock" }, "0:00");
-  playback = /** @type {HTMLAudioElement} */ (h("audio", { controls: true, "aria-label": "What was recorded", hidden: true }));
+  playback = /** @type {HTMLAudioElement} */ (
+    h("audio", { controls: true, "aria-label": "What was recorded", hidden: true })
+  );
   choice = deviceChoice("Microphone", () => {});
   body = [h("div", { class: "capture-level" }, this.level, this.clock), this.playback, this.choice.element];
   button = button("Record", () => this.#press(), { class: "button primary" });
@@ -21,7 +27,9 @@ export class Recorder {
   #ended = false;
 
   /** @param {CaptureWindow} window */
-  constructor(window) { this.window = window; }
+  constructor(window) {
+    this.window = window;
+  }
 
   begin() {
     const { address } = this.window;
@@ -61,7 +69,8 @@ export class Recorder {
     const began = performance.now();
     const recorder = new MediaRecorder(stream, mimeType ? { mimeType } : {});
     recorder.addEventListener("dataavailable", ({ data }) => parts.push(data));
-    recorder.addEventListener("stop", () => { // by the button, by the window's end, or as the microphone is gone
+    recorder.addEventListener("stop", () => {
+      // by the button, by the window's end, or as the microphone is gone
       closeDevice(stream);
       this.#recorder = undefined;
       this.#keep(new Blob(parts, { type: mimeType.split(";")[0] }), suffix, performance.now() - began);
@@ -125,7 +134,7 @@ export class Recorder {
 /** @param {Float32Array} samples -1 … 1 @returns {number} 0 … 1, even steps for even steps of loudness */
 function loudness(samples) {
   const power = samples.reduce((sum, sample) => sum + sample * sample, 0) / samples.length;
-  return Math.min(1, Math.max(0, 1 + 10 * Math.log10(power || Number.MIN_VALUE) / QUIETEST));
+  return Math.min(1, Math.max(0, 1 + (10 * Math.log10(power || Number.MIN_VALUE)) / QUIETEST));
 }
 
 /** @param {number} milliseconds */

@@ -7,18 +7,33 @@ import { button, h, icon, iconButton, placeAt, refill } from "./dom.js";
 
 const REST = 400; // milliseconds until a tab shows its graph
 
-/** @typedef {{ id: string, title: string, icon: string, open: (body: HTMLElement, head: HTMLElement) => (() => void) | void, key?: string }} Panel */
+/**
+ * @typedef {{ id: string, title: string, icon: string, open: (body: HTMLElement, head: HTMLElement) => (() =>
+ *   void) | void, key?: string }} Panel
+ */
 
 export class Shell {
   /** @type {Map<string, Panel>} */ panels = new Map();
   /** @type {string | undefined} */ current;
   /** @type {(() => void) | void} */ #closePanel = undefined;
-  cancel = iconButton("Cancel the running job", "stop", () => this.commands.run("cancel"), { disabled: true });
-  more = button("", () => this.#runMenu(), { class: "button primary", "aria-label": "More ways to run", "aria-haspopup": "menu" });
+  cancel = iconButton("Cancel the running job", "stop", () => this.commands.run("cancel"), {
+    disabled: true,
+  });
+  more = button("", () => this.#runMenu(), {
+    class: "button primary",
+    "aria-label": "More ways to run",
+    "aria-haspopup": "menu",
+  });
   /** @type {HTMLElement} */ tabs = h("nav", { class: "tabs", "aria-label": "Open workflows" });
   /** @type {HTMLElement} */ crumbs = h("nav", { class: "crumbs", "aria-label": "Subgraphs", hidden: true });
 
-  /** @param {Editor} editor @param {Commands} commands @param {Runs} runs @param {Documents} documents @param {(entries: import("./menu.js").Entry[], x: number, y: number) => void} menu */
+  /**
+   * @param {Editor} editor
+   * @param {Commands} commands
+   * @param {Runs} runs
+   * @param {Documents} documents
+   * @param {(entries: import("./menu.js").Entry[], x: number, y: number) => void} menu
+   */
   constructor(editor, commands, runs, documents, menu) {
     this.editor = editor;
     this.commands = commands;
@@ -36,13 +51,51 @@ export class Shell {
   #buildBar() {
     const { commands } = this;
     this.state = h("div", { class: "state", "aria-hidden": "true" });
-    this.times = h("input", { class: "run-times", type: "number", min: "1", max: "999", value: "1", "aria-label": "How many runs" });
-    this.runButton = button("Run", () => commands.run("run"), { class: "button primary", title: "Run (Ctrl+Enter)" });
+    this.times = h("input", {
+      class: "run-times",
+      type: "number",
+      min: "1",
+      max: "999",
+      value: "1",
+      "aria-label": "How many runs",
+    });
+    this.runButton = button("Run", () => commands.run("run"), {
+      class: "button primary",
+      title: "Run (Ctrl+Enter)",
+    });
     this.runButton.prepend(icon("run"));
     this.more.append(icon("down"));
-    const brand = h("button", { type: "button", class: "brand", "aria-label": "Menu", "aria-haspopup": "menu", title: "Menu", on: { click: () => this.#mainMenu(brand) } }, h("img", { src: "icon.svg", alt: "", width: "24", height: "24" }));
-    this.bar.append(h("h1", { class: "visually-hidden" }, "Nodeloom"), brand, this.tabs, iconButton("New workflow", "plus", () => commands.run("new"), { class: "icon-button bar-new" }), h("div", { class: "runbar" }, this.state, this.times, h("div", { class: "run" }, this.runButton, this.more), this.cancel));
-    this.meter = h("div", { class: "meter", role: "progressbar", "aria-label": "Progress of the run", hidden: true }, h("i", {}));
+    const brand = h(
+      "button",
+      {
+        type: "button",
+        class: "brand",
+        "aria-label": "Menu",
+        "aria-haspopup": "menu",
+        title: "Menu",
+        on: { click: () => this.#mainMenu(brand) },
+      },
+      h("img", { src: "icon.svg", alt: "", width: "24", height: "24" }),
+    );
+    this.bar.append(
+      h("h1", { class: "visually-hidden" }, "Nodeloom"),
+      brand,
+      this.tabs,
+      iconButton("New workflow", "plus", () => commands.run("new"), { class: "icon-button bar-new" }),
+      h(
+        "div",
+        { class: "runbar" },
+        this.state,
+        this.times,
+        h("div", { class: "run" }, this.runButton, this.more),
+        this.cancel,
+      ),
+    );
+    this.meter = h(
+      "div",
+      { class: "meter", role: "progressbar", "aria-label": "Progress of the run", hidden: true },
+      h("i", {}),
+    );
     this.bar.append(this.meter);
     document.body.append(this.#preview);
     this.drawTabs();
@@ -51,10 +104,37 @@ export class Shell {
   #buildStage() {
     const { editor, commands } = this;
     this.percent = h("output", {}, "100%");
-    this.corner = h("div", { class: "corner" },
-      h("div", { class: "zoom" }, iconButton("Zoom out", "back", () => commands.run("zoom-out"), { hidden: true }), button("−", () => commands.run("zoom-out"), { class: "icon-button", "aria-label": "Zoom out" }), this.percent, button("+", () => commands.run("zoom-in"), { class: "icon-button", "aria-label": "Zoom in" }), iconButton("Fit", "fit", () => commands.run("fit")), iconButton("Minimap", "map", () => commands.run("minimap"))));
-    this.blank = h("div", { class: "blank", hidden: true }, h("div", {}, h("h1", {}, "An empty canvas"), h("p", {}, "Double-click or press Tab to add a node, drop a picture or a workflow here, or begin with one of these."),
-      button("Text to image", () => commands.run("starter"), { class: "button primary" }), button("All templates", () => commands.run("templates"))));
+    this.corner = h(
+      "div",
+      { class: "corner" },
+      h(
+        "div",
+        { class: "zoom" },
+        iconButton("Zoom out", "back", () => commands.run("zoom-out"), { hidden: true }),
+        button("−", () => commands.run("zoom-out"), { class: "icon-button", "aria-label": "Zoom out" }),
+        this.percent,
+        button("+", () => commands.run("zoom-in"), { class: "icon-button", "aria-label": "Zoom in" }),
+        iconButton("Fit", "fit", () => commands.run("fit")),
+        iconButton("Minimap", "map", () => commands.run("minimap")),
+      ),
+    );
+    this.blank = h(
+      "div",
+      { class: "blank", hidden: true },
+      h(
+        "div",
+        {},
+        h("h1", {}, "An empty canvas"),
+        h(
+          "p",
+          {},
+          "Double-click or press Tab to add a node, drop a picture or a workflow here, " +
+            "or begin with one of these.",
+        ),
+        button("Text to image", () => commands.run("starter"), { class: "button primary" }),
+        button("All templates", () => commands.run("templates")),
+      ),
+    );
     editor.host.append(this.crumbs, this.corner, this.blank);
     this.drawBlank();
   }
@@ -62,10 +142,18 @@ export class Shell {
   #listen() {
     const { editor, runs } = this;
     editor.on("camera", () => this.#tellScale());
-    editor.on("tab", () => { this.drawTabs(); this.drawCrumbs(); this.drawBlank(); });
+    editor.on("tab", () => {
+      this.drawTabs();
+      this.drawCrumbs();
+      this.drawBlank();
+    });
     editor.on("scope", () => this.drawCrumbs());
-    editor.on("change", () => { this.drawBlank(); this.#markDirty(); });
-    for (const type of ["status", "started", "progress", "ended", "submitted", "refused"]) runs.addEventListener(type, () => this.drawState());
+    editor.on("change", () => {
+      this.drawBlank();
+      this.#markDirty();
+    });
+    for (const type of ["status", "started", "progress", "ended", "submitted", "refused"])
+      runs.addEventListener(type, () => this.drawState());
     runs.socket.addEventListener("connected", () => this.drawState());
     runs.socket.addEventListener("disconnected", () => this.drawState());
     this.#tellScale();
@@ -85,18 +173,52 @@ export class Shell {
   drawTabs() {
     this.#hidePreview();
     const { documents, editor } = this;
-    refill(this.tabs, documents.tabs.map((tab) => {
-      const current = tab === editor.tab;
-      const open = h("button", { type: "button", class: "tab-name", "aria-current": current ? "page" : undefined, tabindex: current ? "0" : "-1", title: tab.name, on: { click: () => documents.show(tab), dblclick: () => this.commands.run("rename-workflow"), keydown: (/** @type {KeyboardEvent} */ event) => this.#tabKey(event) } }, tab.name);
-      return h("div", { class: `tab ${current ? "current" : ""} ${tab.dirty ? "dirty" : ""}`, on: { pointerenter: (/** @type {PointerEvent} */ event) => this.#previewSoon(event, tab), pointerleave: () => this.#hidePreview(), pointerdown: () => this.#hidePreview() } }, open, iconButton(`Close ${tab.name}`, "close", () => documents.close(tab)));
-    }));
+    refill(
+      this.tabs,
+      documents.tabs.map((tab) => {
+        const current = tab === editor.tab;
+        const open = h(
+          "button",
+          {
+            type: "button",
+            class: "tab-name",
+            "aria-current": current ? "page" : undefined,
+            tabindex: current ? "0" : "-1",
+            title: tab.name,
+            on: {
+              click: () => documents.show(tab),
+              dblclick: () => this.commands.run("rename-workflow"),
+              keydown: (/** @type {KeyboardEvent} */ event) => this.#tabKey(event),
+            },
+          },
+          tab.name,
+        );
+        return h(
+          "div",
+          {
+            class: `tab ${current ? "current" : ""} ${tab.dirty ? "dirty" : ""}`,
+            on: {
+              pointerenter: (/** @type {PointerEvent} */ event) => this.#previewSoon(event, tab),
+              pointerleave: () => this.#hidePreview(),
+              pointerdown: () => this.#hidePreview(),
+            },
+          },
+          open,
+          iconButton(`Close ${tab.name}`, "close", () => documents.close(tab)),
+        );
+      }),
+    );
     this.tabs.querySelector(".current")?.scrollIntoView({ block: "nearest", inline: "nearest" });
   }
 
   #preview = h("div", { class: "tab-preview", role: "tooltip", hidden: true });
   #previewTimer = 0;
 
-  /** A picture of another tab's graph, once the pointer rests on it. @param {PointerEvent} event @param {import("../interaction/editor.js").Tab} tab */
+  /**
+   * A picture of another tab's graph, once the pointer rests on it.
+   * @param {PointerEvent} event
+   * @param {import("../interaction/editor.js").Tab} tab
+   */
   #previewSoon(event, tab) {
     const at = /** @type {HTMLElement} */ (event.currentTarget).getBoundingClientRect();
     this.#hidePreview();
@@ -105,7 +227,22 @@ export class Shell {
       const timer = this.#previewTimer;
       const { graphPicture } = await import("./graph_picture.js");
       if (timer !== this.#previewTimer) return;
-      refill(this.#preview, graphPicture(tab.workflow, this.editor), h("div", {}, h("strong", {}, tab.name), h("span", {}, [plural(tab.workflow.root.nodes.size, "node"), tab.file ? "" : "not saved to a file"].filter(Boolean).join(" · "))));
+      refill(
+        this.#preview,
+        graphPicture(tab.workflow, this.editor),
+        h(
+          "div",
+          {},
+          h("strong", {}, tab.name),
+          h(
+            "span",
+            {},
+            [plural(tab.workflow.root.nodes.size, "node"), tab.file ? "" : "not saved to a file"]
+              .filter(Boolean)
+              .join(" · "),
+          ),
+        ),
+      );
       this.#preview.hidden = false;
       placeAt(this.#preview, at.left, at.bottom + 6);
     }, REST);
@@ -137,10 +274,26 @@ export class Shell {
       scope = node?.type ?? "";
       return String(node?.title || editor.workflow.definitions.get(scope)?.name || "Subgraph");
     });
-    refill(this.crumbs, [editor.tab.name, ...names].map((name, depth) => [depth > 0 && icon("next"), h("button", { type: "button", "aria-current": depth === path.length ? "page" : undefined, on: { click: () => editor.enter(path.slice(0, depth)) } }, name)]));
+    refill(
+      this.crumbs,
+      [editor.tab.name, ...names].map((name, depth) => [
+        depth > 0 && icon("next"),
+        h(
+          "button",
+          {
+            type: "button",
+            "aria-current": depth === path.length ? "page" : undefined,
+            on: { click: () => editor.enter(path.slice(0, depth)) },
+          },
+          name,
+        ),
+      ]),
+    );
   }
 
-  drawBlank() { this.blank.hidden = this.editor.scene.scope.nodes.size > 0; }
+  drawBlank() {
+    this.blank.hidden = this.editor.scene.scope.nodes.size > 0;
+  }
 
   drawState() {
     const { runs } = this;
@@ -148,7 +301,13 @@ export class Shell {
     const share = this.#share();
     const percent = active && share !== undefined ? `${Math.round(share * 100)}%` : "";
     this.state.classList.toggle("offline", !runs.socket.connected);
-    this.state.textContent = !runs.socket.connected ? "Reconnecting …" : active ? `${percent || "Running"}${runs.queued > 1 ? ` · ${runs.queued - 1} waiting` : ""}` : runs.queued ? `${runs.queued} waiting` : "";
+    this.state.textContent = !runs.socket.connected
+      ? "Reconnecting …"
+      : active
+        ? `${percent || "Running"}${runs.queued > 1 ? ` · ${runs.queued - 1} waiting` : ""}`
+        : runs.queued
+          ? `${runs.queued} waiting`
+          : "";
     this.cancel.disabled = !active;
     this.meter.hidden = !active;
     this.meter.setAttribute("aria-valuenow", String(Math.round((share ?? 0) * 100)));
@@ -170,28 +329,98 @@ export class Shell {
   #runMenu() {
     const box = this.more.getBoundingClientRect();
     const { commands, runs } = this;
-    const entry = (/** @type {string} */ id, label = commands.all.get(id)?.title ?? id) => ({ label, hint: commands.hint(id), disabled: commands.all.get(id)?.when?.() === false, act: () => commands.run(id) });
-    this.menu([entry("run"), entry("run-front"), entry("run-selected"), { label: `${runs.auto ? "✓ " : ""}Run again and again`, act: () => commands.run("run-auto") }, { label: `${runs.onChange ? "✓ " : ""}Run on every change`, act: () => commands.run("run-on-change") }, "line", entry("forecast"), entry("times"), entry("heat"), "line", entry("cancel"), entry("clear-queue")], box.right - 230, box.bottom + 4);
+    const entry = (/** @type {string} */ id, label = commands.all.get(id)?.title ?? id) => ({
+      label,
+      hint: commands.hint(id),
+      disabled: commands.all.get(id)?.when?.() === false,
+      act: () => commands.run(id),
+    });
+    this.menu(
+      [
+        entry("run"),
+        entry("run-front"),
+        entry("run-selected"),
+        { label: `${runs.auto ? "✓ " : ""}Run again and again`, act: () => commands.run("run-auto") },
+        {
+          label: `${runs.onChange ? "✓ " : ""}Run on every change`,
+          act: () => commands.run("run-on-change"),
+        },
+        "line",
+        entry("forecast"),
+        entry("times"),
+        entry("heat"),
+        "line",
+        entry("cancel"),
+        entry("clear-queue"),
+      ],
+      box.right - 230,
+      box.bottom + 4,
+    );
   }
 
   /** @param {HTMLElement} from */
   #mainMenu(from) {
     const box = from.getBoundingClientRect();
     const { commands } = this;
-    const entry = (/** @type {string} */ id) => ({ label: commands.all.get(id)?.title ?? id, hint: commands.hint(id), disabled: commands.all.get(id)?.when?.() === false, act: () => commands.run(id) });
-    this.menu([entry("new"), entry("open"), entry("save"), entry("save-as"), entry("rename-workflow"), entry("duplicate-workflow"), "line", entry("export"), entry("export-api"), "line", entry("undo"), entry("redo"), "line", entry("commands"), entry("find"), entry("templates"), entry("keys"), entry("settings"), ...(commands.all.has("change-user") ? [entry("change-user")] : [])], box.left + 6, box.bottom + 2);
+    const entry = (/** @type {string} */ id) => ({
+      label: commands.all.get(id)?.title ?? id,
+      hint: commands.hint(id),
+      disabled: commands.all.get(id)?.when?.() === false,
+      act: () => commands.run(id),
+    });
+    this.menu(
+      [
+        entry("new"),
+        entry("open"),
+        entry("save"),
+        entry("save-as"),
+        entry("rename-workflow"),
+        entry("duplicate-workflow"),
+        "line",
+        entry("export"),
+        entry("export-api"),
+        "line",
+        entry("undo"),
+        entry("redo"),
+        "line",
+        entry("commands"),
+        entry("find"),
+        entry("templates"),
+        entry("keys"),
+        entry("settings"),
+        ...(commands.all.has("change-user") ? [entry("change-user")] : []),
+      ],
+      box.left + 6,
+      box.bottom + 2,
+    );
   }
 
   /** @param {Panel} panel */
   addPanel(panel) {
     this.panels.set(panel.id, panel);
-    const open = iconButton(panel.title, panel.icon, () => this.toggle(panel.id), { "aria-expanded": "false", "data-panel": panel.id });
+    const open = iconButton(panel.title, panel.icon, () => this.toggle(panel.id), {
+      "aria-expanded": "false",
+      "data-panel": panel.id,
+    });
     if (panel.id === "queue") open.append(h("span", { class: "rail-count", hidden: true }));
     this.rail.append(open);
-    if (panel.key) this.commands.add({ id: `panel-${panel.id}`, title: panel.title, group: "Panels", keys: [panel.key], run: () => this.toggle(panel.id) });
+    if (panel.key)
+      this.commands.add({
+        id: `panel-${panel.id}`,
+        title: panel.title,
+        group: "Panels",
+        keys: [panel.key],
+        run: () => this.toggle(panel.id),
+      });
   }
 
-  /** A button of the rail that runs a command. @param {string} title @param {string} picture @param {string} command @param {boolean} [last] */
+  /**
+   * A button of the rail that runs a command.
+   * @param {string} title
+   * @param {string} picture
+   * @param {string} command
+   * @param {boolean} [last]
+   */
   addRail(title, picture, command, last = false) {
     if (last) this.rail.append(h("span", { class: "spacer" }));
     this.rail.append(iconButton(title, picture, () => this.commands.run(command)));
@@ -204,10 +433,17 @@ export class Shell {
     const panel = this.current === id ? undefined : this.panels.get(id);
     this.current = panel?.id;
     this.side.hidden = !panel;
-    for (const open of this.rail.querySelectorAll("[data-panel]")) open.setAttribute("aria-expanded", String(open.getAttribute("data-panel") === this.current));
+    for (const open of this.rail.querySelectorAll("[data-panel]"))
+      open.setAttribute("aria-expanded", String(open.getAttribute("data-panel") === this.current));
     if (!panel) return;
     const tools = h("span", { class: "side-head-tools" });
-    const head = h("div", { class: "side-head" }, h("h2", {}, panel.title), tools, iconButton("Close panel", "close", () => this.toggle(panel.id)));
+    const head = h(
+      "div",
+      { class: "side-head" },
+      h("h2", {}, panel.title),
+      tools,
+      iconButton("Close panel", "close", () => this.toggle(panel.id)),
+    );
     const body = h("div", { class: "side-body" });
     this.side.setAttribute("aria-label", panel.title);
     refill(this.side, head, body);
@@ -216,7 +452,11 @@ export class Shell {
 }
 
 /** @param {number} count @param {string} word */
-function plural(count, word) { return `${count} ${word}${count === 1 ? "" : "s"}`; }
+function plural(count, word) {
+  return `${count} ${word}${count === 1 ? "" : "s"}`;
+}
 
 /** @param {string} id @returns {HTMLElement} */
-export function byId(id) { return /** @type {HTMLElement} */ (document.getElementById(id)); }
+export function byId(id) {
+  return /** @type {HTMLElement} */ (document.getElementById(id));
+}

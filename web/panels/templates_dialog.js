@@ -1,5 +1,8 @@
 /** @import { Editor } from "../interaction/editor.js" */
-/** Bundled workflows: the templates, each with a picture of its graph, then the examples; searched by name, words and node type. */
+/**
+ * Bundled workflows: the templates, each with a picture of its graph, then the examples; searched by name,
+ * words and node type.
+ */
 import { EXAMPLES } from "../core/examples.js";
 import { ranked } from "../core/fuzzy.js";
 import { TEMPLATES } from "../core/starter.js";
@@ -11,9 +14,20 @@ const NAMED = 6; // node types that the card of an example names
 
 /** @typedef {{ words: [string, number][], element: HTMLElement }} Card */
 
-/** @param {Editor} editor @param {import("../client/documents.js").Documents} documents @param {import("../client/examples.js").Examples} examples */
+/**
+ * @param {Editor} editor
+ * @param {import("../client/documents.js").Documents} documents
+ * @param {import("../client/examples.js").Examples} examples
+ */
 export function showTemplates(editor, documents, examples) {
-  /** @param {string} name @param {string} text @param {string[]} types @param {() => any} open @param {HTMLElement} [picture] @returns {Card} */
+  /**
+   * @param {string} name
+   * @param {string} text
+   * @param {string[]} types
+   * @param {() => any} open
+   * @param {HTMLElement} [picture]
+   * @returns {Card}
+   */
   const card = (name, text, types, open, picture) => {
     const click = () => {
       element.close();
@@ -21,32 +35,62 @@ export function showTemplates(editor, documents, examples) {
     };
     const titles = types.flatMap((type) => [type, editor.library.get(type)?.title ?? type]);
     return {
-      words: [[name, 1], [text, 0.8], ...titles.map((title) => /** @type {[string, number]} */ ([title, 0.9]))],
-      element: h("button", { type: "button", class: "card", on: { click } }, picture, h("div", {}, h("strong", {}, name), h("span", {}, text))),
+      words: [
+        [name, 1],
+        [text, 0.8],
+        ...titles.map((title) => /** @type {[string, number]} */ ([title, 0.9])),
+      ],
+      element: h(
+        "button",
+        { type: "button", class: "card", on: { click } },
+        picture,
+        h("div", {}, h("strong", {}, name), h("span", {}, text)),
+      ),
     };
   };
   const bundled = [...TEMPLATES, ...EXAMPLES].map(({ name, description, build }) => {
     const workflow = build(editor.library);
     const types = [...workflow.root.nodes.values()].map(({ type }) => type);
-    return card(name, description, types, () => documents.open(documents.freeName(name), workflow), graphPicture(workflow, editor));
+    return card(
+      name,
+      description,
+      types,
+      () => documents.open(documents.freeName(name), workflow),
+      graphPicture(workflow, editor),
+    );
   });
-  const others = examples.all.map((example) => card(example.title, named(example.types, editor, examples), example.types, () => examples.open(example)));
-  const field = h("input", { type: "search", class: "control", placeholder: "Search by words or by node", "aria-label": "Search templates" });
+  const others = examples.all.map((example) =>
+    card(example.title, named(example.types, editor, examples), example.types, () => examples.open(example)),
+  );
+  const field = h("input", {
+    type: "search",
+    class: "control",
+    placeholder: "Search by words or by node",
+    "aria-label": "Search templates",
+  });
   const body = h("div", {});
   const draw = () => {
-    const shown = (/** @type {Card[]} */ cards) => ranked(field.value.trim(), cards, ({ words }) => words).map((one) => one.element);
+    const shown = (/** @type {Card[]} */ cards) =>
+      ranked(field.value.trim(), cards, ({ words }) => words).map((one) => one.element);
     const [first, second] = [shown(bundled), shown(others)];
-    refill(body,
+    refill(
+      body,
       first.length > 0 && h("div", { class: "templates" }, first),
       second.length > 0 && [h("h3", {}, "Examples of nodes"), h("div", { class: "templates" }, second)],
-      !first.length && !second.length && h("p", {}, "Nothing fits. Try fewer letters."));
+      !first.length && !second.length && h("p", {}, "Nothing fits. Try fewer letters."),
+    );
   };
   field.addEventListener("input", draw);
   const element = dialog("Templates", [field, body], []);
   draw();
 }
 
-/** What is special about an example: its types that the fewest examples have. @param {string[]} types @param {Editor} editor @param {import("../client/examples.js").Examples} examples */
+/**
+ * What is special about an example: its types that the fewest examples have.
+ * @param {string[]} types
+ * @param {Editor} editor
+ * @param {import("../client/examples.js").Examples} examples
+ */
 function named(types, editor, examples) {
   const rare = [...types].sort((a, b) => examples.using(a).length - examples.using(b).length);
   const titles = rare.slice(0, NAMED).map((type) => editor.library.get(type)?.title ?? type);

@@ -1,6 +1,9 @@
 /** @import { Editor } from "../interaction/editor.js" */
 /** @import { Id } from "../types.js" */
-/** The graph as a tree for screen readers: nodes, with sockets and values of the one in focus. At most a few hundred elements. */
+/**
+ * The graph as a tree for screen readers: nodes, with sockets and values of the one in focus. At most a few
+ * hundred elements.
+ */
 import { typeLabel, titleOf } from "../view/node_painter.js";
 import { h, refill } from "./dom.js";
 
@@ -10,20 +13,30 @@ const WAIT = 200;
 export class Tree {
   #timer = 0;
 
-  /** @param {HTMLElement} element @param {Editor} editor @param {(id: Id, name: string | undefined) => void} edit @param {HTMLElement} live */
+  /**
+   * @param {HTMLElement} element
+   * @param {Editor} editor
+   * @param {(id: Id, name: string | undefined) => void} edit
+   * @param {HTMLElement} live
+   */
   constructor(element, editor, edit, live) {
     this.element = element;
     this.editor = editor;
     this.edit = edit;
     this.live = live;
-    for (const topic of /** @type {const} */ (["change", "tab", "scope", "select", "results"])) editor.on(topic, () => this.#soon());
+    for (const topic of /** @type {const} */ (["change", "tab", "scope", "select", "results"]))
+      editor.on(topic, () => this.#soon());
     editor.on("select", () => this.#announce());
     element.addEventListener("keydown", (event) => this.#key(event));
     this.draw();
   }
 
   #soon() {
-    if (!this.#timer) this.#timer = window.setTimeout(() => { this.#timer = 0; this.draw(); }, WAIT);
+    if (!this.#timer)
+      this.#timer = window.setTimeout(() => {
+        this.#timer = 0;
+        this.draw();
+      }, WAIT);
   }
 
   /** Says which node has been gone to. */
@@ -40,7 +53,8 @@ export class Tree {
     const view = editor.scene.view(id);
     const error = editor.tab.results.error(editor.runId(id));
     const mode = node.mode === 2 ? ", muted" : node.mode === 4 ? ", bypassed" : "";
-    return `${titleOf(node, view)}${mode}${view.spec ? "" : ", not installed"}${error ? `, error: ${error.message}` : ""}`;
+    const installed = view.spec ? "" : ", not installed";
+    return `${titleOf(node, view)}${mode}${installed}${error ? `, error: ${error.message}` : ""}`;
   }
 
   draw() {
@@ -50,13 +64,36 @@ export class Tree {
     const from = Math.max(0, Math.min(all.indexOf(focus) - MOST / 2, all.length - MOST));
     const held = this.element.contains(document.activeElement);
     const part = /** @type {HTMLElement | null} */ (document.activeElement)?.dataset?.part;
-    refill(this.element, all.slice(from, from + MOST).map((id) => this.#item(id, id === focus)));
-    if (held) /** @type {HTMLElement | null} */ ((part && this.element.querySelector(`[data-part="${CSS.escape(part)}"]`)) || this.element.querySelector("[tabindex='0']"))?.focus();
+    refill(
+      this.element,
+      all.slice(from, from + MOST).map((id) => this.#item(id, id === focus)),
+    );
+    if (held)
+      /** @type {HTMLElement | null} */ (
+        (part && this.element.querySelector(`[data-part="${CSS.escape(part)}"]`)) ||
+          this.element.querySelector("[tabindex='0']")
+      )?.focus();
   }
 
   /** @param {Id} id @param {boolean} open */
   #item(id, open) {
-    const item = h("div", { role: "treeitem", "aria-level": "1", "aria-expanded": String(open), "aria-selected": String(this.editor.selected.has(id)), tabindex: open ? "0" : "-1", "data-id": JSON.stringify(id), on: { focus: () => { if (!this.editor.selected.has(id)) this.editor.reveal(id); } } }, this.#describe(id));
+    const item = h(
+      "div",
+      {
+        role: "treeitem",
+        "aria-level": "1",
+        "aria-expanded": String(open),
+        "aria-selected": String(this.editor.selected.has(id)),
+        tabindex: open ? "0" : "-1",
+        "data-id": JSON.stringify(id),
+        on: {
+          focus: () => {
+            if (!this.editor.selected.has(id)) this.editor.reveal(id);
+          },
+        },
+      },
+      this.#describe(id),
+    );
     if (open) item.append(h("div", { role: "group" }, this.#parts(id)));
     return item;
   }
@@ -69,22 +106,48 @@ export class Tree {
       const origin = link == null ? undefined : scope.nodes.get(scope.links.get(link)?.origin_id ?? "");
       return origin ? `from ${titleOf(origin, this.editor.scene.view(origin.id))}` : "not connected";
     };
-    const part = (/** @type {string} */ text, /** @type {string} */ name = text) => h("div", { role: "treeitem", "aria-level": "2", "aria-selected": "false", tabindex: "-1", "data-part": `${id}/${name}` }, text);
+    const part = (/** @type {string} */ text, /** @type {string} */ name = text) =>
+      h(
+        "div",
+        {
+          role: "treeitem",
+          "aria-level": "2",
+          "aria-selected": "false",
+          tabindex: "-1",
+          "data-part": `${id}/${name}`,
+        },
+        text,
+      );
     return [
-      ...view.inputs.filter((input) => !input.widget).map((input) => part(`Input ${input.label}, ${typeLabel(input.type)}, ${from(input.link)}`)),
+      ...view.inputs
+        .filter((input) => !input.widget)
+        .map((input) => part(`Input ${input.label}, ${typeLabel(input.type)}, ${from(input.link)}`)),
       ...view.widgets.map((widget) => part(`${widget.label}: ${String(widget.value ?? "")}`, widget.name)),
-      ...view.outputs.map((output) => part(`Output ${output.label}, ${typeLabel(output.type)}, ${scope.linksFrom(id).filter((link) => link.origin_slot === output.index).length} links`)),
+      ...view.outputs.map((output) => {
+        const links = scope.linksFrom(id).filter((link) => link.origin_slot === output.index);
+        return part(`Output ${output.label}, ${typeLabel(output.type)}, ${links.length} links`);
+      }),
     ];
   }
 
-  /** Up and down go through what is open, right and left between a node and its parts, Enter edits. @param {KeyboardEvent} event */
+  /**
+   * Up and down go through what is open, right and left between a node and its parts, Enter edits.
+   * @param {KeyboardEvent} event
+   */
   #key(event) {
     const rows = /** @type {HTMLElement[]} */ ([...this.element.querySelectorAll("[role=treeitem]")]);
     const here = /** @type {HTMLElement} */ (document.activeElement);
     const at = rows.indexOf(here);
     const node = /** @type {HTMLElement | undefined} */ (here.closest("[data-id]") ?? undefined);
     const parent = here === node ? at : rows.indexOf(/** @type {any} */ (node));
-    const next = { ArrowDown: at + 1, ArrowUp: at - 1, ArrowRight: here === node ? at + 1 : at, ArrowLeft: parent, Home: 0, End: rows.length - 1 }[event.key];
+    const next = {
+      ArrowDown: at + 1,
+      ArrowUp: at - 1,
+      ArrowRight: here === node ? at + 1 : at,
+      ArrowLeft: parent,
+      Home: 0,
+      End: rows.length - 1,
+    }[event.key];
     if (next !== undefined) {
       event.preventDefault();
       event.stopPropagation();
@@ -94,7 +157,10 @@ export class Tree {
       event.stopPropagation();
       const id = /** @type {Id} */ (JSON.parse(node.dataset.id ?? "0"));
       const name = here.dataset.part?.slice(String(id).length + 1);
-      this.edit(id, this.editor.scene.view(id).widgets.some((widget) => widget.name === name) ? name : undefined);
+      this.edit(
+        id,
+        this.editor.scene.view(id).widgets.some((widget) => widget.name === name) ? name : undefined,
+      );
     }
   }
 }

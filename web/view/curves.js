@@ -1,16 +1,28 @@
 /** @import { Box, Point } from "../types.js" */
 /** The course of a link: functions from numbers to numbers. */
 
-/** @typedef {{ points: Point[], curves: Float64Array, box: Box, shape: string }} Course eight numbers a piece: start, two controls, end */
+/**
+ * @typedef {{ points: Point[], curves: Float64Array, box: Box, shape: string }} Course eight numbers a piece:
+ *   start, two controls, end
+ */
 
-/** @param {Point[]} points from output over reroutes to input @param {string} [shape] `spline`, `linear` or `straight` @returns {Course} */
+/**
+ * @param {Point[]} points from output over reroutes to input
+ * @param {string} [shape] `spline`, `linear` or `straight`
+ * @returns {Course}
+ */
 export function course(points, shape = "spline") {
   const curves = new Float64Array((points.length - 1) * 8);
   let [left, top, right, bottom] = [Infinity, Infinity, -Infinity, -Infinity];
   for (let index = 0; index + 1 < points.length; index += 1) {
     const [ax, ay] = points[index];
     const [bx, by] = points[index + 1];
-    const reach = shape === "spline" ? Math.min(160, Math.max(24, Math.hypot(bx - ax, by - ay) * 0.36)) : shape === "linear" ? 15 : 0;
+    const reach =
+      shape === "spline"
+        ? Math.min(160, Math.max(24, Math.hypot(bx - ax, by - ay) * 0.36))
+        : shape === "linear"
+          ? 15
+          : 0;
     const first = index === 0 || shape !== "spline" ? reach : reach * 0.6;
     const last = index + 2 === points.length || shape !== "spline" ? reach : reach * 0.6;
     curves.set([ax, ay, ax + first, ay, bx - last, by, bx, by], index * 8);
@@ -22,12 +34,24 @@ export function course(points, shape = "spline") {
   return { points, curves, box: [left - 6, top - 6, right - left + 12, bottom - top + 12], shape };
 }
 
-/** @param {CanvasRenderingContext2D | Path2D} path @param {Course} line @param {boolean} coarse straight pieces will do */
+/**
+ * @param {CanvasRenderingContext2D | Path2D} path
+ * @param {Course} line
+ * @param {boolean} coarse straight pieces will do
+ */
 export function trace(path, { curves, shape }, coarse) {
   path.moveTo(curves[0], curves[1]);
   for (let at = 0; at < curves.length; at += 8) {
     if (coarse) path.lineTo(curves[at + 6], curves[at + 7]);
-    else if (shape === "spline") path.bezierCurveTo(curves[at + 2], curves[at + 3], curves[at + 4], curves[at + 5], curves[at + 6], curves[at + 7]);
+    else if (shape === "spline")
+      path.bezierCurveTo(
+        curves[at + 2],
+        curves[at + 3],
+        curves[at + 4],
+        curves[at + 5],
+        curves[at + 6],
+        curves[at + 7],
+      );
     else {
       path.lineTo(curves[at + 2], curves[at + 3]);
       path.lineTo(curves[at + 4], curves[at + 5]);
@@ -52,7 +76,11 @@ function bezier(curves, base, t) {
   ];
 }
 
-/** @param {Course} line @param {Point} point @returns {{ distance: number, piece: number }} how near the line runs, and on which piece */
+/**
+ * @param {Course} line
+ * @param {Point} point
+ * @returns {{ distance: number, piece: number }} how near the line runs, and on which piece
+ */
 export function distanceTo({ curves }, [x, y]) {
   let best = { distance: Infinity, piece: 0 };
   for (let base = 0; base < curves.length; base += 8) {

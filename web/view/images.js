@@ -1,4 +1,7 @@
-/** Pictures on the canvas: decoded off the main thread at about the size shown, bounded by bytes, the least used going first. */
+/**
+ * Pictures on the canvas: decoded off the main thread at about the size shown, bounded by bytes, the least
+ * used going first.
+ */
 
 const BUDGET = 192 * 1024 * 1024;
 
@@ -7,7 +10,11 @@ export class Images {
   #bytes = 0;
   /** @type {Set<(url: string) => void>} */ listeners = new Set();
 
-  /** @param {string} url @param {number} pixels how wide it is drawn @returns {ImageBitmap | undefined} nothing until it is there */
+  /**
+   * @param {string} url
+   * @param {number} pixels how wide it is drawn
+   * @returns {ImageBitmap | undefined} nothing until it is there
+   */
   get(url, pixels) {
     const side = Math.min(2048, 2 ** Math.ceil(Math.log2(Math.max(64, pixels))));
     const exact = this.#kept.get(`${side} ${url}`);
@@ -29,13 +36,22 @@ export class Images {
     /** @type {{ bitmap?: ImageBitmap, failed?: boolean }} */ const entry = {};
     this.#kept.set(key, entry);
     try {
-      const sized = url.startsWith("blob:") ? url : `${url}&size=${side}${side <= 1024 ? "&preview=webp;85" : ""}`;
+      const sized = url.startsWith("blob:")
+        ? url
+        : `${url}&size=${side}${side <= 1024 ? "&preview=webp;85" : ""}`;
       const response = await fetch(sized);
       if (!response.ok) throw new Error(String(response.status));
       const blob = await response.blob();
       const whole = await createImageBitmap(blob);
       const scale = Math.min(1, side / Math.max(whole.width, whole.height));
-      entry.bitmap = scale < 1 ? await createImageBitmap(whole, { resizeWidth: Math.max(1, Math.round(whole.width * scale)), resizeHeight: Math.max(1, Math.round(whole.height * scale)), resizeQuality: "medium" }) : whole;
+      entry.bitmap =
+        scale < 1
+          ? await createImageBitmap(whole, {
+              resizeWidth: Math.max(1, Math.round(whole.width * scale)),
+              resizeHeight: Math.max(1, Math.round(whole.height * scale)),
+              resizeQuality: "medium",
+            })
+          : whole;
       this.#bytes += entry.bitmap.width * entry.bitmap.height * 4;
       this.#trim();
     } catch {

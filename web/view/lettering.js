@@ -24,7 +24,12 @@ export class Lettering {
     return width;
   }
 
-  /** @param {string} font @param {string} text @param {number} room @returns {string} with an ellipsis if it does not fit */
+  /**
+   * @param {string} font
+   * @param {string} text
+   * @param {number} room
+   * @returns {string} with an ellipsis if it does not fit
+   */
   fit(font, text, room) {
     if (text.length > 400) text = text.slice(0, 400);
     if (text.length * 3 < room && this.width(font, text) <= room) return text;
@@ -43,7 +48,13 @@ export class Lettering {
     return fitted;
   }
 
-  /** @param {string} font @param {string} text @param {number} room @param {number} most lines wanted @returns {string[]} */
+  /**
+   * @param {string} font
+   * @param {string} text
+   * @param {number} room
+   * @param {number} most lines wanted
+   * @returns {string[]}
+   */
   wrap(font, text, room, most) {
     const key = `${font}\n${Math.round(room)}\n${most}\n${text}`;
     const known = this.#wrapped.get(key);
@@ -57,7 +68,13 @@ export class Lettering {
     return lines;
   }
 
-  /** @param {string} font @param {string} paragraph @param {number} room @param {number} most @param {string[]} lines */
+  /**
+   * @param {string} font
+   * @param {string} paragraph
+   * @param {number} room
+   * @param {number} most
+   * @param {string[]} lines
+   */
   #wrapParagraph(font, paragraph, room, most, lines) {
     let line = "";
     for (const word of paragraph.split(/(?<=\s)/)) {

@@ -7,7 +7,17 @@ import { course, trace } from "./curves.js";
 import { paintOne } from "./world.js";
 import { paintSocket } from "./node_painter.js";
 
-/** @param {Brush} brush @param {Scene} scene @param {Iterable<Id>} ids @param {string} color @param {number} scale @param {Box} seen @param {(id: Id) => Point} [shift] @param {number} [away] how far from the node @returns {boolean} */
+/**
+ * @param {Brush} brush
+ * @param {Scene} scene
+ * @param {Iterable<Id>} ids
+ * @param {string} color
+ * @param {number} scale
+ * @param {Box} seen
+ * @param {(id: Id) => Point} [shift]
+ * @param {number} [away] how far from the node
+ * @returns {boolean}
+ */
 export function outlineNodes({ ctx }, scene, ids, color, scale, seen, shift, away = 3) {
   let drew = false;
   const width = Math.max(2, 1.6 / scale);
@@ -29,7 +39,13 @@ export function outlineNodes({ ctx }, scene, ids, color, scale, seen, shift, awa
   return true;
 }
 
-/** @param {Brush} brush @param {Scene} scene @param {Id} id @param {number} share 0 … 1 @param {number} scale */
+/**
+ * @param {Brush} brush
+ * @param {Scene} scene
+ * @param {Id} id
+ * @param {number} share 0 … 1
+ * @param {number} scale
+ */
 export function progressBar({ ctx, theme }, scene, id, share, scale) {
   const box = scene.nodes.box(id);
   if (!box) return;
@@ -44,7 +60,15 @@ export function progressBar({ ctx, theme }, scene, id, share, scale) {
   ctx.fill();
 }
 
-/** Links of dragged nodes, in their colours. @param {Brush} brush @param {Scene} scene @param {Iterable<number>} links @param {(id: Id) => Point} shift @param {(id: number) => Point} bend @param {number} scale */
+/**
+ * Links of dragged nodes, in their colours.
+ * @param {Brush} brush
+ * @param {Scene} scene
+ * @param {Iterable<number>} links
+ * @param {(id: Id) => Point} shift
+ * @param {(id: number) => Point} bend
+ * @param {number} scale
+ */
 export function draggedLinks({ ctx, theme }, scene, links, shift, bend, scale) {
   const coarse = scale < 0.2;
   ctx.lineWidth = coarse ? Math.max(1, 0.7 / scale) : 2.5;
@@ -59,7 +83,14 @@ export function draggedLinks({ ctx, theme }, scene, links, shift, bend, scale) {
   }
 }
 
-/** @param {Brush} brush @param {Scene} scene @param {Iterable<Id>} ids @param {(id: Id) => Point} shift @param {number} scale @param {Box} seen */
+/**
+ * @param {Brush} brush
+ * @param {Scene} scene
+ * @param {Iterable<Id>} ids
+ * @param {(id: Id) => Point} shift
+ * @param {number} scale
+ * @param {Box} seen
+ */
 export function draggedNodes(brush, scene, ids, shift, scale, seen) {
   for (const id of ids) {
     const box = scene.nodes.box(id);
@@ -74,7 +105,14 @@ export function draggedNodes(brush, scene, ids, shift, scale, seen) {
   }
 }
 
-/** @param {Brush} brush @param {Point} from @param {Point} to @param {any} type @param {boolean} fromOutput @param {number} scale */
+/**
+ * @param {Brush} brush
+ * @param {Point} from
+ * @param {Point} to
+ * @param {any} type
+ * @param {boolean} fromOutput
+ * @param {number} scale
+ */
 export function pulledLink(brush, from, to, type, fromOutput, scale) {
   const { ctx, theme } = brush;
   ctx.beginPath();
@@ -96,7 +134,13 @@ export function rubberBand({ ctx, theme }, [x, y, w, h], scale) {
   ctx.strokeRect(x, y, w, h);
 }
 
-/** @param {Brush} brush @param {Scene} scene @param {Link} link @param {string} color @param {number} width */
+/**
+ * @param {Brush} brush
+ * @param {Scene} scene
+ * @param {Link} link
+ * @param {string} color
+ * @param {number} width
+ */
 export function glowLink({ ctx }, scene, link, color, width) {
   const line = scene.line(link.id);
   if (!line) return;

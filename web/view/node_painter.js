@@ -33,7 +33,12 @@ import { label, MARGIN, paintWidget } from "./widget_painter.js";
 
 const RADIUS = 8;
 
-/** @param {Brush} brush @param {GraphNode} node @param {NodeView} view @param {Layout} layout drawn at the origin of the node's body */
+/**
+ * @param {Brush} brush
+ * @param {GraphNode} node
+ * @param {NodeView} view
+ * @param {Layout} layout drawn at the origin of the node's body
+ */
 export function paintNode(brush, node, view, layout) {
   const { ctx } = brush;
   const faded = node.mode === 2 || node.mode === 4;
@@ -43,7 +48,16 @@ export function paintNode(brush, node, view, layout) {
   if (!layout.collapsed) {
     paintLabels(brush, view, layout);
     const wrong = brush.facts.error(node.id)?.inputs;
-    view.widgets.forEach((widget, index) => paintWidget(brush, widget, layout.widgets[index].y, layout.widgets[index].height, layout.width, Boolean(wrong?.has(widget.name))));
+    view.widgets.forEach((widget, index) =>
+      paintWidget(
+        brush,
+        widget,
+        layout.widgets[index].y,
+        layout.widgets[index].height,
+        layout.width,
+        Boolean(wrong?.has(widget.name)),
+      ),
+    );
     paintContent(brush, node, view, layout);
   }
   paintSockets(brush, node, view, layout);
@@ -55,7 +69,9 @@ function colorsOf({ theme, facts }, node, view) {
   const bypass = node.mode === 4;
   return {
     body: bypass ? theme.colors.bypass : node.bgcolor ? theme.adapt(node.bgcolor) : theme.colors.node,
-    title: facts.heat(node.id) ?? (bypass ? theme.colors.bypass : node.color ? theme.adapt(node.color) : theme.colors.title),
+    title:
+      facts.heat(node.id) ??
+      (bypass ? theme.colors.bypass : node.color ? theme.adapt(node.color) : theme.colors.title),
     edge: view.spec ? theme.colors.edge : theme.colors.danger,
   };
 }
@@ -89,8 +105,18 @@ function paintTitle(brush, node, view, { width, title, collapsed }) {
   const middle = -title / 2;
   ctx.fillStyle = theme.colors.dim;
   ctx.beginPath();
-  if (collapsed) trianglePath(ctx, 14, middle, [[-3, -4.5], [4, 0], [-3, 4.5]]);
-  else trianglePath(ctx, 14, middle, [[-4.5, -3], [4.5, -3], [0, 4]]);
+  if (collapsed)
+    trianglePath(ctx, 14, middle, [
+      [-3, -4.5],
+      [4, 0],
+      [-3, 4.5],
+    ]);
+  else
+    trianglePath(ctx, 14, middle, [
+      [-4.5, -3],
+      [4.5, -3],
+      [0, 4],
+    ]);
   ctx.fill();
   const badge = brush.facts.badge(node.id) ?? badgeOf(node, view);
   const badgeWidth = badge ? lettering.width(small, badge) + 14 : 0;
@@ -99,9 +125,25 @@ function paintTitle(brush, node, view, { width, title, collapsed }) {
     ctx.beginPath();
     ctx.roundRect(width - badgeWidth - 8, middle - 9, badgeWidth, 18, 9);
     ctx.fill();
-    label(brush, badge, width - 8 - badgeWidth / 2, middle, view.spec ? theme.colors.dim : theme.colors.danger, "center", small);
+    label(
+      brush,
+      badge,
+      width - 8 - badgeWidth / 2,
+      middle,
+      view.spec ? theme.colors.dim : theme.colors.danger,
+      "center",
+      small,
+    );
   }
-  label(brush, lettering.fit(bold, titleOf(node, view), width - 42 - badgeWidth), 26, middle, theme.colors.text, "left", bold);
+  label(
+    brush,
+    lettering.fit(bold, titleOf(node, view), width - 42 - badgeWidth),
+    26,
+    middle,
+    theme.colors.text,
+    "left",
+    bold,
+  );
 }
 
 /** @param {CanvasRenderingContext2D} ctx @param {number} x @param {number} y @param {number[][]} corners */
@@ -121,7 +163,9 @@ function badgeOf(node, view) {
 }
 
 /** @param {GraphNode} node @param {NodeView} view @returns {string} */
-export function titleOf(node, view) { return String(node.title || view.spec?.title || node.type); }
+export function titleOf(node, view) {
+  return String(node.title || view.spec?.title || node.type);
+}
 
 /** @param {Brush} brush @param {NodeView} view @param {Layout} layout */
 function paintLabels(brush, view, layout) {
@@ -129,9 +173,28 @@ function paintLabels(brush, view, layout) {
   if (!layout.title) return;
   const half = layout.width * 0.62;
   view.inputs.forEach((input, index) => {
-    if (!input.widget || !view.widgets.some((widget) => widget.name === input.name)) label(brush, lettering.fit(small, input.label, half), 14, layout.inputs[index][1], theme.colors.text, "left", small);
+    if (!input.widget || !view.widgets.some((widget) => widget.name === input.name))
+      label(
+        brush,
+        lettering.fit(small, input.label, half),
+        14,
+        layout.inputs[index][1],
+        theme.colors.text,
+        "left",
+        small,
+      );
   });
-  view.outputs.forEach((output, index) => label(brush, lettering.fit(small, output.label, half), layout.width - 14, layout.outputs[index][1], theme.colors.text, "right", small));
+  view.outputs.forEach((output, index) =>
+    label(
+      brush,
+      lettering.fit(small, output.label, half),
+      layout.width - 14,
+      layout.outputs[index][1],
+      theme.colors.text,
+      "right",
+      small,
+    ),
+  );
 }
 
 /** @param {Brush} brush @param {GraphNode} node @param {NodeView} view @param {Layout} layout */
@@ -140,15 +203,34 @@ function paintSockets(brush, node, view, layout) {
   view.inputs.forEach((input, index) => {
     if (layout.collapsed && index) return;
     const [x, y] = layout.inputs[index];
-    if (input.widget && input.link == null && !layout.collapsed) paintSocket(brush, input.type, x, y, 2.6, false);
-    else paintSocket(brush, input.type, x, y, 5, input.optional && input.link == null, Boolean(wrong?.has(input.name)));
+    if (input.widget && input.link == null && !layout.collapsed)
+      paintSocket(brush, input.type, x, y, 2.6, false);
+    else
+      paintSocket(
+        brush,
+        input.type,
+        x,
+        y,
+        5,
+        input.optional && input.link == null,
+        Boolean(wrong?.has(input.name)),
+      );
   });
   view.outputs.forEach((output, index) => {
-    if (!layout.collapsed || !index) paintSocket(brush, output.type, layout.outputs[index][0], layout.outputs[index][1], 5, false);
+    if (!layout.collapsed || !index)
+      paintSocket(brush, output.type, layout.outputs[index][0], layout.outputs[index][1], 5, false);
   });
 }
 
-/** @param {Brush} brush @param {any} type @param {number} x @param {number} y @param {number} radius @param {boolean} hollow @param {boolean} [wrong] */
+/**
+ * @param {Brush} brush
+ * @param {any} type
+ * @param {number} x
+ * @param {number} y
+ * @param {number} radius
+ * @param {boolean} hollow
+ * @param {boolean} [wrong]
+ */
 export function paintSocket({ ctx, theme }, type, x, y, radius, hollow, wrong = false) {
   ctx.beginPath();
   socketPath(ctx, theme.typeShape(type), x, y, radius);
@@ -164,28 +246,65 @@ function paintContent(brush, node, view, layout) {
   const text = brush.facts.text(node.id);
   const room = contentRoom(layout);
   if (!view.spec && !text) {
-    const lines = brush.lettering.wrap(brush.small, "This node type is not installed. Its values and links are kept.", room.width, 3);
-    lines.forEach((line, index) => label(brush, line, room.x, room.y + 12 + index * 16, brush.theme.colors.dim, "left", brush.small));
+    const lines = brush.lettering.wrap(
+      brush.small,
+      "This node type is not installed. Its values and links are kept.",
+      room.width,
+      3,
+    );
+    lines.forEach((line, index) =>
+      label(brush, line, room.x, room.y + 12 + index * 16, brush.theme.colors.dim, "left", brush.small),
+    );
     return;
   }
   if (room.height < 24) return;
-  if (text) brush.lettering.wrap(brush.small, text, room.width, Math.floor(room.height / 16)).forEach((line, index) => label(brush, line.trimEnd(), room.x, room.y + 8 + index * 16, brush.theme.colors.text, "left", brush.small));
+  if (text)
+    brush.lettering
+      .wrap(brush.small, text, room.width, Math.floor(room.height / 16))
+      .forEach((line, index) =>
+        label(
+          brush,
+          line.trimEnd(),
+          room.x,
+          room.y + 8 + index * 16,
+          brush.theme.colors.text,
+          "left",
+          brush.small,
+        ),
+      );
   const pictures = brush.facts.pictures(node.id);
   if (pictures.length) paintPictures(brush, pictures, room);
   else if (!text && view.spec?.outputNode && room.height > 60) paintEmpty(brush, room);
 }
 
-/** Where a result will stand. @param {Brush} brush @param {{ x: number, y: number, width: number, height: number }} room */
+/**
+ * Where a result will stand.
+ * @param {Brush} brush
+ * @param {{ x: number, y: number, width: number, height: number }} room
+ */
 function paintEmpty(brush, room) {
   const { ctx, theme, small } = brush;
   ctx.beginPath();
   ctx.roundRect(room.x, room.y + 2, room.width, room.height - 2, 6);
   ctx.fillStyle = theme.colors.field;
   ctx.fill();
-  label(brush, "Run to see the result here", room.x + room.width / 2, room.y + room.height / 2, theme.colors.faint, "center", small);
+  label(
+    brush,
+    "Run to see the result here",
+    room.x + room.width / 2,
+    room.y + room.height / 2,
+    theme.colors.faint,
+    "center",
+    small,
+  );
 }
 
-/** @param {{ width: number, height: number }} room @param {number} count @param {number} aspect @returns {{ columns: number, rows: number }} the grid with the largest cells */
+/**
+ * @param {{ width: number, height: number }} room
+ * @param {number} count
+ * @param {number} aspect
+ * @returns {{ columns: number, rows: number }} the grid with the largest cells
+ */
 export function gridOf(room, count, aspect = 1) {
   let best = { columns: 1, rows: count, size: 0 };
   for (let columns = 1; columns <= count; columns += 1) {
@@ -196,21 +315,51 @@ export function gridOf(room, count, aspect = 1) {
   return best;
 }
 
-/** @param {Layout} layout @returns {{ x: number, y: number, width: number, height: number }} where pictures and texts stand, from the top left of the body */
-export function contentRoom({ width, content }) { return { x: MARGIN, y: content.y + 4, width: width - 2 * MARGIN, height: content.height - 12 }; }
+/**
+ * @param {Layout} layout
+ * @returns {{ x: number, y: number, width: number, height: number }} where pictures and texts stand, from the
+ *   top left of the body
+ */
+export function contentRoom({ width, content }) {
+  return { x: MARGIN, y: content.y + 4, width: width - 2 * MARGIN, height: content.height - 12 };
+}
 
-/** @param {Layout} layout @param {{ width: number, height: number }[]} pictures @param {number} dx @param {number} dy from the top left of the body @returns {number} which picture lies there */
+/**
+ * @param {Layout} layout
+ * @param {{ width: number, height: number }[]} pictures
+ * @param {number} dx
+ * @param {number} dy from the top left of the body
+ * @returns {number} which picture lies there
+ */
 export function pictureAt(layout, pictures, dx, dy) {
   if (pictures.length < 2) return 0;
   const room = contentRoom(layout);
-  const { columns, rows } = gridOf(room, pictures.length, pictures[0].width / Math.max(1, pictures[0].height));
-  const [column, row] = [Math.floor(((dx - room.x) / room.width) * columns), Math.floor(((dy - room.y) / room.height) * rows)];
-  return Math.max(0, Math.min(pictures.length - 1, row * columns + Math.max(0, Math.min(columns - 1, column))));
+  const { columns, rows } = gridOf(
+    room,
+    pictures.length,
+    pictures[0].width / Math.max(1, pictures[0].height),
+  );
+  const [column, row] = [
+    Math.floor(((dx - room.x) / room.width) * columns),
+    Math.floor(((dy - room.y) / room.height) * rows),
+  ];
+  return Math.max(
+    0,
+    Math.min(pictures.length - 1, row * columns + Math.max(0, Math.min(columns - 1, column))),
+  );
 }
 
-/** @param {Brush} brush @param {(CanvasImageSource & { width: number, height: number })[]} pictures @param {{ x: number, y: number, width: number, height: number }} room */
+/**
+ * @param {Brush} brush
+ * @param {(CanvasImageSource & { width: number, height: number })[]} pictures
+ * @param {{ x: number, y: number, width: number, height: number }} room
+ */
 function paintPictures({ ctx, theme }, pictures, room) {
-  const { columns, rows } = gridOf(room, pictures.length, pictures[0].width / Math.max(1, pictures[0].height));
+  const { columns, rows } = gridOf(
+    room,
+    pictures.length,
+    pictures[0].width / Math.max(1, pictures[0].height),
+  );
   const [cellWidth, cellHeight] = [room.width / columns, room.height / rows];
   pictures.forEach((picture, index) => {
     const scale = Math.min((cellWidth - 2) / picture.width, (cellHeight - 2) / picture.height);
@@ -225,7 +374,14 @@ function paintPictures({ ctx, theme }, pictures, room) {
   });
 }
 
-/** From the middle distance: frame, title, bars for widgets, pictures. @param {Brush} brush @param {GraphNode} node @param {NodeView} view @param {Layout} layout @param {number} scale */
+/**
+ * From the middle distance: frame, title, bars for widgets, pictures.
+ * @param {Brush} brush
+ * @param {GraphNode} node
+ * @param {NodeView} view
+ * @param {Layout} layout
+ * @param {number} scale
+ */
 export function paintNodeMiddle(brush, node, view, layout, scale) {
   const { ctx, theme, lettering } = brush;
   const colors = colorsOf(brush, node, view);
@@ -237,14 +393,25 @@ export function paintNodeMiddle(brush, node, view, layout, scale) {
   if (layout.title && scale >= 0.26) {
     const size = Math.min(20, Math.max(13, 8.5 / scale));
     const font = `600 ${size.toFixed(1)}px ${theme.font}`;
-    label(brush, lettering.fit(font, titleOf(node, view), layout.width - 16), 10, -layout.title / 2, theme.colors.text, "left", font);
+    label(
+      brush,
+      lettering.fit(font, titleOf(node, view), layout.width - 16),
+      10,
+      -layout.title / 2,
+      theme.colors.text,
+      "left",
+      font,
+    );
   }
   ctx.fillStyle = theme.colors.field;
-  for (const { y, height } of layout.widgets) ctx.fillRect(MARGIN, y + 2, layout.width - 2 * MARGIN, height - 4);
+  for (const { y, height } of layout.widgets)
+    ctx.fillRect(MARGIN, y + 2, layout.width - 2 * MARGIN, height - 4);
   const pictures = brush.facts.pictures(node.id);
   if (pictures.length && layout.content.height > 24) paintPictures(brush, pictures, contentRoom(layout));
   if (node.mode) ctx.globalAlpha = 1;
 }
 
 /** @param {any} type @returns {string} spoken and shown in hints */
-export function typeLabel(type) { return typeName(type) === "*" ? "any type" : typeName(type); }
+export function typeLabel(type) {
+  return typeName(type) === "*" ? "any type" : typeName(type);
+}

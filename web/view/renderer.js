@@ -3,9 +3,9 @@
 /** @import { Scene } from "./scene.js" */
 /** @import { Theme } from "./theme.js" */
 /**
- * Two stacked canvases. The lower shows the graph at rest and is mended rather than redrawn: panning shifts its pixels
- * and paints the strip that came into view; an edit paints the boxes it touched. The upper holds what is moving.
- * Nothing runs while nothing changes.
+ * Two stacked canvases. The lower shows the graph at rest and is mended rather than redrawn: panning shifts
+ * its pixels and paints the strip that came into view; an edit paints the boxes it touched. The upper holds
+ * what is moving. Nothing runs while nothing changes.
  */
 import { grow, overlap } from "../core/spatial.js";
 import { Camera } from "./camera.js";
@@ -18,8 +18,13 @@ const SETTLE = 130; // milliseconds after the last zoom step
 
 export class Renderer {
   camera = new Camera();
-  /** @type {{ hiddenNodes: Set<Id>, hiddenLinks: Set<number>, simple: boolean }} */ hidden = { hiddenNodes: new Set(), hiddenLinks: new Set(), simple: false };
-  /** @type {((brush: Brush, seen: Box) => boolean)[]} painters of the upper canvas; true when they drew */ live = [];
+  /** @type {{ hiddenNodes: Set<Id>, hiddenLinks: Set<number>, simple: boolean }} */ hidden = {
+    hiddenNodes: new Set(),
+    hiddenLinks: new Set(),
+    simple: false,
+  };
+  /** @type {((brush: Brush, seen: Box) => boolean)[]} painters of the upper canvas; true when they drew */
+  live = [];
   /** @type {Set<() => void>} called before each frame */ beforeFrame = new Set();
   /** @type {Map<string, import("./widget_painter.js").WidgetDrawing>} */ widgetDrawings = new Map();
   #requested = false;
@@ -44,19 +49,27 @@ export class Renderer {
     this.facts = facts;
     this.world = canvas(host, false);
     this.upper = canvas(host, true);
-    this.lettering = new Lettering(/** @type {CanvasRenderingContext2D} */ (document.createElement("canvas").getContext("2d")));
+    this.lettering = new Lettering(
+      /** @type {CanvasRenderingContext2D} */ (document.createElement("canvas").getContext("2d")),
+    );
     new ResizeObserver(() => this.resize(host)).observe(host);
     this.resize(host);
   }
 
-  get small() { return `12px ${this.theme.font}`; }
-  get bold() { return `600 13px ${this.theme.font}`; }
+  get small() {
+    return `12px ${this.theme.font}`;
+  }
+  get bold() {
+    return `600 13px ${this.theme.font}`;
+  }
 
   /** @param {string} text @returns {number} */
   measure = (text) => this.lettering.width(this.small, text);
 
   /** @returns {Box} */
-  get seen() { return this.camera.seen(this.width, this.height); }
+  get seen() {
+    return this.camera.seen(this.width, this.height);
+  }
 
   /** @param {HTMLElement} host */
   resize(host) {
@@ -153,7 +166,13 @@ export class Renderer {
     this.world.setTransform(1, 0, 0, 1, 0, 0);
     this.world.fillStyle = this.theme.colors.canvas;
     this.world.fillRect(0, 0, element.width, element.height);
-    this.world.drawImage(this.#snapshot, (from.x - x) * scale * this.ratio, (from.y - y) * scale * this.ratio, element.width * factor, element.height * factor);
+    this.world.drawImage(
+      this.#snapshot,
+      (from.x - x) * scale * this.ratio,
+      (from.y - y) * scale * this.ratio,
+      element.width * factor,
+      element.height * factor,
+    );
     this.#settled();
     clearTimeout(this.#settle);
     this.#settle = window.setTimeout(() => {
@@ -168,7 +187,12 @@ export class Renderer {
     const dx = Math.round((this.#drawn.x - this.camera.x) * unit);
     const dy = Math.round((this.#drawn.y - this.camera.y) * unit);
     const { width, height } = this.world.canvas;
-    if (this.#snapshot || this.#least < CHEAP || Math.abs(dx) >= width * 0.6 || Math.abs(dy) >= height * 0.6) {
+    if (
+      this.#snapshot ||
+      this.#least < CHEAP ||
+      Math.abs(dx) >= width * 0.6 ||
+      Math.abs(dy) >= height * 0.6
+    ) {
       this.#full = true;
       return this.#paintAll();
     }
@@ -209,12 +233,22 @@ export class Renderer {
     ctx.fillRect(left, top, width, height);
     this.#dots(ctx, left, top, width, height, unit);
     ctx.setTransform(unit, 0, 0, unit, -this.camera.x * unit, -this.camera.y * unit);
-    const area = grow([left / unit + this.camera.x, top / unit + this.camera.y, width / unit, height / unit], 12);
+    const area = grow(
+      [left / unit + this.camera.x, top / unit + this.camera.y, width / unit, height / unit],
+      12,
+    );
     paintWorld(this.brush(ctx), this.scene, area, this.camera.scale, this.hidden);
     ctx.restore();
   }
 
-  /** @param {CanvasRenderingContext2D} ctx @param {number} left @param {number} top @param {number} width @param {number} height @param {number} unit */
+  /**
+   * @param {CanvasRenderingContext2D} ctx
+   * @param {number} left
+   * @param {number} top
+   * @param {number} width
+   * @param {number} height
+   * @param {number} unit
+   */
   #dots(ctx, left, top, width, height, unit) {
     if (this.camera.scale < 0.45) return;
     const step = 24 * unit;
@@ -223,13 +257,24 @@ export class Renderer {
     const startY = Math.ceil((top + this.camera.y * unit) / step) * step - this.camera.y * unit;
     ctx.fillStyle = this.theme.colors.dots;
     ctx.beginPath();
-    for (let x = startX - step; x < left + width; x += step) for (let y = startY - step; y < top + height; y += step) ctx.rect(Math.round(x), Math.round(y), size, size);
+    for (let x = startX - step; x < left + width; x += step)
+      for (let y = startY - step; y < top + height; y += step)
+        ctx.rect(Math.round(x), Math.round(y), size, size);
     ctx.fill();
   }
 
   /** @param {CanvasRenderingContext2D} ctx @returns {Brush} */
   brush(ctx) {
-    return { ctx, theme: this.theme, lettering: this.lettering, bold: this.bold, small: this.small, widgetDrawings: this.widgetDrawings, facts: this.facts, lowered: false };
+    return {
+      ctx,
+      theme: this.theme,
+      lettering: this.lettering,
+      bold: this.bold,
+      small: this.small,
+      widgetDrawings: this.widgetDrawings,
+      facts: this.facts,
+      lowered: false,
+    };
   }
 
   #paintLive() {
@@ -270,7 +315,12 @@ function merged(boxes, seen) {
       const other = found.splice(index, 1)[0];
       const left = Math.min(box[0], other[0]);
       const top = Math.min(box[1], other[1]);
-      box = [left, top, Math.max(box[0] + box[2], other[0] + other[2]) - left, Math.max(box[1] + box[3], other[1] + other[3]) - top];
+      box = [
+        left,
+        top,
+        Math.max(box[0] + box[2], other[0] + other[2]) - left,
+        Math.max(box[1] + box[3], other[1] + other[3]) - top,
+      ];
       index = -1;
     }
     found.push(box);

@@ -1,7 +1,10 @@
 /** @import { Applied, Box, GraphNode, Group, Id, Layout, Link, Point } from "../types.js" */
 /** @import { Catalogue } from "../core/catalogue.js" */
 /** @import { Course } from "./curves.js" */
-/** What lies where in the graph that is open: layouts, link courses and the indexes over them, kept in step with the document. */
+/**
+ * What lies where in the graph that is open: layouts, link courses and the indexes over them, kept in step
+ * with the document.
+ */
 import { ROOT } from "../core/document.js";
 import { layoutOf, nodeBox, point } from "../core/layout.js";
 import { grow, overlap, SpatialIndex } from "../core/spatial.js";
@@ -29,7 +32,9 @@ export class Scene {
     this.contentHeight = contentHeight;
   }
 
-  get scope() { return this.catalogue.workflow.scope(this.scopeId); }
+  get scope() {
+    return this.catalogue.workflow.scope(this.scopeId);
+  }
 
   /** @param {Catalogue} catalogue @param {string} scopeId */
   open(catalogue, scopeId) {
@@ -44,31 +49,45 @@ export class Scene {
     this.lines.clear();
     this.#layouts.clear();
     this.#lines.clear();
-    for (const node of this.scope.nodes.values()) this.nodes.set(node.id, nodeBox(node, this.layout(node.id)));
+    for (const node of this.scope.nodes.values())
+      this.nodes.set(node.id, nodeBox(node, this.layout(node.id)));
     for (const link of this.scope.links.values()) this.#placeLink(link.id);
   }
 
   /** @param {Id} id @returns {GraphNode} */
-  node(id) { return /** @type {GraphNode} */ (this.scope.nodes.get(id)); }
+  node(id) {
+    return /** @type {GraphNode} */ (this.scope.nodes.get(id));
+  }
 
   /** @param {Id} id */
-  view(id) { return this.catalogue.view(this.node(id), this.scopeId); }
+  view(id) {
+    return this.catalogue.view(this.node(id), this.scopeId);
+  }
 
   /** @param {Id} id @returns {Layout} */
   layout(id) {
     const known = this.#layouts.get(id);
     if (known) return known;
     const node = this.node(id);
-    const layout = layoutOf(node, this.catalogue.view(node, this.scopeId), this.contentHeight(id), this.measure);
+    const layout = layoutOf(
+      node,
+      this.catalogue.view(node, this.scopeId),
+      this.contentHeight(id),
+      this.measure,
+    );
     this.#layouts.set(id, layout);
     return layout;
   }
 
   /** @param {Id} id @returns {Box} */
-  box(id) { return this.nodes.box(id) ?? nodeBox(this.node(id), this.layout(id)); }
+  box(id) {
+    return this.nodes.box(id) ?? nodeBox(this.node(id), this.layout(id));
+  }
 
   /** @param {number} id @returns {Line | undefined} */
-  line(id) { return this.#lines.get(id); }
+  line(id) {
+    return this.#lines.get(id);
+  }
 
   /** @param {Iterable<number>} ids @returns {Box[]} where these links run */
   boxesOf(ids) {
@@ -89,8 +108,11 @@ export class Scene {
       if (scope !== this.scopeId) continue;
       if (kind === "nodes") this.#updateNode(id, damage, links);
       else if (kind === "links") links.add(Number(id));
-      else if (kind === "groups") for (const group of [before, value]) if (group) damage.push(grow(group.bounding, 4));
-      if (kind === "reroutes") for (const reroute of [before, value]) reroute?.linkIds.forEach((/** @type {number} */ link) => links.add(link));
+      else if (kind === "groups")
+        for (const group of [before, value]) if (group) damage.push(grow(group.bounding, 4));
+      if (kind === "reroutes")
+        for (const reroute of [before, value])
+          reroute?.linkIds.forEach((/** @type {number} */ link) => links.add(link));
     }
     for (const id of links) this.#updateLink(id, damage);
     return damage;
@@ -149,7 +171,9 @@ export class Scene {
   }
 
   /**
-   * @param {Link} link @param {(id: Id) => Point} [shift] how far a node is being dragged @param {(id: number) => Point} [bend] the same for reroutes
+   * @param {Link} link
+   * @param {(id: Id) => Point} [shift] how far a node is being dragged
+   * @param {(id: number) => Point} [bend] the same for reroutes
    * @returns {Point[] | undefined}
    */
   route(link, shift = still, bend = still) {
@@ -177,7 +201,12 @@ export class Scene {
     return at && [x + at[0] + dx, y + at[1] + dy];
   }
 
-  /** @param {Id} id @param {number} slot number in the file @param {(id: Id) => Point} [shift] @returns {Point | undefined} */
+  /**
+   * @param {Id} id
+   * @param {number} slot number in the file
+   * @param {(id: Id) => Point} [shift]
+   * @returns {Point | undefined}
+   */
   inputPoint(id, slot, shift = still) {
     if (id === OUTPUT_PORTS) return this.portPoint("outputs", slot);
     if (!this.scope.nodes.has(id)) return undefined;
@@ -187,11 +216,17 @@ export class Scene {
     return at && [x + at[0] + dx, y + at[1] + dy];
   }
 
-  /** The box that holds a subgraph's own inputs or outputs. @param {"inputs" | "outputs"} side @returns {Box | undefined} */
+  /**
+   * The box that holds a subgraph's own inputs or outputs.
+   * @param {"inputs" | "outputs"} side
+   * @returns {Box | undefined}
+   */
   portBox(side) {
     const definition = this.catalogue.workflow.definitions.get(this.scopeId);
     if (!definition) return undefined;
-    const [x, y] = (side === "inputs" ? definition.inputNode : definition.outputNode)?.bounding ?? [0, 0, 0, 0];
+    const [x, y] = (side === "inputs" ? definition.inputNode : definition.outputNode)?.bounding ?? [
+      0, 0, 0, 0,
+    ];
     const ports = definition[side] ?? [];
     const widest = ports.reduce((most, port) => Math.max(most, this.measure(port.label ?? port.name)), 0);
     return [x, y, Math.max(110, widest + 40), 34 + Math.max(1, ports.length + 1) * 22];
@@ -215,16 +250,25 @@ export class Scene {
     if (!boxes.length) return undefined;
     const left = Math.min(...boxes.map((box) => box[0]));
     const top = Math.min(...boxes.map((box) => box[1]));
-    return [left, top, Math.max(...boxes.map((box) => box[0] + box[2])) - left, Math.max(...boxes.map((box) => box[1] + box[3])) - top];
+    return [
+      left,
+      top,
+      Math.max(...boxes.map((box) => box[0] + box[2])) - left,
+      Math.max(...boxes.map((box) => box[1] + box[3])) - top,
+    ];
   }
 
   /** @param {Box} area @returns {{ id: Id, group: Group }[]} outermost first */
   groupsIn(area) {
     const found = [];
     for (const [id, group] of this.scope.groups) if (overlap(group.bounding, area)) found.push({ id, group });
-    return found.sort((a, b) => b.group.bounding[2] * b.group.bounding[3] - a.group.bounding[2] * a.group.bounding[3]);
+    return found.sort(
+      (a, b) => b.group.bounding[2] * b.group.bounding[3] - a.group.bounding[2] * a.group.bounding[3],
+    );
   }
 }
 
 /** @returns {Point} */
-function still() { return [0, 0]; }
+function still() {
+  return [0, 0];
+}

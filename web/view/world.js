@@ -1,7 +1,9 @@
 /** @import { Box, GraphNode, Id, Point } from "../types.js" */
 /** @import { Brush } from "./node_painter.js" */
 /** @import { Scene } from "./scene.js" */
-/** The graph at rest: groups, links, nodes within one part of it, with as much detail as the scale can show. */
+/**
+ * The graph at rest: groups, links, nodes within one part of it, with as much detail as the scale can show.
+ */
 import { point } from "../core/layout.js";
 import { grow, overlap } from "../core/spatial.js";
 import { trace } from "./curves.js";
@@ -12,8 +14,12 @@ export const DETAIL = Object.freeze({ full: 0.5, middle: 0.2 });
 const LINK_WIDTH = 2.5;
 
 /**
- * @param {Brush} brush its context already shows graph units @param {Scene} scene @param {Box} area @param {number} scale
- * @param {{ hiddenNodes: Set<Id>, hiddenLinks: Set<number>, simple: boolean }} options `simple`: coarser than the scale asks for
+ * @param {Brush} brush its context already shows graph units
+ * @param {Scene} scene
+ * @param {Box} area
+ * @param {number} scale
+ * @param {{ hiddenNodes: Set<Id>, hiddenLinks: Set<number>, simple: boolean }} options `simple`: coarser than
+ *   the scale asks for
  */
 export function paintWorld(brush, scene, area, scale, { hiddenNodes, hiddenLinks, simple }) {
   paintGroups(brush, scene, area, scale);
@@ -26,7 +32,11 @@ export function paintWorld(brush, scene, area, scale, { hiddenNodes, hiddenLinks
   }
 }
 
-/** @param {Scene} scene @param {Set<Id>} ids @returns {Iterable<Id>} in file order when few enough to overlap visibly */
+/**
+ * @param {Scene} scene
+ * @param {Set<Id>} ids
+ * @returns {Iterable<Id>} in file order when few enough to overlap visibly
+ */
 function ordered(scene, ids) {
   if (ids.size > 1500) return ids;
   const ranks = scene.scope.ranks;
@@ -44,7 +54,13 @@ export function paintOne(brush, scene, id, scale, [dx, dy] = [0, 0]) {
   ctx.translate(-x - dx, -y - dy);
 }
 
-/** Rectangles by colour, one fill each. @param {Brush} brush @param {Scene} scene @param {Set<Id>} ids @param {Set<Id>} hidden */
+/**
+ * Rectangles by colour, one fill each.
+ * @param {Brush} brush
+ * @param {Scene} scene
+ * @param {Set<Id>} ids
+ * @param {Set<Id>} hidden
+ */
 function paintNodesFar({ ctx, theme, facts }, scene, ids, hidden) {
   /** @type {Map<string, number[]>} */ const batches = new Map();
   /** @param {string} color @param {number} x @param {number} y @param {number} w @param {number} h */
@@ -65,7 +81,9 @@ function paintNodesFar({ ctx, theme, facts }, scene, ids, hidden) {
   }
   fill(ctx, batches);
   batches.clear();
-  titleColors.forEach((color, index) => add(color, titles[index * 4], titles[index * 4 + 1], titles[index * 4 + 2], titles[index * 4 + 3]));
+  titleColors.forEach((color, index) =>
+    add(color, titles[index * 4], titles[index * 4 + 1], titles[index * 4 + 2], titles[index * 4 + 3]),
+  );
   fill(ctx, batches);
 }
 
@@ -73,7 +91,8 @@ function paintNodesFar({ ctx, theme, facts }, scene, ids, hidden) {
 function fill(ctx, batches) {
   for (const [color, boxes] of batches) {
     ctx.fillStyle = color;
-    for (let at = 0; at < boxes.length; at += 4) ctx.fillRect(boxes[at], boxes[at + 1], boxes[at + 2], boxes[at + 3]);
+    for (let at = 0; at < boxes.length; at += 4)
+      ctx.fillRect(boxes[at], boxes[at + 1], boxes[at + 2], boxes[at + 3]);
   }
 }
 
@@ -82,10 +101,21 @@ function farColor(node, theme, scene) {
   if (node.mode === 2) return theme.colors.field;
   if (node.mode === 4) return theme.colors.bypass;
   if (node.bgcolor) return theme.adapt(node.bgcolor);
-  return scene.catalogue.view(node, scene.scopeId).spec ? (theme.dark ? theme.colors.title : theme.colors.node) : theme.colors.danger;
+  return scene.catalogue.view(node, scene.scopeId).spec
+    ? theme.dark
+      ? theme.colors.title
+      : theme.colors.node
+    : theme.colors.danger;
 }
 
-/** One stroke a colour. @param {Brush} brush @param {Scene} scene @param {Box} area @param {number} scale @param {Set<number>} hidden */
+/**
+ * One stroke a colour.
+ * @param {Brush} brush
+ * @param {Scene} scene
+ * @param {Box} area
+ * @param {number} scale
+ * @param {Set<number>} hidden
+ */
 function paintLinks({ ctx, theme }, scene, area, scale, hidden) {
   if (scene.linkShape === "hidden") return;
   /** @type {Map<string, import("./curves.js").Course[]>} */ const batches = new Map();
@@ -110,7 +140,12 @@ function paintLinks({ ctx, theme }, scene, area, scale, hidden) {
   if (scale > 0.3) paintBends(ctx, theme, scene, area);
 }
 
-/** @param {CanvasRenderingContext2D} ctx @param {Map<string, import("./curves.js").Course[]>} batches @param {number} width @param {string} color */
+/**
+ * @param {CanvasRenderingContext2D} ctx
+ * @param {Map<string, import("./curves.js").Course[]>} batches
+ * @param {number} width
+ * @param {string} color
+ */
 function outline(ctx, batches, width, color) {
   ctx.beginPath();
   for (const courses of batches.values()) for (const course of courses) trace(ctx, course, false);
@@ -119,7 +154,12 @@ function outline(ctx, batches, width, color) {
   ctx.stroke();
 }
 
-/** @param {CanvasRenderingContext2D} ctx @param {import("./theme.js").Theme} theme @param {Scene} scene @param {Box} area */
+/**
+ * @param {CanvasRenderingContext2D} ctx
+ * @param {import("./theme.js").Theme} theme
+ * @param {Scene} scene
+ * @param {Box} area
+ */
 function paintBends(ctx, theme, scene, area) {
   const wide = grow(area, 8);
   for (const reroute of scene.scope.reroutes.values()) {
@@ -153,7 +193,15 @@ function paintGroups(brush, scene, area, scale) {
     const size = Math.min(64, Math.max(Number(group.font_size) || 24, 9 / scale));
     if (size * scale < 6) continue;
     const font = `600 ${size}px ${theme.font}`;
-    label(brush, lettering.fit(font, String(group.title ?? ""), w - 20), x + 12, y + size * 0.85, theme.colors.dim, "left", font);
+    label(
+      brush,
+      lettering.fit(font, String(group.title ?? ""), w - 20),
+      x + 12,
+      y + size * 0.85,
+      theme.colors.dim,
+      "left",
+      font,
+    );
   }
 }
 
@@ -172,13 +220,29 @@ function paintPorts(brush, scene, area) {
     ctx.lineWidth = 1;
     ctx.strokeStyle = theme.colors.edge;
     ctx.stroke();
-    label(brush, side === "inputs" ? "Inputs" : "Outputs", box[0] + box[2] / 2, box[1] + 17, theme.colors.dim, "center", bold);
+    label(
+      brush,
+      side === "inputs" ? "Inputs" : "Outputs",
+      box[0] + box[2] / 2,
+      box[1] + 17,
+      theme.colors.dim,
+      "center",
+      bold,
+    );
     [...(definition[side] ?? []), undefined].forEach((port, index) => {
       const [x, y] = /** @type {Point} */ (scene.portPoint(side, index));
       const align = side === "inputs" ? "right" : "left";
       const offset = side === "inputs" ? -12 : 12;
       paintSocket(brush, port?.type ?? "*", x, y, port ? 5 : 4, !port);
-      label(brush, port ? port.label ?? port.name : "new", x + offset, y, port ? theme.colors.text : theme.colors.faint, align, small);
+      label(
+        brush,
+        port ? (port.label ?? port.name) : "new",
+        x + offset,
+        y,
+        port ? theme.colors.text : theme.colors.faint,
+        align,
+        small,
+      );
     });
   }
 }

@@ -1,4 +1,6 @@
-/** Workflow files and the prompts for them, in a table that the server's own conversion is held to as well. */
+/**
+ * Workflow files and the prompts for them, in a table that the server's own conversion is held to as well.
+ */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import test from "node:test";
@@ -14,8 +16,14 @@ for (const { name, workflow, inputs, titles = {}, types = {}, info = {}, mends =
   test(name, () => {
     const before = JSON.stringify(workflow);
     const document = readWorkflow(workflow);
-    const prompt = toPrompt(new Catalogue(document, new Library({ ...objectInfo, ...info })), { random: () => 0, now: new Date(2024, 4, 6, 7, 8, 9) });
-    assert.deepEqual(Object.fromEntries(Object.entries(prompt).map(([id, entry]) => [id, entry.inputs])), inputs);
+    const prompt = toPrompt(new Catalogue(document, new Library({ ...objectInfo, ...info })), {
+      random: () => 0,
+      now: new Date(2024, 4, 6, 7, 8, 9),
+    });
+    assert.deepEqual(
+      Object.fromEntries(Object.entries(prompt).map(([id, entry]) => [id, entry.inputs])),
+      inputs,
+    );
     for (const [id, title] of Object.entries(titles)) assert.equal(prompt[id]._meta.title, title);
     for (const [id, type] of Object.entries(types)) assert.equal(prompt[id].class_type, type);
     if (!mends) assert.deepEqual(JSON.parse(JSON.stringify(writeWorkflow(document))), JSON.parse(before));

@@ -2,7 +2,18 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { copy, parseClip, paste } from "../../../web/core/clipboard.js";
-import { addLinked, addNode, bestPair, connect, connectNodes, disconnect, nodePairs, remove, setValue, splice } from "../../../web/core/edits.js";
+import {
+  addLinked,
+  addNode,
+  bestPair,
+  connect,
+  connectNodes,
+  disconnect,
+  nodePairs,
+  remove,
+  setValue,
+  splice,
+} from "../../../web/core/edits.js";
 import { History } from "../../../web/core/history.js";
 import { toPrompt } from "../../../web/core/prompt.js";
 import { movePort, removePort, renamePort } from "../../../web/core/ports.js";
@@ -50,13 +61,20 @@ test("after any sequence of edits both ends of each link agree, and the file rea
         if (target) assert.equal(target.inputs[link.target_slot].link, link.id, `seed ${seed}`);
         if (origin) assert.ok(origin.outputs[link.origin_slot].links.includes(link.id), `seed ${seed}`);
       }
-      for (const node of scope.nodes.values()) for (const input of node.inputs ?? []) if (input.link != null) assert.ok(scope.links.has(input.link), `seed ${seed}`);
-      for (const reroute of scope.reroutes.values()) for (const link of reroute.linkIds) assert.ok(scope.links.has(link), `seed ${seed}`);
+      for (const node of scope.nodes.values())
+        for (const input of node.inputs ?? [])
+          if (input.link != null) assert.ok(scope.links.has(input.link), `seed ${seed}`);
+      for (const reroute of scope.reroutes.values())
+        for (const link of reroute.linkIds) assert.ok(scope.links.has(link), `seed ${seed}`);
     }
     const file = JSON.parse(JSON.stringify(writeWorkflow(where.workflow)));
     const again = readWorkflow(file);
     assert.deepEqual(JSON.parse(JSON.stringify(writeWorkflow(again))), file);
-    assert.deepEqual(toPrompt(open(again).catalogue, { random: () => 0 }), toPrompt(where.catalogue, { random: () => 0 }), `seed ${seed}`);
+    assert.deepEqual(
+      toPrompt(open(again).catalogue, { random: () => 0 }),
+      toPrompt(where.catalogue, { random: () => 0 }),
+      `seed ${seed}`,
+    );
   }
 });
 
@@ -77,17 +95,44 @@ test("edits of one widget in a row are one entry; a pause makes two", () => {
 });
 
 test("a subgraph made of nodes computes the same, and unpacked again too", () => {
-  for (const ids of [[5, 6], [2, 3], [1, 2, 3, 4], [4, 5], [2, 5, 6]]) {
+  for (const ids of [
+    [5, 6],
+    [2, 3],
+    [1, 2, 3, 4],
+    [4, 5],
+    [2, 5, 6],
+  ]) {
     const where = open(starterWorkflow(library));
-    const plain = Object.values(toPrompt(where.catalogue)).map((entry) => entry.class_type).sort();
-    const values = (prompt) => JSON.stringify(Object.values(prompt).map(({ class_type, inputs }) => [class_type, Object.entries(inputs).filter(([, value]) => !Array.isArray(value)).sort()]).sort());
+    const plain = Object.values(toPrompt(where.catalogue))
+      .map((entry) => entry.class_type)
+      .sort();
+    const values = (prompt) =>
+      JSON.stringify(
+        Object.values(prompt)
+          .map(({ class_type, inputs }) => [
+            class_type,
+            Object.entries(inputs)
+              .filter(([, value]) => !Array.isArray(value))
+              .sort(),
+          ])
+          .sort(),
+      );
     const before = values(toPrompt(where.catalogue));
     const made = makeSubgraph(where, ids);
     where.workflow.apply(made.puts);
     const inside = toPrompt(where.catalogue);
-    assert.deepEqual(Object.values(inside).map((entry) => entry.class_type).sort(), plain);
+    assert.deepEqual(
+      Object.values(inside)
+        .map((entry) => entry.class_type)
+        .sort(),
+      plain,
+    );
     assert.equal(values(inside), before);
-    assert.equal(Object.values(inside).flatMap(({ inputs }) => Object.values(inputs).filter(Array.isArray)).length, 9, String(ids));
+    assert.equal(
+      Object.values(inside).flatMap(({ inputs }) => Object.values(inputs).filter(Array.isArray)).length,
+      9,
+      String(ids),
+    );
     assert.ok(Object.keys(inside).some((id) => id.includes(":")));
     where.workflow.apply(unpackSubgraph(where, made.id).puts);
     assert.equal(values(toPrompt(where.catalogue)), before);
@@ -130,13 +175,16 @@ test("what is copied can be pasted into another document", () => {
   assert.equal(sampler.type, "KSampler");
   assert.deepEqual(sampler.widgets_values, from.workflow.root.nodes.get(5).widgets_values);
   assert.equal(to.workflow.root.links.get(decode.inputs[0].link).origin_id, sampler.id);
-  assert.equal(parseClip("{\"nodes\": []}"), undefined);
+  assert.equal(parseClip('{"nodes": []}'), undefined);
   assert.equal(parseClip("hello"), undefined);
 });
 
-test("pairs of sockets are offered best first, without what is joined already, and backwards where nothing goes forth", () => {
+test("pairs of sockets come best first, without what is joined; backwards where nothing goes forth", () => {
   const where = open(starterWorkflow(library));
-  const named = (from, to) => nodePairs(where, from, to).map((pair) => `${pair.from}.${pair.output.name} ${pair.to}.${pair.input.name}`);
+  const named = (from, to) =>
+    nodePairs(where, from, to).map(
+      (pair) => `${pair.from}.${pair.output.name} ${pair.to}.${pair.input.name}`,
+    );
   assert.deepEqual(named(2, 5), ["2.CONDITIONING 5.negative"]);
   where.workflow.apply(disconnect(where, where.workflow.root.linksTo(5)).puts);
   assert.deepEqual(named(2, 5), ["2.CONDITIONING 5.positive", "2.CONDITIONING 5.negative"]);
@@ -147,7 +195,12 @@ test("pairs of sockets are offered best first, without what is joined already, a
   assert.deepEqual(named(7, 1), []);
   const control = addNode(where, "ControlNetApplyAdvanced", [0, 0]);
   where.workflow.apply(control.puts);
-  assert.deepEqual(named(control.id, 5).map((pair) => pair.replace(`${control.id}.`, "")).slice(0, 2), ["negative 5.negative", "positive 5.negative"]);
+  assert.deepEqual(
+    named(control.id, 5)
+      .map((pair) => pair.replace(`${control.id}.`, ""))
+      .slice(0, 2),
+    ["negative 5.negative", "positive 5.negative"],
+  );
 });
 
 test("deleting a node in a chain can join what it stood between", () => {
@@ -178,7 +231,8 @@ test("every bundled template makes a prompt whose required inputs are all there"
     const prompt = toPrompt(open(template.build(library)).catalogue);
     assert.ok(Object.values(prompt).some(({ class_type }) => class_type === "SaveImage"));
     for (const { class_type, inputs } of Object.values(prompt)) {
-      for (const input of library.get(class_type).inputs) if (!input.optional) assert.ok(input.name in inputs, `${template.name}: ${class_type}.${input.name}`);
+      for (const input of library.get(class_type).inputs)
+        if (!input.optional) assert.ok(input.name in inputs, `${template.name}: ${class_type}.${input.name}`);
     }
   }
 });

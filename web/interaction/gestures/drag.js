@@ -18,7 +18,13 @@ export class DragGesture {
   /** @type {Link | undefined} */ target;
   /** @type {{ x: number, turns: number[], direction: number }} */ #shake = { x: 0, turns: [], direction: 0 };
 
-  /** @param {Editor} editor @param {Point} start in the graph @param {Iterable<Id>} nodes @param {Iterable<Id>} groups @param {Iterable<Id>} bends */
+  /**
+   * @param {Editor} editor
+   * @param {Point} start in the graph
+   * @param {Iterable<Id>} nodes
+   * @param {Iterable<Id>} groups
+   * @param {Iterable<Id>} bends
+   */
   constructor(editor, start, nodes, groups, bends) {
     this.editor = editor;
     this.start = start;
@@ -27,8 +33,10 @@ export class DragGesture {
     this.bends = new Set([...bends].map(Number));
     for (const id of groups) this.#takeGroup(id);
     const { scope } = editor.scene;
-    for (const id of this.nodes) for (const link of [...scope.linksTo(id), ...scope.linksFrom(id)]) this.links.add(link.id);
-    for (const id of this.bends) for (const link of scope.reroutes.get(id)?.linkIds ?? []) this.links.add(link);
+    for (const id of this.nodes)
+      for (const link of [...scope.linksTo(id), ...scope.linksFrom(id)]) this.links.add(link.id);
+    for (const id of this.bends)
+      for (const link of scope.reroutes.get(id)?.linkIds ?? []) this.links.add(link);
     if (this.nodes.size > 1) this.#takeInnerBends();
     editor.renderer.hidden = { hiddenNodes: this.nodes, hiddenLinks: this.links, simple: false };
     this.#refreshBelow();
@@ -40,9 +48,12 @@ export class DragGesture {
     const group = scope.groups.get(id);
     if (!group || group.flags?.pinned) return;
     this.groups.set(id, group.bounding);
-    for (const node of this.editor.nodesInGroup(id)) if (!this.editor.scene.node(node).flags?.pinned) this.nodes.add(node);
-    for (const [other, inner] of scope.groups) if (other !== id && contains(group.bounding, inner.bounding)) this.groups.set(other, inner.bounding);
-    for (const reroute of scope.reroutes.values()) if (contains(group.bounding, [reroute.pos[0], reroute.pos[1], 0, 0])) this.bends.add(reroute.id);
+    for (const node of this.editor.nodesInGroup(id))
+      if (!this.editor.scene.node(node).flags?.pinned) this.nodes.add(node);
+    for (const [other, inner] of scope.groups)
+      if (other !== id && contains(group.bounding, inner.bounding)) this.groups.set(other, inner.bounding);
+    for (const reroute of scope.reroutes.values())
+      if (contains(group.bounding, [reroute.pos[0], reroute.pos[1], 0, 0])) this.bends.add(reroute.id);
   }
 
   /** Bends between two dragged nodes come along. */
@@ -50,7 +61,8 @@ export class DragGesture {
     const { scope } = this.editor.scene;
     for (const reroute of scope.reroutes.values()) {
       const ends = reroute.linkIds.map((id) => scope.links.get(id));
-      if (ends.every((link) => link && this.nodes.has(link.origin_id) && this.nodes.has(link.target_id))) this.bends.add(reroute.id);
+      if (ends.every((link) => link && this.nodes.has(link.origin_id) && this.nodes.has(link.target_id)))
+        this.bends.add(reroute.id);
     }
   }
 
@@ -93,7 +105,8 @@ export class DragGesture {
     const area = /** @type {Box} */ ([x + this.by[0] + w * 0.15, y + this.by[1], w * 0.7, h]);
     for (const candidate of this.editor.scene.lines.query(area)) {
       const line = this.editor.scene.line(candidate);
-      if (line && crosses(line.course.curves, area) && splicePair(this.editor.where, line.link, id)) return line.link;
+      if (line && crosses(line.course.curves, area) && splicePair(this.editor.where, line.link, id))
+        return line.link;
     }
     return undefined;
   }
@@ -113,7 +126,15 @@ export class DragGesture {
     draggedLinks(brush, scene, this.links, shift, bend, camera.scale);
     if (this.target) glowLink(brush, scene, this.target, theme.colors.accent, 6);
     draggedNodes(brush, scene, this.nodes, shift, camera.scale, seen);
-    outlineNodes(brush, scene, this.nodes, theme.colors.accent, camera.scale, [seen[0] - this.by[0], seen[1] - this.by[1], seen[2], seen[3]], shift);
+    outlineNodes(
+      brush,
+      scene,
+      this.nodes,
+      theme.colors.accent,
+      camera.scale,
+      [seen[0] - this.by[0], seen[1] - this.by[1], seen[2], seen[3]],
+      shift,
+    );
     return true;
   }
 
@@ -127,15 +148,27 @@ export class DragGesture {
       const [x, y] = point(editor.scene.node(id).pos);
       nodes.set(id, editor.snapped([x + this.by[0], y + this.by[1]]));
     }
-    const bends = new Map([...this.bends].map((id) => [id, this.#moved(/** @type {any} */ (editor.scene.scope.reroutes.get(id)).pos)]));
-    const groups = new Map([...this.groups].map(([id, [x, y, w, h]]) => [id, /** @type {Box} */ ([...editor.snapped([x + this.by[0], y + this.by[1]]), w, h])]));
+    const bends = new Map(
+      [...this.bends].map((id) => [
+        id,
+        this.#moved(/** @type {any} */ (editor.scene.scope.reroutes.get(id)).pos),
+      ]),
+    );
+    const groups = new Map(
+      [...this.groups].map(([id, [x, y, w, h]]) => [
+        id,
+        /** @type {Box} */ ([...editor.snapped([x + this.by[0], y + this.by[1]]), w, h]),
+      ]),
+    );
     const [only] = nodes;
     const change = this.target && splice(editor.where, this.target, only[0], only[1]);
     editor.do(change ?? move(editor.where, nodes, bends, groups));
   }
 
   /** @param {Point} pos @returns {Point} */
-  #moved([x, y]) { return this.editor.snapped([x + this.by[0], y + this.by[1]]); }
+  #moved([x, y]) {
+    return this.editor.snapped([x + this.by[0], y + this.by[1]]);
+  }
 
   cancel() {
     this.by = [0, 0];
@@ -143,13 +176,21 @@ export class DragGesture {
   }
 }
 
-/** @param {Float64Array} curves @param {Box} area @returns {boolean} whether the middle of the line lies in the area */
+/**
+ * @param {Float64Array} curves
+ * @param {Box} area
+ * @returns {boolean} whether the middle of the line lies in the area
+ */
 function crosses(curves, [x, y, w, h]) {
   for (let base = 0; base < curves.length; base += 8) {
     for (let step = 2; step <= 14; step += 1) {
       const t = step / 16;
       const u = 1 - t;
-      const at = (/** @type {number} */ axis) => u * u * u * curves[base + axis] + 3 * u * u * t * curves[base + 2 + axis] + 3 * u * t * t * curves[base + 4 + axis] + t * t * t * curves[base + 6 + axis];
+      const at = (/** @type {number} */ axis) =>
+        u * u * u * curves[base + axis] +
+        3 * u * u * t * curves[base + 2 + axis] +
+        3 * u * t * t * curves[base + 4 + axis] +
+        t * t * t * curves[base + 6 + axis];
       if (at(0) > x && at(0) < x + w && at(1) > y && at(1) < y + h) return true;
     }
   }

@@ -1,7 +1,10 @@
 /** @import { Box, Id, Link, Point } from "../../types.js" */
 /** @import { Editor } from "../editor.js" */
 /** @import { Pair } from "../../core/edits.js" */
-/** Pulling a link from a socket: what fits lights up, the nearest fitting socket catches it, a node's body takes it too. Or from node to node. */
+/**
+ * Pulling a link from a socket: what fits lights up, the nearest fitting socket catches it, a node's body
+ * takes it too. Or from node to node.
+ */
 import { Draft } from "../../core/draft.js";
 import { bestInput, connect, nodePairs } from "../../core/edits.js";
 import { point } from "../../core/layout.js";
@@ -11,15 +14,24 @@ import { socketPath } from "../../view/theme.js";
 import { outputType } from "../editor.js";
 import { hit } from "../hit.js";
 
-/** The fixed end. @typedef {{ side: "output", id: Id, slot: number } | { side: "input", id: Id, name: string, slot: number }} Fixed */
-/** Where the loose end would land. @typedef {{ id: Id, output: number } | { id: Id, input: string | number }} Landing */
+/**
+ * The fixed end.
+ * @typedef {{ side: "output", id: Id, slot: number } | { side: "input", id: Id, name: string, slot: number }}
+ *   Fixed
+ */
+/**
+ * Where the loose end would land.
+ * @typedef {{ id: Id, output: number } | { id: Id, input: string | number }} Landing
+ */
 
 export class PullGesture {
   /** @type {Landing | undefined} */ landing;
   /** @type {Id | undefined} node whose body would take the link */ over;
 
   /**
-   * @param {Editor} editor @param {Fixed} fixed @param {Link[]} moved links whose loose end this is; they go when it lands elsewhere
+   * @param {Editor} editor
+   * @param {Fixed} fixed
+   * @param {Link[]} moved links whose loose end this is; they go when it lands elsewhere
    * @param {(fixed: Fixed, at: Point) => void} dropped called when it lands on bare canvas
    */
   constructor(editor, fixed, moved, dropped) {
@@ -28,16 +40,22 @@ export class PullGesture {
     this.moved = moved;
     this.dropped = dropped;
     this.type = fixed.side === "output" ? outputType(editor, fixed.id, fixed.slot) : this.#inputType(fixed);
-    const anchor = fixed.side === "output" ? editor.scene.outputPoint(fixed.id, fixed.slot) : this.#inputAnchor(fixed);
+    const anchor =
+      fixed.side === "output" ? editor.scene.outputPoint(fixed.id, fixed.slot) : this.#inputAnchor(fixed);
     /** @type {Point} */ this.anchor = anchor ?? [0, 0];
     /** @type {Point} */ this.at = this.anchor;
-    editor.renderer.hidden = { hiddenNodes: new Set(), hiddenLinks: new Set(moved.map((link) => link.id)), simple: false };
+    editor.renderer.hidden = {
+      hiddenNodes: new Set(),
+      hiddenLinks: new Set(moved.map((link) => link.id)),
+      simple: false,
+    };
     editor.renderer.damage(editor.scene.boxesOf(moved.map((link) => link.id)));
   }
 
   /** @param {Fixed & { side: "input" }} fixed */
   #inputType(fixed) {
-    if (fixed.id === OUTPUT_PORTS) return this.editor.workflow.definitions.get(this.editor.scopeId)?.outputs[fixed.slot]?.type ?? "*";
+    if (fixed.id === OUTPUT_PORTS)
+      return this.editor.workflow.definitions.get(this.editor.scopeId)?.outputs[fixed.slot]?.type ?? "*";
     return this.editor.scene.view(fixed.id).inputs.find((input) => input.name === fixed.name)?.type;
   }
 
@@ -55,22 +73,32 @@ export class PullGesture {
     this.landing = undefined;
     this.over = undefined;
     const found = hit(this.editor, at);
-    if (found.kind === "input" && this.fixed.side === "output") this.#aimInput(found.id, found.id === OUTPUT_PORTS ? found.index : found.name);
+    if (found.kind === "input" && this.fixed.side === "output")
+      this.#aimInput(found.id, found.id === OUTPUT_PORTS ? found.index : found.name);
     else if (found.kind === "output" && this.fixed.side === "input") this.#aimOutput(found.id, found.index);
-    if (!this.landing && "id" in found && (found.kind === "node" || found.kind === "widget" || found.kind === "input" || found.kind === "output")) this.#aimNode(found.id);
+    if (
+      !this.landing &&
+      "id" in found &&
+      (found.kind === "node" || found.kind === "widget" || found.kind === "input" || found.kind === "output")
+    )
+      this.#aimNode(found.id);
     this.editor.renderer.stir();
   }
 
   /** @param {Id} id @param {string | number} input */
   #aimInput(id, input) {
     if (id === this.fixed.id) return;
-    const type = id === OUTPUT_PORTS ? this.editor.workflow.definitions.get(this.editor.scopeId)?.outputs[Number(input)]?.type ?? "*" : this.editor.scene.view(id).inputs.find((one) => one.name === input)?.type;
+    const type =
+      id === OUTPUT_PORTS
+        ? (this.editor.workflow.definitions.get(this.editor.scopeId)?.outputs[Number(input)]?.type ?? "*")
+        : this.editor.scene.view(id).inputs.find((one) => one.name === input)?.type;
     if (connectable(this.type, type)) this.landing = { id, input };
   }
 
   /** @param {Id} id @param {number} output */
   #aimOutput(id, output) {
-    if (id !== this.fixed.id && connectable(outputType(this.editor, id, output), this.type)) this.landing = { id, output };
+    if (id !== this.fixed.id && connectable(outputType(this.editor, id, output), this.type))
+      this.landing = { id, output };
   }
 
   /** @param {Id} id */
@@ -78,7 +106,11 @@ export class PullGesture {
     if (id === this.fixed.id || !this.editor.scene.scope.nodes.has(id)) return;
     const view = this.editor.scene.view(id);
     if (this.fixed.side === "output") {
-      const input = bestInput(view.inputs.filter((one) => !one.widget), this.type) ?? bestInput(view.inputs, this.type);
+      const input =
+        bestInput(
+          view.inputs.filter((one) => !one.widget),
+          this.type,
+        ) ?? bestInput(view.inputs, this.type);
       if (input) this.landing = { id, input: input.name };
     } else {
       const output = view.outputs.find((one) => connectable(one.type, this.type));
@@ -103,12 +135,24 @@ export class PullGesture {
   paint(brush, seen) {
     const { scene, camera } = this.editor;
     this.#lightUp(brush, seen);
-    if (this.over !== undefined) outlineNodes(brush, scene, [this.over], brush.theme.typeColor(this.type), camera.scale, seen);
-    pulledLink(brush, this.anchor, this.#landingPoint() ?? this.at, this.type, this.fixed.side === "output", camera.scale);
+    if (this.over !== undefined)
+      outlineNodes(brush, scene, [this.over], brush.theme.typeColor(this.type), camera.scale, seen);
+    pulledLink(
+      brush,
+      this.anchor,
+      this.#landingPoint() ?? this.at,
+      this.type,
+      this.fixed.side === "output",
+      camera.scale,
+    );
     return true;
   }
 
-  /** Sockets that fit get a ring, others fade. @param {import("../../view/node_painter.js").Brush} brush @param {Box} seen */
+  /**
+   * Sockets that fit get a ring, others fade.
+   * @param {import("../../view/node_painter.js").Brush} brush
+   * @param {Box} seen
+   */
   #lightUp({ ctx, theme }, seen) {
     const { scene, camera } = this.editor;
     if (camera.scale < 0.3) return;
@@ -120,10 +164,20 @@ export class PullGesture {
       const sockets = this.fixed.side === "output" ? view.inputs : view.outputs;
       const places = this.fixed.side === "output" ? layout.inputs : layout.outputs;
       sockets.forEach((socket, index) => {
-        const fits = id !== this.fixed.id && (this.fixed.side === "output" ? connectable(this.type, socket.type) : connectable(socket.type, this.type));
+        const fits =
+          id !== this.fixed.id &&
+          (this.fixed.side === "output"
+            ? connectable(this.type, socket.type)
+            : connectable(socket.type, this.type));
         if (!fits && "widget" in socket && socket.widget && socket.link == null) return;
         ctx.beginPath();
-        socketPath(ctx, theme.typeShape(socket.type), x + places[index][0], y + places[index][1], fits ? 8 : 6);
+        socketPath(
+          ctx,
+          theme.typeShape(socket.type),
+          x + places[index][0],
+          y + places[index][1],
+          fits ? 8 : 6,
+        );
         if (fits) {
           ctx.lineWidth = 2;
           ctx.strokeStyle = theme.typeColor(socket.type);
@@ -143,7 +197,10 @@ export class PullGesture {
     const { editor, landing, fixed } = this;
     if (!landing) {
       const bare = hit(editor, this.at).kind;
-      if (this.moved.length) editor.do(this.#written("Disconnect", (draft) => this.moved.forEach((link) => draft.disconnect(link))));
+      if (this.moved.length)
+        editor.do(
+          this.#written("Disconnect", (draft) => this.moved.forEach((link) => draft.disconnect(link))),
+        );
       else if (bare === "bare" || bare === "group" || bare === "link") this.dropped(fixed, this.at);
       return;
     }
@@ -160,45 +217,76 @@ export class PullGesture {
   /** @param {Draft} draft @param {Landing} landing */
   #land(draft, landing) {
     const { fixed } = this;
-    const same = this.moved.length === 1 && "input" in landing && this.moved[0].target_id === landing.id && draft.node(landing.id)?.inputs?.[this.moved[0].target_slot]?.name === landing.input;
+    const same =
+      this.moved.length === 1 &&
+      "input" in landing &&
+      this.moved[0].target_id === landing.id &&
+      draft.node(landing.id)?.inputs?.[this.moved[0].target_slot]?.name === landing.input;
     if (same) return;
     if ("input" in landing && fixed.side === "output") {
       for (const link of this.moved) draft.disconnect(link);
-      const input = typeof landing.input === "number" ? portFor(draft, "outputs", landing.input, this.type) : landing.input;
+      const input =
+        typeof landing.input === "number"
+          ? portFor(draft, "outputs", landing.input, this.type)
+          : landing.input;
       portFor(draft, "inputs", fixed.slot, this.#targetType(landing), fixed.id, String(landing.input));
       draft.connect(fixed.id, fixed.slot, landing.id, input);
     } else if ("output" in landing && fixed.side === "input") {
       const targets = this.moved.length ? this.moved : [undefined];
-      if (landing.id === INPUT_PORTS) portFor(draft, "inputs", landing.output, this.type, INPUT_PORTS, this.fixed.side === "input" ? this.fixed.name : "input");
+      if (landing.id === INPUT_PORTS)
+        portFor(
+          draft,
+          "inputs",
+          landing.output,
+          this.type,
+          INPUT_PORTS,
+          this.fixed.side === "input" ? this.fixed.name : "input",
+        );
       for (const link of targets) {
         if (link) draft.disconnect(link);
         const target = link ? link.target_id : fixed.id;
-        const input = link ? draft.node(link.target_id)?.inputs?.[link.target_slot]?.name ?? link.target_slot : fixed.id === OUTPUT_PORTS ? portFor(draft, "outputs", fixed.slot, outputType(this.editor, landing.id, landing.output)) : fixed.name;
+        const input = link
+          ? (draft.node(link.target_id)?.inputs?.[link.target_slot]?.name ?? link.target_slot)
+          : fixed.id === OUTPUT_PORTS
+            ? portFor(draft, "outputs", fixed.slot, outputType(this.editor, landing.id, landing.output))
+            : fixed.name;
         draft.connect(landing.id, landing.output, target, input);
       }
     }
   }
 
   /** @param {{ id: Id, input: string | number }} landing */
-  #targetType(landing) { return this.editor.scene.scope.nodes.has(landing.id) ? this.editor.scene.view(landing.id).inputs.find((one) => one.name === landing.input)?.type : "*"; }
+  #targetType(landing) {
+    return this.editor.scene.scope.nodes.has(landing.id)
+      ? this.editor.scene.view(landing.id).inputs.find((one) => one.name === landing.input)?.type
+      : "*";
+  }
 
   #reset() {
     this.editor.renderer.hidden = { hiddenNodes: new Set(), hiddenLinks: new Set(), simple: false };
     this.editor.renderer.damage(this.editor.scene.boxesOf(this.moved.map((link) => link.id)));
   }
 
-  cancel() { this.#reset(); }
+  cancel() {
+    this.#reset();
+  }
 }
 
-/** From node to node without aiming: dropped on a node, the one pair of sockets that fits is joined; of several, one is chosen. */
+/**
+ * From node to node without aiming: dropped on a node, the one pair of sockets that fits is joined; of
+ * several, one is chosen.
+ */
 export class NodeLinkGesture {
   /** @type {Id | undefined} the node below, if anything fits */ over;
   /** @type {Pair[]} what fits there, best first */ pairs = [];
 
   /**
-   * @param {Editor} editor @param {Id} id @param {Point} start in the graph
+   * @param {Editor} editor
+   * @param {Id} id
+   * @param {Point} start in the graph
    * @param {(pairs: Pair[], at: Point) => void} choose asks which of several pairs is meant
-   * @param {(fixed: Fixed, at: Point) => void} dropped called with the first output when it lands on bare canvas
+   * @param {(fixed: Fixed, at: Point) => void} dropped called with the first output when it lands on bare
+   *   canvas
    */
   constructor(editor, id, start, choose, dropped) {
     this.editor = editor;
@@ -213,8 +301,15 @@ export class NodeLinkGesture {
   move(at) {
     this.at = at;
     const found = hit(this.editor, at);
-    const over = "id" in found && this.editor.scene.scope.nodes.has(found.id) && found.kind !== "group" && found.kind !== "reroute" ? found.id : undefined;
-    if (over !== this.over) this.pairs = over === undefined ? [] : nodePairs(this.editor.where, this.id, over);
+    const over =
+      "id" in found &&
+      this.editor.scene.scope.nodes.has(found.id) &&
+      found.kind !== "group" &&
+      found.kind !== "reroute"
+        ? found.id
+        : undefined;
+    if (over !== this.over)
+      this.pairs = over === undefined ? [] : nodePairs(this.editor.where, this.id, over);
     this.over = over;
     this.editor.renderer.stir();
   }
@@ -224,7 +319,15 @@ export class NodeLinkGesture {
     const { scene, camera } = this.editor;
     const [best] = this.pairs;
     const type = best ? best.output.type : scene.view(this.id).outputs[0]?.type;
-    if (best) outlineNodes(brush, scene, [/** @type {Id} */ (this.over)], brush.theme.typeColor(type), camera.scale, seen);
+    if (best)
+      outlineNodes(
+        brush,
+        scene,
+        [/** @type {Id} */ (this.over)],
+        brush.theme.typeColor(type),
+        camera.scale,
+        seen,
+      );
     pulledLink(brush, this.start, this.at, type, !best || best.from === this.id, camera.scale);
     return true;
   }
@@ -234,22 +337,50 @@ export class NodeLinkGesture {
     const [best] = pairs;
     if (pairs.length > 1) this.choose(pairs, this.at);
     else if (best) editor.do(connect(editor.where, best.from, best.output.index, best.to, best.input.name));
-    else if (["bare", "group", "link"].includes(hit(editor, this.at).kind) && editor.scene.view(this.id).outputs.length) this.dropped({ side: "output", id: this.id, slot: 0 }, this.at);
+    else if (
+      ["bare", "group", "link"].includes(hit(editor, this.at).kind) &&
+      editor.scene.view(this.id).outputs.length
+    )
+      this.dropped({ side: "output", id: this.id, slot: 0 }, this.at);
   }
 
-  cancel() { this.editor.renderer.stir(); }
+  cancel() {
+    this.editor.renderer.stir();
+  }
 }
 
 /**
  * A subgraph gets a new port when a link lands on its empty place.
- * @param {Draft} draft @param {"inputs" | "outputs"} side @param {number} slot @param {any} type @param {Id} [end] @param {string} [name] @returns {number}
+ * @param {Draft} draft
+ * @param {"inputs" | "outputs"} side
+ * @param {number} slot
+ * @param {any} type
+ * @param {Id} [end]
+ * @param {string} [name]
+ * @returns {number}
  */
-function portFor(draft, side, slot, type, end = side === "inputs" ? INPUT_PORTS : OUTPUT_PORTS, name = side === "inputs" ? "input" : "output") {
+function portFor(
+  draft,
+  side,
+  slot,
+  type,
+  end = side === "inputs" ? INPUT_PORTS : OUTPUT_PORTS,
+  name = side === "inputs" ? "input" : "output",
+) {
   const definition = draft.get("definitions", draft.scope);
-  if (!definition || (end !== INPUT_PORTS && end !== OUTPUT_PORTS) || slot < definition[side].length) return slot;
+  if (!definition || (end !== INPUT_PORTS && end !== OUTPUT_PORTS) || slot < definition[side].length)
+    return slot;
   const names = new Set(definition[side].map((/** @type {any} */ port) => port.name));
   let unique = name;
   for (let count = 1; names.has(unique); count += 1) unique = `${name}_${count}`;
-  draft.put("definitions", draft.scope, { ...definition, [side]: [...definition[side], { id: crypto.randomUUID(), name: unique, type, linkIds: [] }] }, draft.scope);
+  draft.put(
+    "definitions",
+    draft.scope,
+    {
+      ...definition,
+      [side]: [...definition[side], { id: crypto.randomUUID(), name: unique, type, linkIds: [] }],
+    },
+    draft.scope,
+  );
   return definition[side].length;
 }

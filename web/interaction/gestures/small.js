@@ -40,7 +40,10 @@ export class PinchGesture {
 
   #measure() {
     const [a, b] = [...this.fingers.values()];
-    return { middle: /** @type {Point} */ ([(a[0] + b[0]) / 2, (a[1] + b[1]) / 2]), distance: Math.max(20, Math.hypot(a[0] - b[0], a[1] - b[1])) };
+    return {
+      middle: /** @type {Point} */ ([(a[0] + b[0]) / 2, (a[1] + b[1]) / 2]),
+      distance: Math.max(20, Math.hypot(a[0] - b[0], a[1] - b[1])),
+    };
   }
 
   move() {
@@ -68,7 +71,12 @@ export class BoxGesture {
 
   /** @returns {Box} */
   get box() {
-    return [Math.min(this.start[0], this.at[0]), Math.min(this.start[1], this.at[1]), Math.abs(this.at[0] - this.start[0]), Math.abs(this.at[1] - this.start[1])];
+    return [
+      Math.min(this.start[0], this.at[0]),
+      Math.min(this.start[1], this.at[1]),
+      Math.abs(this.at[0] - this.start[0]),
+      Math.abs(this.at[1] - this.start[1]),
+    ];
   }
 
   /** @param {Point} at */
@@ -79,25 +87,40 @@ export class BoxGesture {
 
   /** @param {import("../../view/node_painter.js").Brush} brush @param {Box} seen */
   paint(brush, seen) {
-    outlineNodes(brush, this.editor.scene, this.editor.scene.nodes.query(this.box), brush.theme.colors.accent, this.editor.camera.scale, seen);
+    outlineNodes(
+      brush,
+      this.editor.scene,
+      this.editor.scene.nodes.query(this.box),
+      brush.theme.colors.accent,
+      this.editor.camera.scale,
+      seen,
+    );
     rubberBand(brush, this.box, this.editor.camera.scale);
     return true;
   }
 
   end() {
     const { scene } = this.editor;
-    const groups = [...scene.scope.groups].filter(([, group]) => inside(this.box, group.bounding)).map(([id]) => id);
-    const bends = [...scene.scope.reroutes.values()].filter(({ pos }) => overlap([pos[0], pos[1], 0, 0], this.box)).map(({ id }) => id);
+    const groups = [...scene.scope.groups]
+      .filter(([, group]) => inside(this.box, group.bounding))
+      .map(([id]) => id);
+    const bends = [...scene.scope.reroutes.values()]
+      .filter(({ pos }) => overlap([pos[0], pos[1], 0, 0], this.box))
+      .map(({ id }) => id);
     this.editor.select([...this.before, ...scene.nodes.query(this.box)], groups, bends);
   }
 
-  cancel() { this.editor.renderer.stir(); }
+  cancel() {
+    this.editor.renderer.stir();
+  }
 }
 
 /** A box that is to fill the view. */
 export class ZoomGesture extends BoxGesture {
   /** @param {Editor} editor @param {Point} start */
-  constructor(editor, start) { super(editor, start, false); }
+  constructor(editor, start) {
+    super(editor, start, false);
+  }
 
   /** @param {import("../../view/node_painter.js").Brush} brush */
   paint(brush) {
@@ -115,7 +138,9 @@ export class ZoomGesture extends BoxGesture {
 }
 
 /** @param {Box} outer @param {Box} inner */
-function inside([x, y, w, h], [ix, iy, iw, ih]) { return ix >= x && iy >= y && ix + iw <= x + w && iy + ih <= y + h; }
+function inside([x, y, w, h], [ix, iy, iw, ih]) {
+  return ix >= x && iy >= y && ix + iw <= x + w && iy + ih <= y + h;
+}
 
 export class ResizeGesture {
   /** @param {Editor} editor @param {Id} id @param {Point} start */
@@ -138,8 +163,12 @@ export class ResizeGesture {
     this.editor.do(setFields(this.editor.where, [this.id], { size }, "Resize", `resize ${this.id}`));
   }
 
-  end() { this.editor.tab.history.seal(); }
-  cancel() { this.end(); }
+  end() {
+    this.editor.tab.history.seal();
+  }
+  cancel() {
+    this.end();
+  }
 }
 
 export class GroupResizeGesture {
@@ -155,19 +184,37 @@ export class GroupResizeGesture {
     const group = this.editor.scene.scope.groups.get(this.id);
     if (!group) return;
     const [x, y] = group.bounding;
-    const bounding = /** @type {Box} */ ([x, y, Math.max(120, Math.round(at[0] - x)), Math.max(60, Math.round(at[1] - y))]);
-    this.editor.do({ ...setGroup(this.editor.where, this.id, { bounding }, "Resize group"), merge: `group ${this.id}` });
+    const bounding = /** @type {Box} */ ([
+      x,
+      y,
+      Math.max(120, Math.round(at[0] - x)),
+      Math.max(60, Math.round(at[1] - y)),
+    ]);
+    this.editor.do({
+      ...setGroup(this.editor.where, this.id, { bounding }, "Resize group"),
+      merge: `group ${this.id}`,
+    });
   }
 
-  end() { this.editor.tab.history.seal(); }
-  cancel() { this.end(); }
+  end() {
+    this.editor.tab.history.seal();
+  }
+  cancel() {
+    this.end();
+  }
 }
 
 /** A sideways drag on a number turns it; without a drag it is a click. */
 export class TurnGesture {
   moved = false;
 
-  /** @param {Editor} editor @param {Id} id @param {import("../../types.js").WidgetView} widget @param {Point} start @param {() => void} clicked */
+  /**
+   * @param {Editor} editor
+   * @param {Id} id
+   * @param {import("../../types.js").WidgetView} widget
+   * @param {Point} start
+   * @param {() => void} clicked
+   */
   constructor(editor, id, widget, start, clicked) {
     this.editor = editor;
     this.id = id;
@@ -186,7 +233,7 @@ export class TurnGesture {
     const { options, kind } = this.widget;
     const step = Number(options.step) || (kind === "int" ? 1 : 0.1);
     const range = (options.max ?? Infinity) - (options.min ?? -Infinity);
-    const turns = range <= 1 ? (distance / 180) * range / step : distance / 8;
+    const turns = range <= 1 ? ((distance / 180) * range) / step : distance / 8;
     const value = rounded(plus(this.from, Math.round(turns * (shift ? 0.1 : 1)) * step), this.widget);
     this.editor.do(setValue(this.editor.where, this.id, this.widget.name, value));
   }
@@ -196,12 +243,21 @@ export class TurnGesture {
     if (!this.moved) this.clicked();
   }
 
-  cancel() { this.editor.tab.history.seal(); }
+  cancel() {
+    this.editor.tab.history.seal();
+  }
 }
 
-/** @param {number | bigint} value @param {import("../../types.js").WidgetView} widget @returns {number | bigint} within the widget's bounds and steps */
+/**
+ * @param {number | bigint} value
+ * @param {import("../../types.js").WidgetView} widget
+ * @returns {number | bigint} within the widget's bounds and steps
+ */
 export function rounded(value, { kind, options }) {
-  if (typeof value === "bigint") return kind === "int" ? clamped(value, options.min, options.max) : rounded(Number(value), /** @type {any} */ ({ kind, options }));
+  if (typeof value === "bigint")
+    return kind === "int"
+      ? clamped(value, options.min, options.max)
+      : rounded(Number(value), /** @type {any} */ ({ kind, options }));
   const low = options.min ?? -Infinity;
   const high = options.max ?? Infinity;
   const bounded = Math.min(high, Math.max(low, value));
@@ -211,4 +267,6 @@ export function rounded(value, { kind, options }) {
 }
 
 /** @param {Editor} editor @param {Id} id @returns {Point} */
-export function positionOf(editor, id) { return point(editor.scene.node(id).pos); }
+export function positionOf(editor, id) {
+  return point(editor.scene.node(id).pos);
+}

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import struct
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -14,11 +12,7 @@ from typing import Any
 from execution.errors import WorkflowError
 from execution.spec import NodeSpec
 from execution.workflow import is_workflow, to_prompt
-from nodeloom.picture_texts import exif_texts, is_picture
-
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-LONGEST_TEXT = 64 * 2**20
-"""Bytes of one text in a picture; more is taken for an attack."""
+from pictures.texts import PNG_SIGNATURE, exif_texts, is_picture, png_texts
 
 
 class BadDocument(Exception):
@@ -89,24 +83,6 @@ def picture_workflow(data: bytes, path: Path) -> str:
         if keyword in texts:
             return texts[keyword]
     raise BadDocument(f"{path} carries no workflow: its metadata was removed, or another program made it")
-
-
-def png_texts(data: bytes) -> dict[str, str]:
-    """The text chunks of a PNG by keyword. A damaged rest is passed over."""
-    texts: dict[str, str] = {}
-    position = len(PNG_SIGNATURE)
-    while position + 8 <= len(data):
-        length, kind = struct.unpack_from(">I4s", data, position)
-        body = data[position + 8 : position + 8 + length]
-        position += length + 12
-        keyword, _, rest = body.partition(b"\0")
-        if kind == b"tEXt":
-            texts[keyword.decode("latin-1")] = rest.decode("latin-1")
-        elif kind == b"iTXt" and len(rest) > 2:
-            text = rest[2:].split(b"\0", 2)[-1]
-            plain = zlib.decompressobj().decompress(text, LONGEST_TEXT) if rest[0] else text
-            texts[keyword.decode("latin-1")] = plain.decode("utf-8", "replace")
-    return texts
 
 
 def change(found: Document, settings: Sequence[str]) -> Document:

@@ -9,7 +9,8 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PIL
-from PIL.PngImagePlugin import PngInfo
+
+from pictures.texts import png_chunks, whole
 
 
 @dataclass(frozen=True)
@@ -23,14 +24,14 @@ class Embedding:
         if not self.enabled:
             return {}
         parts = {"prompt": prompt, **(extra or {})}
-        return {key: json.dumps(value) for key, value in parts.items() if value is not None}
+        return {whole(key): json.dumps(value) for key, value in parts.items() if value is not None}
 
 
 def write_png(
     file: IO[bytes], pixels: NDArray[np.uint8], texts: Mapping[str, str], compress_level: int = 4
 ) -> None:
     """Write H×W×C pixels as PNG with `texts` as text chunks."""
-    pnginfo = text_chunks(texts)
+    pnginfo = png_chunks(texts)
     picture(pixels).save(file, format="PNG", pnginfo=pnginfo, compress_level=compress_level)
 
 
@@ -52,34 +53,3 @@ def jpeg(pixels: NDArray[np.uint8], size: tuple[int, int], quality: int = 90) ->
 def picture(pixels: NDArray[np.uint8]) -> PIL.Image:
     """H×W×C (1, 3 or 4 channels) as a PIL picture."""
     return PIL.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
-
-
-EXIF_PROMPT, EXIF_OTHERS = 0x0110, 0x010F  # camera model, and maker and the tags below it, hold `key:text`
-JPEG_EXIF_LIMIT = 65_500  # of the 65,533 bytes that a JPEG segment can hold
-
-
-def exif(texts: Mapping[str, str], limit: int | None = None) -> tuple[bytes, list[str]]:
-    """`texts` as an EXIF block, and the keys left out because the block would grow beyond `limit` bytes."""
-    block = PIL.Exif()
-    left_out: list[str] = []
-    tag, size = EXIF_OTHERS, 100
-    for key, text in texts.items():
-        entry = f"{key}:{text}"
-        size += len(entry) + 16
-        if limit is not None and size > limit:
-            left_out.append(key)
-            size -= len(entry) + 16
-        elif key == "prompt":
-            block[EXIF_PROMPT] = entry
-        else:
-            block[tag] = entry
-            tag -= 1
-    return (block.tobytes() if block else b""), left_out
-
-
-def text_chunks(texts: Mapping[str, str]) -> PngInfo:
-    """`texts` as text chunks of a PNG."""
-    chunks = PngInfo()
-    for key, text in texts.items():
-        chunks.add_text(key, text)
-    return chunks

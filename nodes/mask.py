@@ -181,26 +181,30 @@ def split_alpha(image: Picture) -> ImageAndMask:
 @node("PorterDuffImageComposite", category="mask/compositing", v3=True)
 def porter_duff(
     source: Annotated[Image, Tip("The image above.")],
-    source_alpha: Annotated[Mask, Tip("How opaque the source is.")],
+    source_alpha: Annotated[Mask, Tip("Where the source is transparent, as LoadImage's mask says.")],
     destination: Annotated[Image, Tip("The image below; it sets the size.")],
-    destination_alpha: Annotated[Mask, Tip("How opaque the destination is.")],
+    destination_alpha: Annotated[Mask, Tip("Where the destination is transparent.")],
     mode: Annotated[str, Choice(composites.OPERATORS), Tip("The Porter-Duff operator or blend.")] = "DST",
 ) -> ImageAndMask:
     """Porter-Duff Image Composite.
 
-    Combines two images and their transparencies by a Porter-Duff operator.
+    Combines two images and their transparencies by a Porter-Duff operator. Masks, also the one that comes
+    out, are 1 where an image is transparent.
     """
     height, width = destination.shape[1:3]
     size = min(len(source), len(source_alpha), len(destination), len(destination_alpha))
     if source.shape[1:3] != destination.shape[1:3]:
         source = scaled(source, width, height, "bicubic", "center")
     alphas = [
-        scaled(alpha[..., None], width, height, "bicubic", "center")[..., 0]
-        if alpha.shape[1:] != (height, width)
-        else alpha
-        for alpha in (source_alpha, destination_alpha)
+        1.0
+        - (
+            scaled(mask[..., None], width, height, "bicubic", "center")[..., 0]
+            if mask.shape[1:] != (height, width)
+            else mask
+        )
+        for mask in (source_alpha, destination_alpha)
     ]
     image, alpha = composites.porter_duff(
         source[:size, ..., :3], alphas[0][:size], destination[:size, ..., :3], alphas[1][:size], mode
     )
-    return ImageAndMask(image, alpha)
+    return ImageAndMask(image, 1.0 - alpha)

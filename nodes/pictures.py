@@ -130,24 +130,26 @@ def _edge_distance(size: int, first: bool, last: bool) -> Tensor:
 def stitched(first: Tensor, second: Tensor, direction: str, spacing: int, colour: Tensor) -> Tensor:
     """Two images of equal batch side by side: `second` to the right of, below, left of or above `first`.
 
-    `spacing` pixels of `colour` (C) lie between. The shorter is centred on black where the sides differ.
+    `spacing` pixels of `colour` (C) lie between. The shorter is centred on it too where the sides differ.
     """
     level = direction in ("left", "right")
     across, along = (1, 2) if level else (2, 1)
     size = max(first.shape[across], second.shape[across])
-    first, second = (_centred(image, size, across) for image in (first, second))
+    first, second = (_centred(image, size, across, colour) for image in (first, second))
     gap_shape = list(first.shape)
     gap_shape[along] = spacing
     parts = [first, colour.to(first).expand(gap_shape), second]
     return torch.cat(parts if direction in ("right", "down") else parts[::-1], dim=along)
 
 
-def _centred(image: Tensor, size: int, dim: int) -> Tensor:
-    """`image` with black on both sides of `dim` until it measures `size` there."""
-    missing = size - image.shape[dim]
-    before = missing // 2
-    margins = [0, 0] * (image.ndim - 1 - dim) + [before, missing - before]
-    return F.pad(image, margins)
+def _centred(image: Tensor, size: int, dim: int, colour: Tensor) -> Tensor:
+    """`image` with `colour` (C) on both sides of `dim` until it measures `size` there."""
+    shape = list(image.shape)
+    shape[dim] = size
+    before = (size - image.shape[dim]) // 2
+    out = colour.to(image).expand(shape).clone()
+    out.narrow(dim, before, image.shape[dim]).copy_(image)
+    return out
 
 
 def quantized(image: Tensor, colours: int, dither: str) -> Tensor:

@@ -1,5 +1,6 @@
 """Pictures into files of other kinds than still PNG: WebP, JPEG, AVIF, animations, drawings."""
 
+import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,9 +18,10 @@ from torch import Tensor
 from execution.folders import Folders, atomic_write
 from execution.node import Multiline, Range, Run, Socket, Tip, Ui, node
 from execution.saving import SavePlace
-from nodes.encoding import JPEG_EXIF_LIMIT, Embedding, exif, picture, text_chunks
+from nodes.encoding import Embedding, picture
 from nodes.files import Images, Prefix, not_numbers, pixels_of
 from nodes.names import ExtraPngInfo, PromptGraph, prefix_of
+from pictures.texts import JPEG_EXIF_LIMIT, exif_block, png_chunks
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +99,7 @@ def save_animated_png(
     """
     texts = embedding.texts(prompt, extra_pnginfo)
     place = _place(images, filename_prefix, prompt, extra_pnginfo, folders)
-    options = {"format": "PNG", "pnginfo": text_chunks(texts), "compress_level": compress_level}
+    options = {"format": "PNG", "pnginfo": png_chunks(texts), "compress_level": compress_level}
     return _animated(images, place, ".png", options | _timing(fps), run)
 
 
@@ -179,7 +181,7 @@ def with_texts(document: str, texts: Mapping[str, str]) -> str:
         raise ValueError("input 'svg' is no SVG document: it has no <svg> element")
     if not texts or document[end - 1] == "/":
         return document
-    inside = "{" + ", ".join(f'"{key}": {text}' for key, text in texts.items()) + "}"
+    inside = "{" + ", ".join(f"{json.dumps(key)}: {text}" for key, text in texts.items()) + "}"
     return f"{document[: end + 1]}<metadata>{escape(inside, quote=False)}</metadata>{document[end + 1 :]}"
 
 
@@ -198,8 +200,8 @@ def _place(
 def _options(format: str, texts: Mapping[str, str], quality: int, lossless: bool) -> dict[str, Any]:
     """How PIL shall save, with `texts` where the format can hold them."""
     if format == "PNG":
-        return {"format": "PNG", "pnginfo": text_chunks(texts), "compress_level": 4}
-    block, left_out = exif(texts, JPEG_EXIF_LIMIT if format == "JPEG" else None)
+        return {"format": "PNG", "pnginfo": png_chunks(texts), "compress_level": 4}
+    block, left_out = exif_block(texts, JPEG_EXIF_LIMIT if format == "JPEG" else None)
     if left_out:
         names = " and ".join(left_out)
         log.warning("a JPEG holds 64 KB of text at most, so %s is left out; WebP and PNG hold more", names)

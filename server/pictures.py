@@ -16,8 +16,6 @@ from server.files import open_regular
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
-"""What is decoded. Others (EPS starts a program) never are."""
 CACHE_BYTES = 32 * 2**20
 AT_ONCE = 2
 QUALITY = 90
@@ -59,82 +57,63 @@ def bad_picture(why: str) -> Exception:
     return refusal(400, "bad_picture", "The file cannot be read as a picture.", why[:200])
 
 
-def read_picture(file: BinaryIO, most_pixels: int) -> "Image":
-    """Decode the first frame. 400 for what is no picture or too large to be decoded here."""
-    from PIL import Image, UnidentifiedImageError
+def read_picture(file: BinaryIO, most_pixels: int) -> "tuple[Image, dict[str, str]]":
+    """The first frame, upright and in 8 bits, and the file's texts. 400 for what cannot be decoded here."""
+    from pictures import decoding
 
     try:
-        picture = Image.open(file, formats=FORMATS)
-        if picture.width * picture.height > most_pixels:
-            raise bad_picture(f"{picture.width}×{picture.height} is more than {most_pixels} pixels")
-        picture.load()
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise bad_picture(f"it has more than {most_pixels} pixels") from error
-    except (
-        UnidentifiedImageError,
-        OSError,
-        ValueError,
-        SyntaxError,
-        EOFError,
-        MemoryError,
-        OverflowError,
-    ) as error:
+        with decoding.opened(file, "the picture", most_pixels) as picture:
+            shown = decoding.in_bytes(next(decoding.frames(picture)))
+            found: dict[str, str] = getattr(picture, "text", None) or {}
+            return shown, {getattr(text, "tkey", None) or key: str(text) for key, text in found.items()}
+    except decoding.BadPicture as error:
         raise bad_picture(str(error)) from error
-    return picture
 
 
 def only_channel(picture: "Image", channel: str) -> "Image":
-    """The picture without transparency (`rgb`), its transparency alone (`a`), or as it is."""
+    """The picture (RGB or RGBA) without transparency (`rgb`), its transparency alone (`a`), or as it is."""
     from PIL import Image
 
     if channel == "rgb":
-        return picture.convert("RGBA").convert("RGB") if has_alpha(picture) else picture.convert("RGB")
+        return picture.convert("RGB")
     if channel != "a":
         return picture
-    alpha = (
-        picture.convert("RGBA").getchannel("A") if has_alpha(picture) else Image.new("L", picture.size, 255)
-    )
     alone = Image.new("RGBA", picture.size)
-    alone.putalpha(alpha)
+    alone.putalpha(picture.convert("RGBA").getchannel("A"))
     return alone
-
-
-def has_alpha(picture: "Image") -> bool:
-    """Whether pixels carry transparency."""
-    return picture.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in picture.info
 
 
 def render(path: Path, form: Form, most_pixels: int) -> bytes:
     """Encode a stored picture in another form."""
     file, _ = open_regular(path)
     with file:
-        picture = only_channel(read_picture(file, most_pixels), form.channel)
+        picture = only_channel(read_picture(file, most_pixels)[0], form.channel)
     if form.side is not None:
         picture.thumbnail((form.side, form.side))
-    if form.kind == "jpeg" or picture.mode not in ("RGB", "RGBA", "L", "LA"):
-        picture = picture.convert("RGBA" if has_alpha(picture) and form.kind != "jpeg" else "RGB")
+    if form.kind == "jpeg":
+        picture = picture.convert("RGB")
     encoded = io.BytesIO()
     picture.save(encoded, form.kind, quality=form.quality)
     return encoded.getvalue()
 
 
 def with_alpha_of(original: Path, mask: BinaryIO, most_pixels: int) -> bytes:
-    """A PNG of the original's colours with the mask picture's alpha, keeping the original's text chunks."""
-    from PIL.PngImagePlugin import PngInfo
+    """A PNG of the original's colours with the mask picture's alpha, keeping the original's texts.
+
+    Both are upright, as they are seen and as they are loaded.
+    """
+    from pictures.texts import png_chunks
 
     file, _ = open_regular(original)
     with file:
-        colours = read_picture(file, most_pixels)
-    alpha = read_picture(mask, most_pixels).convert("RGBA").getchannel("A")
+        colours, texts = read_picture(file, most_pixels)
+    alpha = read_picture(mask, most_pixels)[0].convert("RGBA").getchannel("A")
     if alpha.size != colours.size:
-        raise bad_picture(f"the mask is {alpha.size}, the picture {colours.size}")
-    texts = PngInfo()
-    for name, text in getattr(colours, "text", {}).items():
-        texts.add_text(name, text)
-    result = colours.convert("RGBA")
-    result.putalpha(alpha)
+        (width, height), (wide, high) = alpha.size, colours.size
+        raise bad_picture(f"the mask has {width}×{height} pixels, the picture (seen upright) {wide}×{high}")
+    colours.putalpha(alpha)
     encoded = io.BytesIO()
-    result.save(encoded, "PNG", pnginfo=texts, compress_level=4)
+    colours.save(encoded, "PNG", pnginfo=png_chunks(texts), compress_level=4)
     return encoded.getvalue()
 
 

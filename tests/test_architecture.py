@@ -13,10 +13,11 @@ ROOT = Path(__file__).parent.parent
 FLOORS: dict[str, set[str]] = {
     "execution": set(),
     "diffusion": set(),
-    "nodes": {"execution", "diffusion"},
-    "server": {"execution"},
-    "compat": {"execution", "diffusion", "nodes"},
-    "nodeloom": {"execution", "diffusion", "nodes", "server", "compat"},
+    "pictures": set(),
+    "nodes": {"execution", "diffusion", "pictures"},
+    "server": {"execution", "pictures"},
+    "compat": {"execution", "diffusion", "nodes", "pictures"},
+    "nodeloom": {"execution", "diffusion", "nodes", "server", "compat", "pictures"},
     "training": {"diffusion", "nodes"},
 }
 SOURCES = [path for floor in FLOORS for path in sorted((ROOT / floor).rglob("*.py"))]

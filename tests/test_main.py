@@ -14,7 +14,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from nodeloom.documents import png_texts
+from pictures.texts import png_texts
 
 ROOT = Path(__file__).parent.parent
 PROMPT: dict[str, Any] = {

@@ -62,13 +62,12 @@ def _write(image: Any, path: str, prompt: Any, extra: Any, compress_level: int) 
     from pathlib import Path
 
     from PIL import Image
-    from PIL.PngImagePlugin import PngInfo
 
     from execution.folders import atomic_write
+    from pictures.texts import png_chunks
 
-    texts = PngInfo()
-    for key, value in {**({} if prompt is None else {"prompt": prompt}), **(extra or {})}.items():
-        texts.add_text(key, json.dumps(value))
+    parts = {**({} if prompt is None else {"prompt": prompt}), **(extra or {})}
+    texts = png_chunks({key: json.dumps(value) for key, value in parts.items()})
     pixels = (image.detach().float().cpu().clamp(0, 1) * 255).byte().numpy()
     with atomic_write(Path(path)) as file:
         Image.fromarray(pixels).save(file, format="PNG", pnginfo=texts, compress_level=compress_level)

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from execution.spec import InputSpec, NodeSpec
-from nodeloom.documents import PNG_SIGNATURE, BadDocument, Document, change, png_texts, read, value
+from nodeloom.documents import BadDocument, Document, change, read, value
+from pictures.texts import PNG_SIGNATURE, png_texts
 
 SPECS = {
     "EmptyImage": NodeSpec(

@@ -10,9 +10,9 @@ from PIL import Image
 from execution.cancel import CancelToken
 from execution.events import Event, Finished, Running
 from nodeloom import Engine
-from nodeloom.documents import png_texts
 from nodeloom.places import BadOption
 from nodeloom.session import Refused, RunFailed
+from pictures.texts import png_texts
 
 
 def test_a_run_gives_values_and_files(engine: Engine, prompt: dict[str, Any]) -> None:

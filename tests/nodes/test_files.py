@@ -21,6 +21,7 @@ from execution.registry import Registry
 from nodes import decoding
 from nodes.encoding import Embedding
 from nodes.library import native_types
+from pictures.texts import png_texts
 
 PROMPT = {"9": {"class_type": "SaveImage", "inputs": {"filename_prefix": "x"}}}
 EXTRA = {"extra_pnginfo": {"workflow": {"nodes": []}}}
@@ -280,3 +281,29 @@ def test_the_cameras_picture_is_read(call: Any, folders: Folders) -> None:
     assert camera.bind({Folders: folders}).fingerprint({"image": "a.png [temp]"}, Run())[1] > 0
     with pytest.raises(ValueError, match="no picture yet"):
         call("WebcamCapture", image="")
+
+
+def test_pages_with_and_without_transparency_make_one_batch(call: Any, folders: Folders) -> None:
+    opaque, clear = PIL.new("RGB", (4, 3), "red"), PIL.new("RGBA", (4, 3), (0, 255, 0, 51))
+    opaque.save(folders.input / "a.tiff", save_all=True, append_images=[clear])
+    image, mask = call("LoadImage", image="a.tiff")
+    assert image[:, 0, 0].tolist() == [[1, 0, 0], [0, 1, 0]]
+    assert mask.shape == (2, 3, 4)
+    torch.testing.assert_close(mask[:, 0, 0], torch.tensor([0.0, 0.8]))
+
+
+def test_a_ramp_of_floats_is_a_ramp(call: Any, folders: Folders) -> None:
+    ramp = np.linspace(-0.5, 1.5, 9, dtype=np.float32)[None]
+    PIL.fromarray(ramp).save(folders.input / "depth.tiff")
+    image, _ = call("LoadImage", image="depth.tiff")
+    np.testing.assert_allclose(image[0, ..., 2], ramp.clip(0, 1), atol=1e-6)
+    (mask,) = call("LoadImageMask", image="depth.tiff", channel="red")
+    np.testing.assert_allclose(mask[0], ramp.clip(0, 1), atol=1e-6)
+
+
+def test_a_picture_is_saved_with_texts_under_any_key(call: Any, folders: Folders) -> None:
+    run = Run(prompt=PROMPT, extra_data={"extra_pnginfo": {"workflow": {}, "помощь": {"a": "б"}}})
+    (shown,) = call("SaveImage", run, images=torch.rand(1, 4, 4, 3), filename_prefix="x")["images"]
+    texts = png_texts((folders.output / shown["filename"]).read_bytes())
+    assert json.loads(texts["помощь"]) == {"a": "б"}
+    assert json.loads(texts["prompt"]) == PROMPT

@@ -151,3 +151,15 @@ def test_filters_keep_shape_and_range() -> None:
 def test_canny_thresholds_the_wrong_way_round_are_named() -> None:
     with pytest.raises(ValueError, match=r"'low_threshold' \(0.8\) is above 'high_threshold' \(0.2\)"):
         image_filters.canny(picture(), 0.8, 0.2)
+
+
+@pytest.mark.parametrize(("colour", "value"), [("white", [1.0, 1.0, 1.0]), ("red", [1.0, 0.0, 0.0])])
+@pytest.mark.parametrize("direction", ["right", "down", "left", "up"])
+def test_the_margins_of_the_smaller_image_have_the_colour_of_the_gap(
+    direction: str, colour: str, value: list[float]
+) -> None:
+    first, second = torch.full((1, 4, 4, 3), 0.5), torch.full((1, 8, 8, 3), 0.5)
+    joined = image_size.stitch(first, direction, False, 2, colour, image2=second)  # type: ignore[arg-type]
+    outside = joined[0][(joined[0] != 0.5).any(-1)]
+    assert len(outside) == 8 * (4 + 2 + 8) - 4 * 4 - 8 * 8
+    assert bool((outside == torch.tensor(value)).all())

@@ -49,7 +49,11 @@ def test_an_image_without_alpha_is_nowhere_transparent() -> None:
 
 def test_porter_duff_takes_the_size_of_the_destination() -> None:
     image, alpha = mask.porter_duff(
-        torch.ones(2, 8, 8, 3), torch.ones(2, 8, 8), torch.zeros(1, 4, 6, 3), torch.ones(1, 4, 6), "SRC_OVER"
+        torch.ones(2, 8, 8, 3),
+        torch.zeros(2, 8, 8),
+        torch.zeros(1, 4, 6, 3),
+        torch.zeros(1, 4, 6),
+        "SRC_OVER",
     )
     assert image.shape == (1, 4, 6, 3)
     assert alpha.shape == (1, 4, 6)
@@ -63,3 +67,16 @@ def test_crop_threshold_grow_and_feather_take_masks_of_any_rank() -> None:
     assert mask.grow(plain, 1).shape == (1, 5, 6)
     assert mask.feather(plain, 1, 1, 1, 1).shape == (1, 5, 6)
     assert mask.composite(plain, plain, operation="add").shape == (1, 5, 6)
+
+
+def test_porter_duff_takes_masks_as_load_image_gives_them() -> None:
+    red, blue = torch.zeros(1, 4, 4, 3), torch.zeros(1, 4, 4, 3)
+    red[..., 0], blue[..., 2] = 1, 1
+    clear, opaque = torch.full((1, 4, 4), 0.25), torch.zeros(1, 4, 4)
+    image, left = mask.porter_duff(red, clear, blue, opaque, "SRC_OVER")
+    torch.testing.assert_close(image[0, 0, 0], torch.tensor([0.75, 0.0, 0.25]))
+    assert not left.any()
+    _, left = mask.porter_duff(red, clear, blue, opaque, "SRC")
+    torch.testing.assert_close(left, clear)
+    _, left = mask.porter_duff(red, clear, blue, opaque, "CLEAR")
+    assert bool((left == 1).all())

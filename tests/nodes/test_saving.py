@@ -14,11 +14,10 @@ from PIL import Image as PIL
 from execution.folders import Folders
 from execution.node import Run
 from execution.registry import Registry
-from nodeloom.documents import png_texts
-from nodeloom.picture_texts import exif_texts, is_picture
-from nodes.encoding import JPEG_EXIF_LIMIT, Embedding, exif
+from nodes.encoding import Embedding
 from nodes.library import native_types
 from nodes.saving import Svg, with_texts
+from pictures.texts import JPEG_EXIF_LIMIT, exif_block, exif_texts, is_picture, png_texts
 
 PROMPT = {"1": {"class_type": "SaveSVGNode", "inputs": {"filename_prefix": "ü <x>"}}}
 WORKFLOW = {"nodes": [], "links": []}
@@ -118,7 +117,9 @@ def test_a_workflow_too_long_for_a_jpeg_is_left_out_with_a_warning(
     (shown,) = call("SavePicture", run, images=images(), format="JPEG")["images"]
     assert set(texts_of(folders.output / shown["filename"])) == {"prompt"}
     assert "workflow is left out" in caplog.text
-    block, left_out = exif({"prompt": "x" * (JPEG_EXIF_LIMIT - 200), "workflow": "y" * 90}, JPEG_EXIF_LIMIT)
+    block, left_out = exif_block(
+        {"prompt": "x" * (JPEG_EXIF_LIMIT - 200), "workflow": "y" * 90}, JPEG_EXIF_LIMIT
+    )
     assert left_out == ["workflow"]
     assert len(block) <= JPEG_EXIF_LIMIT
 

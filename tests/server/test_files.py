@@ -85,7 +85,7 @@ async def test_a_mask_becomes_the_alpha_of_its_picture(
     assert merged.info["prompt"] == '{"1": {}}'
     wrong = await upload(calm, "/upload/mask", "m.png", png(mask.resize((5, 5))), original_ref=reference)
     assert wrong.status == 400
-    assert "the mask is (5, 5)" in json.loads(wrong.body)["error"]["details"]
+    assert "the mask has 5×5 pixels" in json.loads(wrong.body)["error"]["details"]
 
 
 async def test_channels_of_a_picture(calm: Client, stored: Path) -> None:
@@ -205,3 +205,46 @@ async def test_internal_lists_are_newest_first(calm: Client, settings: Settings)
         os.utime(settings.folders.output / name, (index, index))
     assert await calm.get("/internal/files/output") == (200, ["new.png", "old.png"])
     assert "checkpoints" in (await calm.get("/internal/folder_paths"))[1]
+
+
+def lying_photograph() -> bytes:
+    """A JPEG stored as 64×32 whose EXIF turns it upright: 32×64, red above blue."""
+    lying, exif, out = Image.new("RGB", (64, 32), "red"), Image.Exif(), io.BytesIO()
+    lying.paste("blue", (32, 0, 64, 32))
+    exif[0x0112] = 6
+    lying.save(out, "JPEG", exif=exif, quality=95)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("query", ["preview=webp;90", "channel=rgb", "channel=a", "size=64"])
+async def test_a_photograph_is_shown_upright(calm: Client, settings: Settings, query: str) -> None:
+    (settings.folders.input / "photo.jpg").write_bytes(lying_photograph())
+    _, body = await calm.get(f"/view?filename=photo.jpg&type=input&{query}")
+    picture = opened(body)
+    assert picture.size == (32, 64)
+    if query != "channel=a":
+        shown = picture.convert("RGB")
+        assert shown.getpixel((16, 8)) == pytest.approx((254, 0, 0), abs=6)
+        assert shown.getpixel((16, 56)) == pytest.approx((0, 0, 254), abs=6)
+
+
+async def test_a_mask_is_painted_on_the_upright_photograph(calm: Client, settings: Settings) -> None:
+    (settings.folders.input / "photo.jpg").write_bytes(lying_photograph())
+    mask = Image.new("RGBA", (32, 64), (0, 0, 0, 255))
+    mask.paste((0, 0, 0, 0), (0, 0, 32, 32))
+    reference = json.dumps({"filename": "photo.jpg", "subfolder": "", "type": "input"})
+    answer = await upload(calm, "/upload/mask", "m.png", png(mask), original_ref=reference)
+    assert answer.status == 200, answer.body
+    merged = opened((settings.folders.input / "m.png").read_bytes())
+    assert merged.size == (32, 64)
+    assert merged.getpixel((16, 8)) == pytest.approx((254, 0, 0, 0), abs=6)
+    assert merged.getpixel((16, 56)) == pytest.approx((0, 0, 254, 255), abs=6)
+
+
+async def test_a_ramp_of_sixteen_bits_is_shown_as_a_ramp(calm: Client, settings: Settings) -> None:
+    deep = Image.new("I;16", (256, 1))
+    deep.putdata([257 * step for step in range(256)])
+    (settings.folders.input / "deep.png").write_bytes(png(deep))
+    _, body = await calm.get("/view?filename=deep.png&type=input&channel=rgb")
+    shown = opened(body)
+    assert [shown.getpixel((step, 0)) for step in range(256)] == [(step,) * 3 for step in range(256)]

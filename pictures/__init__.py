@@ -1,0 +1,1 @@
+"""Files of pictures: their pixels and their texts. PIL and numpy; no torch, nothing of ours."""

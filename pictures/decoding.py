@@ -1,0 +1,142 @@
+"""Reading pictures from files, one way for loaders, previews and masks.
+
+Turned upright by EXIF; grey of 16 bits and of floats, Lab, CMYK and palettes become red, green and blue;
+pages and frames come one by one. What PIL may open is listed here, for some of its readers start programs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as PIL
+from PIL import ImageCms, ImageOps, ImageSequence, UnidentifiedImageError
+
+FORMATS = (
+    *("PNG", "JPEG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "AVIF", "JPEG2000"),
+    *("PPM", "TGA", "ICO", "PCX", "QOI", "DDS", "PSD", "SGI"),
+)
+"""What is decoded. Others (EPS starts a program) never are."""
+SEQUENCES = frozenset({"PNG", "WEBP", "GIF", "TIFF", "AVIF"})
+"""Formats whose further pictures are frames or pages. A photograph's may be views, a PSD's are layers."""
+SIXTEEN_BITS, THIRTY_TWO_BITS = 2**16 - 1, 2**32 - 1
+Pixels = NDArray[np.float32]
+
+
+class BadPicture(ValueError):
+    """A file that is no picture, is damaged, or holds more pixels than may be decoded."""
+
+
+@contextmanager
+def opened(source: Path | BinaryIO, name: str, most_pixels: int) -> Iterator[PIL.Image]:
+    """The picture in a file, whose header alone has been read.
+
+    Raises:
+        BadPicture: it is none, is damaged (also found while reading), or has too many pixels in all frames.
+    """
+    try:
+        with PIL.open(source, formats=FORMATS) as picture:
+            frames = frame_count(picture)
+            if picture.width * picture.height * frames > most_pixels:
+                size = f"{frames} × {picture.width}×{picture.height}"
+                raise BadPicture(f"'{name}' has {size} pixels, more than {most_pixels}; make it smaller")
+            yield picture
+    except UnidentifiedImageError as error:
+        raise BadPicture(f"'{name}' is not a picture that can be read; save it as PNG") from error
+    except (PIL.DecompressionBombError, PIL.DecompressionBombWarning) as error:
+        raise BadPicture(f"'{name}' has too many pixels; make it smaller") from error
+    except BadPicture:
+        raise
+    except (OSError, SyntaxError, EOFError, ValueError, OverflowError, MemoryError) as error:
+        raise BadPicture(f"'{name}' cannot be read: {error}; save it again as PNG") from error
+
+
+def frame_count(picture: PIL.Image) -> int:
+    """How many pictures of a file are frames or pages."""
+    return int(getattr(picture, "n_frames", 1)) if picture.format in SEQUENCES else 1
+
+
+def frames(picture: PIL.Image) -> Iterator[PIL.Image]:
+    """The frames or pages of an open picture, each upright."""
+    if picture.format not in SEQUENCES:
+        yield upright(picture)
+        return
+    for frame in ImageSequence.Iterator(picture):
+        yield upright(frame)
+
+
+def upright(picture: PIL.Image) -> PIL.Image:
+    """A picture turned as its EXIF says. Loading comes first: it turns a TIFF by itself."""
+    picture.load()
+    return ImageOps.exif_transpose(picture)
+
+
+def colours(picture: PIL.Image) -> Pixels:
+    """Red, green and blue, H×W×3, 0…1; grey of 16 or 32 bits keeps them all."""
+    grey = _deep_grey(picture)
+    if grey is not None:
+        return np.repeat(grey[..., None], 3, axis=-1)
+    return np.asarray(_plain(picture).convert("RGB")).astype(np.float32) / 255.0
+
+
+def transparency(picture: PIL.Image) -> Pixels | None:
+    """Where a picture is transparent, H×W, 1 where wholly; None where it has no transparency."""
+    if not has_transparency(picture):
+        return None
+    if "A" not in picture.getbands() and picture.mode[0] in "IF":
+        clear: Pixels = (np.asarray(picture) == picture.info["transparency"]).astype(np.float32)
+        return clear
+    alpha = _with_alpha(picture).getchannel("A")
+    return np.float32(1.0) - np.asarray(alpha).astype(np.float32) / np.float32(255.0)
+
+
+def has_transparency(picture: PIL.Image) -> bool:
+    """Whether pixels of a picture may be transparent."""
+    return picture.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in picture.info
+
+
+def in_bytes(picture: PIL.Image) -> PIL.Image:
+    """A picture of 8 bits a channel, RGB or RGBA, as a screen shows it: what `colours` gives, rounded."""
+    if _deep_grey(picture) is None:
+        return _with_alpha(picture) if has_transparency(picture) else _plain(picture).convert("RGB")
+    shown = PIL.fromarray((colours(picture) * 255.0).round().astype(np.uint8))
+    clear = transparency(picture)
+    if clear is not None:
+        shown.putalpha(PIL.fromarray(((1.0 - clear) * 255.0).round().astype(np.uint8)))
+    return shown
+
+
+def _with_alpha(picture: PIL.Image) -> PIL.Image:
+    """A picture of 8 bits as RGBA; premultiplied colours are divided."""
+    if picture.mode == "La":
+        picture = picture.convert("LA")
+    return picture.convert("RGBA")
+
+
+def _deep_grey(picture: PIL.Image) -> Pixels | None:
+    """Grey of more than 8 bits as H×W, 0…1, cut off there; None for other pictures."""
+    if picture.mode == "F":
+        floats: Pixels = np.nan_to_num(np.asarray(picture).astype(np.float32)).clip(0.0, 1.0)
+        return floats
+    if not picture.mode.startswith("I"):
+        return None
+    whole = np.asarray(picture)
+    most = SIXTEEN_BITS
+    if picture.mode == "I" and whole.size and (whole.max() > SIXTEEN_BITS or whole.min() < 0):
+        whole, most = whole.view(np.uint32), THIRTY_TWO_BITS
+    grey: Pixels = (whole / most).astype(np.float32)
+    return grey
+
+
+def _plain(picture: PIL.Image) -> PIL.Image:
+    """A picture in a mode that PIL turns into RGB by itself."""
+    if picture.mode == "LAB":
+        profiles = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+        turned = ImageCms.profileToProfile(picture, *profiles, outputMode="RGB")
+        assert turned is not None, "not in place"
+        return turned
+    return picture.convert("L").convert("RGB") if picture.mode == "La" else picture

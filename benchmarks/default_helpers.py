@@ -24,11 +24,11 @@ import numpy as np
 import torch
 
 from benchmarks.default_model import CHECKPOINT, ROOT, draw
-from diffusion import adapters
-from diffusion.checkpoints import Checkpoint, load_checkpoint
-from diffusion.control import ControlNetwork
-from diffusion.control_files import load_controlnet
-from nodes.filters import canny
+from diffusion.control.chain import ControlNetwork
+from diffusion.control.control_files import load_controlnet
+from diffusion.families.checkpoints import Checkpoint, load_checkpoint
+from diffusion.patches.weights import adapters
+from nodes.image.filters import canny
 from training.backgrounds import BACKGROUNDS
 from training.compositions import Composition, captions, render
 from training.edges import Placed, scenes

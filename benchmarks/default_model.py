@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from diffusion.checkpoints import Checkpoint, load_checkpoint
-from diffusion.guidance import CFGGuider
-from diffusion.noise import starting_noise
+from diffusion.families.checkpoints import Checkpoint, load_checkpoint
+from diffusion.guidance.guidance import CFGGuider
+from diffusion.noise.draws import starting_noise
 from diffusion.samplers import SAMPLERS
 from diffusion.sampling import sample, schedule_for
 from training.compositions import LAYOUTS

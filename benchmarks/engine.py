@@ -19,11 +19,11 @@ from typing import Any, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from execution.cache import Budgeted
+from execution.check.validation import validate
+from execution.declare.node import Ui, node, node_types
+from execution.declare.registry import Registry
 from execution.engine import Engine, Job
-from execution.node import Ui, node, node_types
-from execution.registry import Registry
-from execution.validation import validate
+from execution.run.cache import Budgeted
 
 PROMISED = {"run": 2.0, "cached": 0.3}
 """Seconds for 10,000 nodes."""

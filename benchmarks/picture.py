@@ -105,7 +105,7 @@ def embedded(pipeline: Any, text: str) -> Any:
     """A text through the pipeline's encoder; diffusers' own tokenizer files would have to come from a hub."""
     import torch
 
-    from diffusion.tokenizer import Vocabulary
+    from diffusion.text.tokenizer import Vocabulary
 
     words = Vocabulary.read()
     numbers = [words.start, *words.encode(text), words.end]

@@ -57,11 +57,11 @@ def write(name: str, path: Path) -> Path:
 
 def measured(paths: Sequence[Path]) -> dict[str, Any]:
     """A checkpoint, and perhaps a control network, used in this process."""
-    from diffusion.checkpoints import load_checkpoint
-    from diffusion.control_files import load_controlnet
-    from diffusion.guidance import CFGGuider
-    from diffusion.noise import starting_noise
-    from diffusion.residency import Residency
+    from diffusion.control.control_files import load_controlnet
+    from diffusion.families.checkpoints import load_checkpoint
+    from diffusion.guidance.guidance import CFGGuider
+    from diffusion.noise.draws import starting_noise
+    from diffusion.residency.budget import Residency
     from diffusion.samplers import SAMPLERS
     from diffusion.sampling import sample, schedule
 
@@ -122,7 +122,7 @@ def accounted(residents: Sequence[Any], paths: Sequence[Path]) -> tuple[list[str
 
 def beside(name: str) -> bool:
     """Whether a tensor is a marker that belongs to a UNet without being one of its weights."""
-    from diffusion.catalogue import MARKERS
+    from diffusion.families.catalogue import MARKERS
 
     return name in MARKERS
 

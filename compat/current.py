@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from execution.node import Run
+    from execution.declare.node import Run
 
 
 @dataclass

@@ -16,8 +16,8 @@ from typing import Any
 from compat.current import current_run
 from compat.later import run_now
 from compat.values.passing import own, shown
-from execution.node import NodeType, Outcome, Run
-from execution.spec import GROUPS, InputSpec, NodeSpec
+from execution.declare.node import NodeType, Outcome, Run
+from execution.declare.spec import GROUPS, InputSpec, NodeSpec
 
 CALLS: Mapping[str, str] = {
     "CLIPLoader": "load_clip",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from execution.folders import ALIASES, MODEL_KINDS, Folders
+from execution.files.folders import ALIASES, MODEL_KINDS, Folders
 
 Row = tuple[list[str], set[str]]
 

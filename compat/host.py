@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from compat.placeholders import PlaceholderType, placeholder
 
 if TYPE_CHECKING:
-    from execution.folders import Folders
-    from execution.node import NodeType
+    from execution.declare.node import NodeType
+    from execution.files.folders import Folders
 
 Send = Callable[[str | int, object, str | None], None]
 """Delivers a pack's own websocket message: (event, data, client id or None for everybody).

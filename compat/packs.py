@@ -28,7 +28,7 @@ from compat.reports import PackProblem, PackReport, problem_of
 from compat.v1 import V1Node
 from compat.v1_spec import Origin
 from compat.v3.adapter import V3Node, is_v3
-from execution.node import NodeType
+from execution.declare.node import NodeType
 
 PARENT = "custom_nodes"
 """The package that all packs are imported under."""

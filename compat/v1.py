@@ -17,9 +17,9 @@ from compat.host import Host
 from compat.modules.comfy_execution.graph_utils import is_link
 from compat.v1_spec import Origin, claims_all_names, plain, spec_of
 from compat.values.passing import own, shown
-from execution.node import ExecutionBlocker, Outcome
-from execution.run import Run
-from execution.spec import PROVIDED, NodeSpec
+from execution.declare.node import ExecutionBlocker, Outcome
+from execution.declare.run import Run
+from execution.declare.spec import PROVIDED, NodeSpec
 
 INSTANCES_KEPT = 1024
 """How many instances of a class are remembered, one a node; the oldest go first."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from execution.spec import GROUPS, Group, InputSpec, NodeSpec, OutputSpec
+from execution.declare.spec import GROUPS, Group, InputSpec, NodeSpec, OutputSpec
 
 UNLIKELY = "\0no input has this name"
 

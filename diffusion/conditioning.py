@@ -15,21 +15,21 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from diffusion.blocks import timestep_embedding
 from diffusion.errors import Mismatch
-from diffusion.hooks import Hooks
-from diffusion.images import like, resize, to_batch
-from diffusion.model import Model
-from diffusion.option_hooks import option_hooks
-from diffusion.picture_conditions import (
+from diffusion.families.picture_conditions import (
     low_resolution,
     noise_level,
     orbit_vector,
     posed_orbit_vector,
     video_vector,
 )
-from diffusion.unclip import ImageNoise, unclip_vector
-from diffusion.weight_hooks import WeightHooks
+from diffusion.families.unclip import ImageNoise, unclip_vector
+from diffusion.hooks import Hooks
+from diffusion.images import like, resize, to_batch
+from diffusion.model import Model
+from diffusion.networks.blocks import timestep_embedding
+from diffusion.option_hooks import option_hooks
+from diffusion.patches.weights.weight_hooks import WeightHooks
 
 Options = Mapping[str, Any]
 Conditioning = Sequence[Sequence[Any]]  # [[embedding [B, T, C], options], …]

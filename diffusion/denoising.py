@@ -17,9 +17,9 @@ from torch import Tensor
 from diffusion.conditioning import Conditioning, Part, Setting, prepare
 from diffusion.hooks import Hooks
 from diffusion.images import to_batch
-from diffusion.loading import Patches
-from diffusion.unet import Control, UNet
-from diffusion.weight_hooks import WeightHooks
+from diffusion.networks.unet import Control, UNet
+from diffusion.patches.weights.weight_hooks import WeightHooks
+from diffusion.weights.loading import Patches
 
 NO_HOOKS = Hooks()
 NOTHING = 1e-37  # the count where no part applies: estimates there are 0, not NaN

@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from diffusion.families.picture_conditions import CameraProjection
+from diffusion.families.unclip import ImageNoise
 from diffusion.hooks import Hook, Hooks
-from diffusion.latent_format import LatentFormat
-from diffusion.loading import NO_PATCHES, Patches
-from diffusion.picture_conditions import CameraProjection
-from diffusion.prediction import Prediction
-from diffusion.residency import Resident
-from diffusion.unclip import ImageNoise
-from diffusion.unet import UNet
+from diffusion.latents.latent_format import LatentFormat
+from diffusion.networks.unet import UNet
+from diffusion.noise.prediction import Prediction
+from diffusion.residency.budget import Resident
+from diffusion.weights.loading import NO_PATCHES, Patches
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from diffusion.attention import attention
-from diffusion.gligen import boxes_of
+from diffusion.control.gligen import boxes_of
 from diffusion.hooks import Hook, Hooks, Place
+from diffusion.networks.attention import attention
 
 
 def option_hooks(options: Mapping[str, Any], tokens: int, latent: Tensor) -> Hooks | None:

@@ -11,15 +11,15 @@ from torch import Tensor
 from diffusion.conditioning import Setting, prepare
 from diffusion.denoising import Denoising, Parts, checking
 from diffusion.errors import Mismatch
-from diffusion.guidance import Call, Guided, Guider
+from diffusion.guidance.guidance import Call, Guided, Guider
 from diffusion.images import resize, to_batch
-from diffusion.latent_format import LatentFormat
-from diffusion.loading import never
+from diffusion.latents.latent_format import LatentFormat
 from diffusion.model import Model
-from diffusion.noise import starting_noise
-from diffusion.prediction import Prediction
+from diffusion.noise.draws import starting_noise
+from diffusion.noise.prediction import Prediction
+from diffusion.noise.schedules import SCHEDULES
 from diffusion.samplers import Sampler, Step
-from diffusion.schedules import SCHEDULES
+from diffusion.weights.loading import never
 
 OnStep = Callable[[int, int, Step], None]  # (steps done before this one, steps in all, the step)
 

@@ -17,21 +17,21 @@ from types import TracebackType
 from typing import Any, Literal
 
 from execution import events
-from execution.cache import Budgeted, Cache
-from execution.calling import Calls, Rescue, awaited
 from execution.cancel import CancelToken
-from execution.emitter import Emitter, Meter, ignore
+from execution.check.explain import Memory, explanation
+from execution.check.validation import Validation, validate_with
+from execution.declare.registry import Registry
+from execution.declare.run import AloneSeat, Run
 from execution.events import Emit, Status
-from execution.explain import Memory, explanation
-from execution.failure import Failure
-from execution.folders import Folders
-from execution.graph import MOST_NODES, Graph
-from execution.keys import ValueKey, no_name
-from execution.registry import Registry
-from execution.run import AloneSeat, Run
-from execution.running import Running, Surroundings
-from execution.schedule import Schedule
-from execution.validation import Validation, validate_with
+from execution.files.folders import Folders
+from execution.run.cache import Budgeted, Cache
+from execution.run.calling import Calls, Rescue, awaited
+from execution.run.emitter import Emitter, Meter, ignore
+from execution.run.failure import Failure
+from execution.run.graph import MOST_NODES, Graph
+from execution.run.keys import ValueKey, no_name
+from execution.run.running import Running, Surroundings
+from execution.run.schedule import Schedule
 
 BACKGROUND_THREADS = 4
 

@@ -53,7 +53,7 @@ def dump(result: Result, folder: Path) -> None:
     """Write every node's tensors as `FOLDER/NODE.safetensors`, named `SLOT.PATH`."""
     from safetensors.torch import save
 
-    from execution.folders import atomic_write
+    from execution.files.folders import atomic_write
     from nodes.values import named_tensors
 
     folder.mkdir(parents=True, exist_ok=True)

@@ -9,10 +9,10 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from execution.declare.spec import NodeSpec
 from execution.errors import WorkflowError
-from execution.spec import NodeSpec
-from execution.workflow import is_workflow, to_prompt
 from pictures.texts import PNG_SIGNATURE, exif_texts, is_picture, png_texts
+from workflows.prompt import is_workflow, to_prompt
 
 
 class BadDocument(Exception):

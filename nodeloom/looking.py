@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from diffusion.latent_format import LatentFormat
+    from diffusion.latents.latent_format import LatentFormat
 
 Outputs = tuple[list[Any], ...] | None
 """A node's outputs, each the list of its values; None if they are not kept."""

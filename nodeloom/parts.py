@@ -9,14 +9,14 @@ from dataclasses import dataclass
 
 from compat.host import Host, Send, nowhere
 from compat.packs import Packs, load_packs
-from diffusion.memory import is_out_of_memory, memory_budget
-from diffusion.precision import Precision
-from diffusion.residency import Residency
-from execution.cache import Cache, cache_for
+from diffusion.residency.budget import Residency
+from diffusion.residency.memory import is_out_of_memory, memory_budget
+from diffusion.residency.precision import Precision
+from execution.declare.registry import Registry
 from execution.engine import Engine
 from execution.events import Emit
-from execution.folders import Folders
-from execution.registry import Registry
+from execution.files.folders import Folders
+from execution.run.cache import Cache, cache_for
 from nodeloom.places import BadOption, build_folders, make_folders, pack_folders
 from nodes.program import build_registry
 from nodes.values import memory, storages

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import yaml
 
-from execution.folders import MODEL_KINDS, Folders
-from execution.saving import atomic_write
+from execution.files.folders import MODEL_KINDS, Folders
+from execution.files.saving import atomic_write
 
 ROOT = Path(__file__).parent.parent
 """The checkout: ships `models/`, `web/` and the code."""

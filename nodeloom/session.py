@@ -11,9 +11,9 @@ from types import TracebackType
 from typing import Any
 
 from execution.cancel import CancelToken
+from execution.check.validation import Validation, validate
 from execution.engine import Job
 from execution.events import Emit, Event, Failed
-from execution.validation import Validation, validate
 from nodeloom.arguments import parse
 from nodeloom.documents import Document, document, read
 from nodeloom.parts import Parts, build_parts

@@ -13,12 +13,12 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from execution.channel import Channel
-from execution.messages import Broadcast, Hello
+from execution.wire.channel import Channel
+from execution.wire.messages import Broadcast, Hello
 from nodeloom.looking import looked_at
 
 if TYPE_CHECKING:
-    from execution.worker import Service
+    from execution.wire.worker import Service
     from nodeloom.parts import Parts
 
 
@@ -30,7 +30,7 @@ def work(options: argparse.Namespace) -> int:
     channel.send(Hello(os.getpid(), "cpu" if options.cpu else "auto"))
     started = time.monotonic()
 
-    from execution.worker import Worker  # after hello: the server knows a worker is on its way
+    from execution.wire.worker import Worker  # after hello: the server knows a worker is on its way
     from nodeloom.parts import build_parts
 
     worker = Worker(channel)

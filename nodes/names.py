@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
-from execution.node import Hidden
+from execution.declare.node import Hidden
 
 PromptGraph = Annotated[dict[str, Any] | None, Hidden("PROMPT")]
 """The prompt that is run."""

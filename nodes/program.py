@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable
 
-from diffusion.residency import Residency
-from execution.folders import Folders
-from execution.node import NodeType
-from execution.registry import Registry
-from nodes.encoding import Embedding
+from diffusion.residency.budget import Residency
+from execution.declare.node import NodeType
+from execution.declare.registry import Registry
+from execution.files.folders import Folders
+from nodes.image.encoding import Embedding
 from nodes.library import native_types
-from nodes.previews import Method, Previews
+from nodes.sample.previews import Method, Previews
 
 
 def build_registry(

@@ -8,11 +8,16 @@ from typing import Annotated, Any, NamedTuple, Protocol, Required, TypedDict
 
 from torch import Tensor
 
-from diffusion import control, gligen, guidance, photomaker, samplers, style_model, upscaler, vision
-from diffusion.autoencoder import VAE
+from diffusion import samplers
+from diffusion.control import chain as control
+from diffusion.control import gligen, photomaker, style_model
+from diffusion.guidance import guidance
+from diffusion.latents.autoencoder import VAE
 from diffusion.model import Model as DiffusionModel
-from diffusion.text import TextEncoder
-from execution.node import Socket, Tip
+from diffusion.networks import vision
+from diffusion.text.encoding import TextEncoder
+from diffusion.upscaling import upscaler
+from execution.declare.node import Socket, Tip
 
 
 class LatentValue(TypedDict, total=False):

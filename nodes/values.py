@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from diffusion.residency import Resident
+from diffusion.residency.budget import Resident
 
 
 def size(value: Any) -> int:

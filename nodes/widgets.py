@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from execution.node import Multiline, Options, Range, Tip
+from execution.declare.node import Multiline, Options, Range, Tip
 
 MAX_SIDE = 16384
 """The longest side a picture may have, in pixels."""

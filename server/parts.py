@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
-from execution.folders import Folders
+from execution.files.folders import Folders
 from server.login import Logins
 from server.logs import LastLines
 from server.pictures import Pictures

@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from execution.messages import Loaded
+from execution.wire.messages import Loaded
 from server.frames import Frame
 from server.parts import Parts
 from server.workers import NoAnswer

@@ -12,7 +12,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from execution.events import PreviewReady, Progress, to_json
-from execution.messages import Broadcast, CancelJob, EventSent, JobDone, Listening, Loaded, Message, RunJob
+from execution.wire.messages import (
+    Broadcast,
+    CancelJob,
+    EventSent,
+    JobDone,
+    Listening,
+    Loaded,
+    Message,
+    RunJob,
+)
 from server.endings import Endings
 from server.frames import Frame, Picture, Translator, ended, status
 from server.jobs import Job, Outcome, Status

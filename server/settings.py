@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
 
-from execution.folders import Folders
+from execution.files.folders import Folders
 
 MEGABYTE = 2**20
 

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from execution.folders import Folders, atomic_write
-from execution.messages import Loaded
-from execution.spec import NodeSpec
+from execution.declare.spec import NodeSpec
+from execution.files.folders import Folders, atomic_write
+from execution.wire.messages import Loaded
 from server.journal import lenient
 
 logger = logging.getLogger(__name__)

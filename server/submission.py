@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from execution.check.validation import Validation, validate
 from execution.errors import FolderError, WorkflowError
-from execution.validation import Validation, validate
-from execution.workflow import is_workflow, to_prompt
 from server.answers import problem, refusal
 from server.jobs import Job, without_secrets
 from server.parts import Parts
 from server.workers import NoAnswer
+from workflows.prompt import is_workflow, to_prompt
 
 SPECS_SECONDS = 300.0
 """How long a prompt waits for the first worker, when no specs are cached."""

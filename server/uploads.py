@@ -14,7 +14,7 @@ from pathlib import Path
 from aiohttp import BodyPartReader, web
 
 from execution.errors import OutsideRoot
-from execution.folders import Folders
+from execution.files.folders import Folders
 from server.answers import refusal
 from server.bodies import CHUNK, read_field, too_large
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from execution.errors import OutsideRoot
-from execution.folders import Folders, atomic_write
+from execution.files.folders import Folders, atomic_write
 from server.answers import not_found, refusal
 from server.files import matches, open_regular
 

@@ -7,7 +7,7 @@ import uuid
 
 from aiohttp import web
 
-from execution.folders import Folders, atomic_write
+from execution.files.folders import Folders, atomic_write
 from server.answers import refusal
 from server.userfiles import DEFAULT_USER, UserFiles
 

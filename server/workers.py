@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
-from execution.channel import AsyncChannel
 from execution.errors import ChannelClosed
-from execution.messages import Answer, Ask, Hello, Loaded, Message, Shutdown
+from execution.wire.channel import AsyncChannel
+from execution.wire.messages import Answer, Ask, Hello, Loaded, Message, Shutdown
 
 logger = logging.getLogger(__name__)
 WORKER_OUTPUT = logging.getLogger("worker")

@@ -12,12 +12,13 @@ import pytest
 ROOT = Path(__file__).parent.parent
 FLOORS: dict[str, set[str]] = {
     "execution": set(),
+    "workflows": {"execution"},
     "diffusion": set(),
     "pictures": set(),
     "nodes": {"execution", "diffusion", "pictures"},
-    "server": {"execution", "pictures"},
+    "server": {"execution", "workflows", "pictures"},
     "compat": {"execution", "diffusion", "nodes", "pictures"},
-    "nodeloom": {"execution", "diffusion", "nodes", "server", "compat", "pictures"},
+    "nodeloom": {"execution", "workflows", "diffusion", "nodes", "server", "compat", "pictures"},
     "training": {"diffusion", "nodes"},
 }
 SOURCES = [path for floor in FLOORS for path in sorted((ROOT / floor).rglob("*.py"))]
@@ -46,6 +47,38 @@ def test_no_floor_imports_from_above(floor: str) -> None:
     for path in (ROOT / floor).rglob("*.py"):
         above = {top(name) for name in imports(path)} & (FLOORS.keys() - FLOORS[floor] - {floor})
         assert not above, f"{relative(path)} reaches up to {above}"
+
+
+ROOMS: dict[str, dict[str, set[str]]] = {
+    "execution": {
+        "files": set(),
+        "declare": {"files"},
+        "run": {"declare", "files"},
+        "check": {"declare", "files", "run"},
+        "wire": {"declare", "files", "run", "check"},
+    },
+}
+"""Floor → room → the rooms it may import from. What stands in the floor itself serves all of its rooms."""
+
+
+def room_of(floor: str, name: str) -> str:
+    """The room that a module's full name stands in, or an empty text."""
+    parts = name.split(".")
+    inside = len(parts) > 1 and parts[0] == floor and (ROOT / floor / parts[1]).is_dir()
+    return parts[1] if inside else ""
+
+
+@pytest.mark.parametrize(("floor", "room"), [(floor, room) for floor in ROOMS for room in ROOMS[floor]])
+def test_no_room_imports_from_above(floor: str, room: str) -> None:
+    for path in (ROOT / floor / room).rglob("*.py"):
+        above = {room_of(floor, name) for name in imports(path)} - ROOMS[floor][room] - {room, ""}
+        assert not above, f"{relative(path)} reaches up to {above}"
+
+
+@pytest.mark.parametrize("floor", ROOMS)
+def test_every_room_has_its_arrows(floor: str) -> None:
+    rooms = {path.parent.name for path in (ROOT / floor).glob("*/__init__.py")}
+    assert rooms == ROOMS[floor].keys()
 
 
 def test_the_engine_stands_on_the_standard_library_alone() -> None:

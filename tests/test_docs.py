@@ -42,7 +42,7 @@ def test_the_python_examples_run(
 
 
 def test_the_native_node_examples_run() -> None:
-    from execution.node import node_types
+    from execution.declare.node import node_types
 
     names: dict[str, Any] = {"__name__": "documented"}
     for example in examples("nodes.md"):

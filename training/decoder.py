@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from diffusion.precision import multiplies_bfloat16
+from diffusion.residency.precision import multiplies_bfloat16
 from training.compositions import Composition, caption, render
 from training.denoiser import Painter, alphas
 from training.latents import SCALE, load, load_autoencoder

@@ -17,9 +17,9 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from diffusion.precision import multiplies_bfloat16
-from diffusion.text_encoder import ClipText
-from diffusion.unet import UNet, UNetSizes
+from diffusion.networks.unet import UNet, UNetSizes
+from diffusion.residency.precision import multiplies_bfloat16
+from diffusion.text.clip import ClipText
 from training import text as text_tower
 from training.compositions import Composition, caption
 from training.latents import load

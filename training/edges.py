@@ -16,8 +16,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional as F
 
-from diffusion.vae import AutoencoderKL
-from nodes.filters import canny
+from diffusion.latents.vae import AutoencoderKL
+from nodes.image.filters import canny
 from training.backgrounds import BACKGROUNDS, COLOURS, SIDE, variants
 from training.compositions import Composition, captions, coverage, render
 from training.latents import SCALE

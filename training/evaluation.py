@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from diffusion.prediction import stable_diffusion
+from diffusion.latents.vae import AutoencoderKL
+from diffusion.noise.prediction import stable_diffusion
+from diffusion.noise.schedules import karras
 from diffusion.samplers.dpmpp import dpmpp_2m
-from diffusion.schedules import karras
-from diffusion.vae import AutoencoderKL
 from training.compositions import render
 from training.decoder import load_painter
 from training.denoiser import Painter

@@ -19,7 +19,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from diffusion.vae import AutoencoderKL
+from diffusion.latents.vae import AutoencoderKL
 from training.backgrounds import BACKGROUNDS, variants
 from training.compositions import LAYOUTS, SHIFTS, Composition, draw, render
 from training.sprites import DEFAULT_FOLDER, THINGS, Sprites

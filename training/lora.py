@@ -17,10 +17,10 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from diffusion.checkpoints import Checkpoint, load_checkpoint
-from diffusion.lora_training import Course, Tensors, train
-from diffusion.precision import Precision
-from diffusion.residency import Residency
+from diffusion.families.checkpoints import Checkpoint, load_checkpoint
+from diffusion.residency.budget import Residency
+from diffusion.residency.precision import Precision
+from diffusion.training.lora import Course, Tensors, train
 from training.compositions import Composition, caption
 from training.latents import compositions
 from training.sprites import DEFAULT_FOLDER, Pixels, Sprites

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from diffusion.precision import multiplies_bfloat16
+from diffusion.residency.precision import multiplies_bfloat16
 
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 """Coefficients of the quintic step (Jordan et al.)."""

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from diffusion.text_encoder import ClipText, TextSizes
+from diffusion.text.clip import ClipText, TextSizes
 from training.backgrounds import BACKGROUNDS
 from training.compositions import LAYOUTS, Composition, draw, subjects
 from training.compositions import caption as caption_of

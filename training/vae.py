@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from diffusion.vae import AutoencoderKL, VAESizes
+from diffusion.latents.vae import AutoencoderKL, VAESizes
 from training.backgrounds import BACKGROUNDS, SIDE, painted
 from training.compositions import draw, render
 from training.learner import Learner

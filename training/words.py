@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from diffusion.tokenizer import Vocabulary
+from diffusion.text.tokenizer import Vocabulary
 from training.backgrounds import BACKGROUNDS
 from training.compositions import LAYOUTS, Composition, captions, subjects
 from training.sprites import THINGS

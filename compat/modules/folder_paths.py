@@ -12,8 +12,8 @@ from compat.folder_table import FolderTable
 from compat.host import Host
 from compat.v1_spec import FileNames
 from execution.errors import FolderError, OutsideRoot
-from execution.folders import ALIASES, ANNOTATED, WEIGHTS, Folders
-from execution.saving import filled_in, highest_number
+from execution.files.folders import ALIASES, ANNOTATED, WEIGHTS, Folders
+from execution.files.saving import filled_in, highest_number
 
 
 class FolderPaths:

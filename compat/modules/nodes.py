@@ -63,7 +63,7 @@ def _write(image: Any, path: str, prompt: Any, extra: Any, compress_level: int) 
 
     from PIL import Image
 
-    from execution.folders import atomic_write
+    from execution.files.folders import atomic_write
     from pictures.texts import png_chunks
 
     parts = {**({} if prompt is None else {"prompt": prompt}), **(extra or {})}

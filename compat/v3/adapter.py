@@ -16,9 +16,9 @@ from compat.v1 import V1Node, outcome_of
 from compat.v1_spec import Origin, plain, validated_names
 from compat.v3 import inputs as kinds
 from compat.v3.schema import ComfyNode, NodeOutput, Schema
-from execution.node import ExecutionBlocker, Outcome
-from execution.run import Run
-from execution.spec import Group, InputSpec, NodeSpec, OutputSpec
+from execution.declare.node import ExecutionBlocker, Outcome
+from execution.declare.run import Run
+from execution.declare.spec import Group, InputSpec, NodeSpec, OutputSpec
 
 
 def is_v3(cls: Any) -> bool:

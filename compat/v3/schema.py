@@ -23,7 +23,7 @@ from compat.v3.inputs import (
     UploadType,
     comfy_type,
 )
-from execution.node import ExecutionBlocker
+from execution.declare.node import ExecutionBlocker
 
 PLAIN_TYPES: Mapping[str, str] = {
     "Accumulation": "ACCUMULATION", "AnyType": "*", "Audio": "AUDIO", "AudioEncoder": "AUDIO_ENCODER",

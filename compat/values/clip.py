@@ -9,7 +9,7 @@ from compat.current import current_run
 from compat.values.facade import Facade
 
 if TYPE_CHECKING:
-    from diffusion.text import TextEncoder
+    from diffusion.text.encoding import TextEncoder
 
 
 class Clip(Facade):

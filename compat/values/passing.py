@@ -43,8 +43,8 @@ def _facade_of(value: Any) -> Callable[[Any], Facade] | None:
 
 
 FACADES: Mapping[str, tuple[str, Callable[[Any], Facade]]] = {
-    "diffusion.autoencoder": ("VAE", Vae),
+    "diffusion.latents.autoencoder": ("VAE", Vae),
     "diffusion.model": ("Model", DiffusionModel),
-    "diffusion.text": ("TextEncoder", Clip),
+    "diffusion.text.encoding": ("TextEncoder", Clip),
 }
 """Module → the class in it that packs see by a facade."""

@@ -9,7 +9,7 @@ from compat.values.facade import Facade
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from diffusion.autoencoder import VAE
+    from diffusion.latents.autoencoder import VAE
 
 
 class Vae(Facade):

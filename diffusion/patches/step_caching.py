@@ -15,7 +15,7 @@ from typing import Any
 
 from torch import Tensor
 
-from diffusion.guidance import Call
+from diffusion.guidance.guidance import Call
 from diffusion.hooks import Hook
 from diffusion.model import Model
 from diffusion.patches.remembering import methods

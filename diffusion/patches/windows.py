@@ -16,7 +16,7 @@ from torch import Tensor
 from diffusion.errors import Mismatch
 from diffusion.hooks import Hook
 from diffusion.model import Model
-from diffusion.unet import Control
+from diffusion.networks.unet import Control
 
 Indices = list[int]
 

@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 from torch import Tensor
 
-from diffusion.noise import brownian, gaussian
-from diffusion.prediction import Prediction
+from diffusion.noise.draws import brownian, gaussian
+from diffusion.noise.prediction import Prediction
 from diffusion.samplers.cfg_pp import (
     dpmpp_2m_cfg_pp,
     dpmpp_2s_ancestral_cfg_pp,

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from torch import Tensor
 
-from diffusion.prediction import EXPLODING, Process
+from diffusion.noise.prediction import EXPLODING, Process
 from diffusion.samplers.contract import Noise, PairDenoiser, Step, Steps, descent, halfway, no_noise, slope
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 
 from torch import Tensor
 
-from diffusion.prediction import EXPLODING, Process
+from diffusion.noise.prediction import EXPLODING, Process
 
 Denoiser = Callable[[Tensor, Tensor], Tensor]  # (x, sigma) → denoised
 Noise = Callable[[Tensor, Tensor], Tensor]  # (sigma, sigma_next) → unit Gaussian noise shaped like x

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from diffusion.images import resize
-from diffusion.prediction import EXPLODING, Process
+from diffusion.noise.prediction import EXPLODING, Process
 from diffusion.samplers.contract import Denoiser, Noise, Step, Steps, slope
 
 

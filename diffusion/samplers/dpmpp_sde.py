@@ -10,7 +10,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from diffusion.prediction import EXPLODING, Process
+from diffusion.noise.prediction import EXPLODING, Process
 from diffusion.samplers.contract import Denoiser, Noise, Step, Steps, descent, halfway
 
 

@@ -11,7 +11,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from diffusion.prediction import EXPLODING, Process
+from diffusion.noise.prediction import EXPLODING, Process
 from diffusion.samplers.contract import Denoiser, Noise, Step, Steps
 
 Scaler = Callable[[Tensor], Tensor]

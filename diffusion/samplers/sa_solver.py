@@ -11,7 +11,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from diffusion.prediction import Prediction, Process
+from diffusion.noise.prediction import Prediction, Process
 from diffusion.samplers.contract import Denoiser, Noise, Step, Steps
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
-from execution.folders import Folders
+from execution.files.folders import Folders
 from server.answers import answer, not_found
 from server.files import matches, send_user_file
 from server.parts import parts

@@ -11,12 +11,12 @@ import pytest
 
 from compat.host import Host
 from compat.packs import Packs, load_packs
+from execution.check.validation import Validation, validate_with
+from execution.declare.node import node_types
+from execution.declare.registry import Registry
 from execution.engine import Engine, Job
 from execution.events import Event, Failed, Running
-from execution.folders import Folders
-from execution.node import node_types
-from execution.registry import Registry
-from execution.validation import Validation, validate_with
+from execution.files.folders import Folders
 from tests.compat import toys
 
 PACKS = Path(__file__).with_name("packs")

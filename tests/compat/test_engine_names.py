@@ -13,11 +13,11 @@ from compat.host import Host
 from compat.importing import PackImporter
 from compat.modules.comfy import clip_vision, latent_formats, model_base, ops, sample, samplers, sd
 from compat.modules.comfy.ldm.modules import attention
-from diffusion.precision import Precision
-from diffusion.residency import Residency
-from execution.folders import Folders
-from execution.node import Run
-from execution.registry import Registry
+from diffusion.residency.budget import Residency
+from diffusion.residency.precision import Precision
+from execution.declare.node import Run
+from execution.declare.registry import Registry
+from execution.files.folders import Folders
 from nodes.program import build_registry
 from tests.nodes.conftest import models
 

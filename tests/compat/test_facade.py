@@ -10,8 +10,8 @@ import pytest
 from compat.current import calling
 from compat.facade import native_class
 from compat.modules.nodes import class_mappings
-from execution.node import ExecutionBlocker, Outcome, Run, node
-from execution.run import Run as PlainRun
+from execution.declare.node import ExecutionBlocker, Outcome, Run, node
+from execution.declare.run import Run as PlainRun
 
 
 def test_a_native_node_looks_like_a_v1_class(registry) -> None:
@@ -61,8 +61,8 @@ def full(stop: bool = False) -> Outcome[int]:
 
 
 def test_blockers_and_expansions_come_back_in_v1s_shape(registry) -> None:
-    from execution.node import node_types
-    from execution.registry import Registry
+    from execution.declare.node import node_types
+    from execution.declare.registry import Registry
 
     module = __import__("types").ModuleType(full.__module__)
     module.full = full

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from compat.current import calling
 from compat.modules.comfy_execution.graph_utils import LONGEST_ID, GraphBuilder, add_graph_prefix, is_link
-from execution.run import Run
+from execution.declare.run import Run
 
 
 def test_the_documented_example_gives_an_api_graph() -> None:

@@ -16,9 +16,9 @@ from compat.modules import latent_preview, node_helpers, server
 from compat.modules.comfy import cli_args, model_management, samplers, utils
 from compat.modules.comfy.comfy_types import node_typing
 from compat.previews import preview_of
+from execution.declare.node import node
+from execution.declare.run import AloneSeat, Run
 from execution.errors import Cancelled
-from execution.node import node
-from execution.run import AloneSeat, Run
 
 
 class Listening(AloneSeat):

@@ -9,11 +9,11 @@ import time
 
 import pytest
 
-from execution.cache import Budgeted, LastUsed, NoCache
+from execution.declare.node import Run
+from execution.declare.registry import Registry
 from execution.engine import Engine
 from execution.events import Blocked, Done, Interrupted, PreviewReady, Progress, Running
-from execution.node import Run
-from execution.registry import Registry
+from execution.run.cache import Budgeted, LastUsed, NoCache
 
 from .conftest import Bench, graph
 
@@ -551,7 +551,7 @@ def test_a_bounded_number_of_instances_is_kept(registry: Registry, monkeypatch) 
 
 def test_what_a_function_returns_is_understood_in_every_shape() -> None:
     from compat.v1 import outcome_of
-    from execution.node import ExecutionBlocker
+    from execution.declare.node import ExecutionBlocker
 
     blocker = ExecutionBlocker("x")
     assert outcome_of((1, 2)).outputs == (1, 2)

@@ -8,7 +8,7 @@ import math
 import pytest
 
 from compat.v1_spec import FileNames, Origin, plain, socket_name, spec_of
-from execution.spec import NodeSpec
+from execution.declare.spec import NodeSpec
 
 
 class AnyType(str):

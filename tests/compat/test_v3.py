@@ -8,9 +8,9 @@ from compat.host import Host
 from compat.v3.adapter import gathered, is_v3, outcome_of_output
 from compat.v3.schema import NodeOutput, Schema, io_names
 from compat.v3.ui import ui_names
+from execution.declare.node import ExecutionBlocker
 from execution.events import Blocked
-from execution.folders import Folders
-from execution.node import ExecutionBlocker
+from execution.files.folders import Folders
 
 from .conftest import PACKS, Bench, graph
 

@@ -13,10 +13,10 @@ from compat.host import Host
 from compat.packs import load_packs
 from compat.values.facade import Facade
 from compat.values.passing import own, shown
-from diffusion.precision import Precision
-from diffusion.residency import Residency
-from execution.folders import Folders
-from execution.registry import Registry
+from diffusion.residency.budget import Residency
+from diffusion.residency.precision import Precision
+from execution.declare.registry import Registry
+from execution.files.folders import Folders
 from nodes.program import build_registry
 from tests.nodes.conftest import models
 

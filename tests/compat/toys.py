@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, NamedTuple
 
-from execution.node import Hidden, Outcome, Range, Socket, Ui, node
+from execution.declare.node import Hidden, Outcome, Range, Socket, Ui, node
 
 
 @node("ToyTwice", category="toys")

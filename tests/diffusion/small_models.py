@@ -8,10 +8,10 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from diffusion.entries import Entry, Weights
-from diffusion.text_encoder import ClipText, TextSizes
-from diffusion.unet import UNet, UNetSizes
-from diffusion.vae import AutoencoderKL, VAESizes
+from diffusion.latents.vae import AutoencoderKL, VAESizes
+from diffusion.networks.unet import UNet, UNetSizes
+from diffusion.text.clip import ClipText, TextSizes
+from diffusion.weights.entries import Entry, Weights
 
 SD1 = UNetSizes.even((1, 2), (1, 0), blocks=1, channels=32, context=64, heads=4, norm_groups=8)
 SD1_INPAINTING = UNetSizes.even(

@@ -8,12 +8,12 @@ from torch import Tensor
 from diffusion.conditioning import Setting
 from diffusion.denoising import Denoising
 from diffusion.hooks import Hooks
-from diffusion.latent_format import SD1 as SD1_LATENTS
+from diffusion.latents.latent_format import SD1 as SD1_LATENTS
 from diffusion.model import Model
-from diffusion.precision import Precision
-from diffusion.prediction import stable_diffusion
-from diffusion.residency import Residency, Resident
-from diffusion.unet import UNet, UNetSizes
+from diffusion.networks.unet import UNet, UNetSizes
+from diffusion.noise.prediction import stable_diffusion
+from diffusion.residency.budget import Residency, Resident
+from diffusion.residency.precision import Precision
 from tests.diffusion.small_models import SD1, seeded, weights_of
 
 

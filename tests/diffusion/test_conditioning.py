@@ -7,10 +7,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from diffusion.clocks import BEYOND_MAX
 from diffusion.conditioning import Area, Part, Setting, bounds, entry, prepare
 from diffusion.errors import Mismatch
-from diffusion.latent_format import SD1 as SD1_LATENTS
+from diffusion.latents.latent_format import SD1 as SD1_LATENTS
+from diffusion.noise.clocks import BEYOND_MAX
 from tests.diffusion.small_models import SD1_INPAINTING
 from tests.diffusion.small_runs import noise, small_model, text
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from diffusion.conditioning import Part, Setting, prepare
 from diffusion.denoising import Denoising, batches, checking
 from diffusion.hooks import Hooks
-from diffusion.unet import Control
+from diffusion.networks.unet import Control
 from tests.diffusion.small_runs import denoising, noise, small_model, text
 
 MODEL = small_model()

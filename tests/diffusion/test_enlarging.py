@@ -8,11 +8,11 @@ from diffusers import AutoencoderKL, DDPMScheduler, EulerDiscreteScheduler, UNet
 from diffusers import StableDiffusionUpscalePipeline as Pipeline
 from safetensors.torch import save_file
 
-from diffusion.checkpoints import load_unet
-from diffusion.guidance import CFGGuider
-from diffusion.picture_conditions import noise_level
-from diffusion.precision import Precision
-from diffusion.residency import Residency
+from diffusion.families.checkpoints import load_unet
+from diffusion.families.picture_conditions import noise_level
+from diffusion.guidance.guidance import CFGGuider
+from diffusion.residency.budget import Residency
+from diffusion.residency.precision import Precision
 from diffusion.samplers import SAMPLERS
 from diffusion.sampling import sample
 from tests.diffusion.small_models import METADATA, seeded

@@ -9,16 +9,16 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from diffusion.checkpoints import load_checkpoint
-from diffusion.guidance import CFGGuider
+from diffusion.families.checkpoints import load_checkpoint
+from diffusion.families.picture_conditions import camera_position
+from diffusion.guidance.guidance import CFGGuider
 from diffusion.model import Model
-from diffusion.noise import starting_noise
-from diffusion.picture_conditions import camera_position
-from diffusion.precision import Precision
-from diffusion.residency import Residency
+from diffusion.networks.unet import UNet, UNetSizes
+from diffusion.noise.draws import starting_noise
+from diffusion.residency.budget import Residency
+from diffusion.residency.precision import Precision
 from diffusion.samplers import SAMPLERS
 from diffusion.sampling import sample, schedule
-from diffusion.unet import UNet, UNetSizes
 from tests.diffusion.small_models import SD1, SDXL, seeded
 from tests.diffusion.small_runs import text
 

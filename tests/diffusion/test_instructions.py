@@ -8,10 +8,10 @@ from diffusers import AutoencoderKL, EulerDiscreteScheduler, UNet2DConditionMode
 from diffusers import StableDiffusionInstructPix2PixPipeline as Pipeline
 from safetensors.torch import save_file
 
-from diffusion.checkpoints import load_unet
-from diffusion.guidance import DualCFGGuider
-from diffusion.precision import Precision
-from diffusion.residency import Residency
+from diffusion.families.checkpoints import load_unet
+from diffusion.guidance.guidance import DualCFGGuider
+from diffusion.residency.budget import Residency
+from diffusion.residency.precision import Precision
 from diffusion.samplers import SAMPLERS
 from diffusion.sampling import sample
 from tests.diffusion.small_models import METADATA, seeded

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from diffusion.latent_format import SDXL
-from diffusion.prediction import V, stable_diffusion
+from diffusion.latents.latent_format import SDXL
+from diffusion.noise.prediction import V, stable_diffusion
 from tests.diffusion.small_runs import small_model
 
 

@@ -15,16 +15,16 @@ from diffusers import (
     UNetSpatioTemporalConditionModel,
 )
 
-from diffusion.catalogue import architecture, unet_part
-from diffusion.control_files import control_weights, hint_sizes
-from diffusion.control_union import union_sizes
-from diffusion.controlnet import ControlUNet
-from diffusion.entries import Entry, Weights
-from diffusion.layouts import ldm_vae
-from diffusion.loading import Uninitialised, build_empty
-from diffusion.shapes import unet_sizes, vae_sizes
-from diffusion.unet import UNet
-from diffusion.vae import AutoencoderKL
+from diffusion.control.control_files import control_weights, hint_sizes
+from diffusion.control.control_union import union_sizes
+from diffusion.control.controlnet import ControlUNet
+from diffusion.families.catalogue import architecture, unet_part
+from diffusion.families.layouts import ldm_vae
+from diffusion.families.shapes import unet_sizes, vae_sizes
+from diffusion.latents.vae import AutoencoderKL
+from diffusion.networks.unet import UNet
+from diffusion.weights.entries import Entry, Weights
+from diffusion.weights.loading import Uninitialised, build_empty
 from tests.diffusion.small_models import as_weights
 from tests.golden.weights import manifests
 

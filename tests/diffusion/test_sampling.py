@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from diffusion.errors import Mismatch
-from diffusion.guidance import Call, CFGGuider
-from diffusion.latent_format import SD1
-from diffusion.noise import starting_noise
+from diffusion.guidance.guidance import Call, CFGGuider
+from diffusion.latents.latent_format import SD1
+from diffusion.noise.draws import starting_noise
 from diffusion.samplers import SAMPLERS, Sampler, Step
 from diffusion.sampling import channels_fitted, noised, sample, schedule, schedule_for, section
 from tests.diffusion.small_runs import noise, small_model, text

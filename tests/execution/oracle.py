@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from execution.graph import is_link
-from execution.outcome import ExecutionBlocker
-from execution.run import Run
+from execution.declare.outcome import ExecutionBlocker
+from execution.declare.run import Run
+from execution.run.graph import is_link
 from tests.execution.toys import Toy
 
 Key = Any

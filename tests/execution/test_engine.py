@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 
-from execution.cache import Budgeted, NoCache
 from execution.cancel import CancelToken
+from execution.declare.outcome import ExecutionBlocker, Outcome
+from execution.declare.registry import Registry
+from execution.declare.run import Run
 from execution.engine import Engine, Job
 from execution.errors import Cancelled, DependencyCycle, DuplicateNode, GraphError
 from execution.events import (
@@ -29,9 +31,7 @@ from execution.events import (
     Running,
     Started,
 )
-from execution.outcome import ExecutionBlocker, Outcome
-from execution.registry import Registry
-from execution.run import Run
+from execution.run.cache import Budgeted, NoCache
 from tests.execution.toys import Lab, Toy, asks_switch, node, one, toy, toys
 
 Inputs = dict[str, Any]
@@ -451,7 +451,7 @@ def test_a_node_may_block_all_its_outputs_at_once() -> None:
 
 def test_a_blocker_behind_an_awaited_lazy_input_blocks_the_one_that_awaits() -> None:
     async def takes(inputs: Inputs, run: Run) -> Outcome[Any]:
-        from execution.run import LazyInput
+        from execution.declare.run import LazyInput
 
         return one(await LazyInput(run, "a", inputs["a"]))
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from execution.cache import Budgeted, Cache, LastUsed, NoCache
 from execution.events import Done, Finished, Running
+from execution.run.cache import Budgeted, Cache, LastUsed, NoCache
 from tests.execution.oracle import Oracle, plain
 from tests.execution.toys import Lab, node, toys
 

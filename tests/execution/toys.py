@@ -8,13 +8,13 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from execution.cache import Cache
+from execution.declare.outcome import ExecutionBlocker, Outcome
+from execution.declare.registry import Registry
+from execution.declare.run import Run
+from execution.declare.spec import InputSpec, NodeSpec, OutputSpec
 from execution.engine import Engine, Job, Result
 from execution.events import Cached, Done, Event, Running
-from execution.outcome import ExecutionBlocker, Outcome
-from execution.registry import Registry
-from execution.run import Run
-from execution.spec import InputSpec, NodeSpec, OutputSpec
+from execution.run.cache import Cache
 
 Call = Callable[[dict[str, Any], Run], Any]
 

@@ -15,11 +15,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from diffusion.precision import Precision
-from diffusion.residency import Residency
-from execution.cache import Budgeted
+from diffusion.residency.budget import Residency
+from diffusion.residency.precision import Precision
 from execution.engine import Engine, Job
-from execution.folders import Folders
+from execution.files.folders import Folders
+from execution.run.cache import Budgeted
 from nodes.program import build_registry
 from nodes.values import named_tensors, storages
 from tests.golden.weights import HERE, ensure, models_folder, needed

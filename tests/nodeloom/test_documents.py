@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from execution.spec import InputSpec, NodeSpec
+from execution.declare.spec import InputSpec, NodeSpec
 from nodeloom.documents import BadDocument, Document, change, read, value
 from pictures.texts import PNG_SIGNATURE, png_texts
 

@@ -88,7 +88,7 @@ class Coloured:
 def test_a_latent_is_shown_in_the_colours_of_the_model_near_it() -> None:
     from PIL import Image
 
-    from diffusion.latent_format import LatentFormat
+    from diffusion.latents.latent_format import LatentFormat
 
     red = LatentFormat("toy", scale=2.0, rgb=((1.0, -1.0, -1.0), (0, 0, 0), (0, 0, 0), (0, 0, 0)))
     samples = torch.zeros(2, 4, 8, 16)

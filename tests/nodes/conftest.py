@@ -9,14 +9,14 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from diffusion.precision import Precision
-from diffusion.residency import Residency
-from diffusion.text_encoder import ClipText, TextSizes
-from diffusion.unet import UNet, UNetSizes
-from diffusion.vae import AutoencoderKL, VAESizes
-from execution.folders import Folders
-from execution.node import Run
-from execution.registry import Registry
+from diffusion.latents.vae import AutoencoderKL, VAESizes
+from diffusion.networks.unet import UNet, UNetSizes
+from diffusion.residency.budget import Residency
+from diffusion.residency.precision import Precision
+from diffusion.text.clip import ClipText, TextSizes
+from execution.declare.node import Run
+from execution.declare.registry import Registry
+from execution.files.folders import Folders
 from nodes.program import build_registry
 
 METADATA = {

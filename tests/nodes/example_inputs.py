@@ -10,8 +10,8 @@ import torch
 from PIL import Image as PIL
 from safetensors.torch import save_file
 
-from execution.folders import Folders
-from nodes.media import Film, read_sound, write_mp4
+from execution.files.folders import Folders
+from nodes.video.media import Film, read_sound, write_mp4
 
 
 def make(folders: Folders) -> None:

@@ -14,20 +14,20 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
-from diffusion.control_union import NAMES as UNION_NAMES
-from diffusion.control_union import UnionSizes
-from diffusion.controlnet import ControlUNet
-from diffusion.gligen import Fuser, PositionNet
-from diffusion.layouts import to_open_clip
-from diffusion.photomaker import IdentityNet
-from diffusion.saving import TEXT_PROJECTION, VISION_PROJECTION
-from diffusion.style_model import StyleNet
-from diffusion.t2i_adapter import AdapterNet, AdapterSizes, LevelSizes
-from diffusion.text_encoder import ClipText, TextSizes
-from diffusion.unet import UNet, UNetSizes
-from diffusion.upscaler_networks import RRDB
-from diffusion.vae import AutoencoderKL, VAESizes
-from diffusion.weights import open_weights
+from diffusion.control.control_union import NAMES as UNION_NAMES
+from diffusion.control.control_union import UnionSizes
+from diffusion.control.controlnet import ControlUNet
+from diffusion.control.gligen import Fuser, PositionNet
+from diffusion.control.photomaker import IdentityNet
+from diffusion.control.style_model import StyleNet
+from diffusion.control.t2i_adapter import AdapterNet, AdapterSizes, LevelSizes
+from diffusion.families.layouts import to_open_clip
+from diffusion.families.saving import TEXT_PROJECTION, VISION_PROJECTION
+from diffusion.latents.vae import AutoencoderKL, VAESizes
+from diffusion.networks.unet import UNet, UNetSizes
+from diffusion.text.clip import ClipText, TextSizes
+from diffusion.upscaling.upscaler_networks import RRDB
+from diffusion.weights.files import open_weights
 from tests.diffusion.small_models import (
     METADATA,
     SD1,

@@ -10,12 +10,12 @@ import torch
 from diffusers import DDPMScheduler
 from safetensors.torch import save_file
 
-from diffusion.controlnet import ControlUNet
+from diffusion.control.controlnet import ControlUNet
 from diffusion.errors import FileProblem
-from diffusion.patches.weights import UnlikeModels
-from diffusion.prediction import LCM, RECTIFIED_FLOW, V
-from diffusion.unet import UNet, UNetSizes
-from diffusion.upscaler_networks import RRDB
+from diffusion.networks.unet import UNet, UNetSizes
+from diffusion.noise.prediction import LCM, RECTIFIED_FLOW, V
+from diffusion.patches.weights.mixing import UnlikeModels
+from diffusion.upscaling.upscaler_networks import RRDB
 from tests.nodes.conftest import METADATA
 
 Call = Callable[..., Any]

@@ -11,11 +11,11 @@ import pytest
 import torch
 from PIL import Image as PIL
 
-from diffusion.precision import Precision
-from diffusion.residency import Residency
+from diffusion.residency.budget import Residency
+from diffusion.residency.precision import Precision
+from execution.check.validation import validate_with
 from execution.engine import Engine, Job, Result
-from execution.folders import Folders
-from execution.validation import validate_with
+from execution.files.folders import Folders
 from nodes.program import build_registry
 from server.examples import examples as listed
 from tests.nodes import example_inputs, example_models

@@ -9,15 +9,15 @@ import torch
 from diffusers import T2IAdapter
 from safetensors.torch import save_file
 
-from diffusion.controlnet import ControlUNet
-from diffusion.gligen import Fuser, PositionNet
-from diffusion.style_model import StyleNet
-from diffusion.unet import UNetSizes
+from diffusion.control.controlnet import ControlUNet
+from diffusion.control.gligen import Fuser, PositionNet
+from diffusion.control.style_model import StyleNet
+from diffusion.networks.unet import UNetSizes
 from nodeloom import Engine
 from tests.diffusion.small_models import seeded
+from tests.nodes.adapt.test_weight_hooks import write_files
 from tests.nodes.conftest import METADATA
-from tests.nodes.test_unclip import write_checkpoint
-from tests.nodes.test_weight_hooks import write_files
+from tests.nodes.control.test_unclip import write_checkpoint
 
 SIZES = UNetSizes.even((1, 2), (1, 1), blocks=1, channels=32, context=32, heads=2, norm_groups=8)
 HINTS = [(3, 8), (8, 8), (8, 16), (16, 16), (16, 24), (24, 24), (24, 28), (28, 32)]

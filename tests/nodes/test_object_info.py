@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from execution.node import NativeNode
-from execution.signature import title_and_text
+from execution.declare.node import NativeNode
+from execution.declare.signature import title_and_text
 from nodes.library import native_types
 
 REFERENCE: dict[str, Any] = json.loads((Path(__file__).parent / "object_info.json").read_text())

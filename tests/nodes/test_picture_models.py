@@ -8,10 +8,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
-from diffusion.unet import UNet, UNetSizes
-from diffusion.vae import AutoencoderKL, VAESizes
+from diffusion.latents.vae import AutoencoderKL, VAESizes
+from diffusion.networks.unet import UNet, UNetSizes
+from tests.diffusion.networks.test_vision import open_clip
 from tests.diffusion.small_models import prefixed, seeded
-from tests.diffusion.test_vision import open_clip
 from tests.nodes.conftest import METADATA, small
 
 Call = Callable[..., Any]

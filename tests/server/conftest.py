@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from execution.folders import Folders
+from execution.files.folders import Folders
 from server.settings import Settings
 from tests.server.client import Client, started
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from execution.folders import Folders
-from execution.messages import Loaded
-from execution.spec import InputSpec, NodeSpec
+from execution.declare.spec import InputSpec, NodeSpec
+from execution.files.folders import Folders
+from execution.wire.messages import Loaded
 from server.settings import Settings
 from server.specs import Catalogue, key_of
 from tests.server.client import Client, started

@@ -14,15 +14,26 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-from execution.channel import Channel
+from execution.declare.node import (
+    Choice,
+    Folder,
+    Options,
+    Outcome,
+    Range,
+    Run,
+    Socket,
+    Ui,
+    node,
+    node_types,
+)
+from execution.declare.registry import Registry
+from execution.declare.spec import InputSpec, NodeSpec
 from execution.engine import Engine
 from execution.events import Preview
-from execution.folders import Folders
-from execution.messages import Broadcast, Hello
-from execution.node import Choice, Folder, Options, Outcome, Range, Run, Socket, Ui, node, node_types
-from execution.registry import Registry
-from execution.spec import InputSpec, NodeSpec
-from execution.worker import Worker
+from execution.files.folders import Folders
+from execution.wire.channel import Channel
+from execution.wire.messages import Broadcast, Hello
+from execution.wire.worker import Worker
 
 Whole = Annotated[int, Range(0, 2**53)]
 Picture = Annotated[bytes, Socket("IMAGE")]

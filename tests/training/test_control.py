@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from diffusion.control_files import load_controlnet
-from diffusion.controlnet import ControlNet
+from diffusion.control.control_files import load_controlnet
+from diffusion.control.controlnet import ControlNet
 from training.control import Plan, Training, export, finished_painter, pictures
 from training.edges import scenes
 from training.words import Words, clip_encode

@@ -11,7 +11,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from diffusion.checkpoints import load_checkpoint
+from diffusion.families.checkpoints import load_checkpoint
 from training import text, vae
 from training.compositions import draw
 from training.denoiser import UNET_SIZES, Example, Painter, Plan, Training, alphas, example, loss_of, text_gap

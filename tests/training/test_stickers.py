@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from diffusion import adapters
-from diffusion.checkpoints import load_checkpoint
+from diffusion.families.checkpoints import load_checkpoint
+from diffusion.patches.weights import adapters
 from training import lora
 from training.backgrounds import BACKGROUNDS
 from training.compositions import Composition, coverage, render

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from execution.spec import NodeSpec
-from execution.workflow import to_prompt
+from execution.declare.spec import NodeSpec
+from workflows.prompt import to_prompt
 
 ROOT = Path(__file__).parents[2]
 NODE = shutil.which("node") or shutil.which("node", path=str(Path(sys.executable).parent))

@@ -14,10 +14,10 @@ import pytest
 from PIL import Image as PIL
 from PIL import ImageStat
 
-from diffusion.precision import Precision
-from diffusion.residency import Residency
+from diffusion.residency.budget import Residency
+from diffusion.residency.precision import Precision
 from execution.engine import Engine, Job
-from execution.folders import Folders
+from execution.files.folders import Folders
 from nodes.program import build_registry
 from tests.web.chromium import NEEDS_CHROMIUM, place, until
 

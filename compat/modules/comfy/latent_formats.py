@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from compat.host import Host
-from diffusion.latent_format import SD1, SDXL
-from diffusion.latent_format import LatentFormat as Known
+from diffusion.latents.latent_format import SD1, SDXL
+from diffusion.latents.latent_format import LatentFormat as Known
 
 
 class LatentFormat:

@@ -39,7 +39,7 @@ class CPUState(Enum):
 
 def computing_device(host: Host) -> torch.device:
     """The device that our residency computes on, or the machine's best one."""
-    from diffusion.residency import Residency
+    from diffusion.residency.budget import Residency
 
     residency = host.providers.get(Residency)
     return residency.device if isinstance(residency, Residency) else get_torch_device()

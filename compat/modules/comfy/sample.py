@@ -13,8 +13,8 @@ from compat.current import current_run
 from compat.host import Host
 from compat.values.passing import own
 from diffusion import sampling
-from diffusion.guidance import CFGGuider
-from diffusion.noise import starting_noise
+from diffusion.guidance.guidance import CFGGuider
+from diffusion.noise.draws import starting_noise
 from diffusion.samplers import SAMPLERS, Sampler, Step
 
 Callback = Callable[[int, Tensor, Tensor, int], None]

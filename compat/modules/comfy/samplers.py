@@ -94,7 +94,7 @@ class KSampler:
 
 def calculate_sigmas(model_sampling: Any, scheduler_name: str, steps: int) -> Any:
     """A named schedule for the noise levels that `get_model_object("model_sampling")` gave."""
-    from diffusion.schedules import SCHEDULES
+    from diffusion.noise.schedules import SCHEDULES
 
     return SCHEDULES[scheduler_name](model_sampling.prediction, steps)
 

@@ -43,7 +43,7 @@ class Loading:
     @property
     def residency(self) -> Any:
         """The weights' keeper that the program provides, or None."""
-        from diffusion.residency import Residency
+        from diffusion.residency.budget import Residency
 
         return self.host.providers.get(Residency)
 
@@ -58,8 +58,8 @@ class Loading:
         **_options: Any,
     ) -> tuple[Any, Any, Any, None]:
         """Model, CLIP and VAE of a checkpoint, those that are asked for; no CLIP vision."""
-        from diffusion.checkpoints import load_checkpoint
-        from nodes.embeddings import embedding_finder
+        from diffusion.families.checkpoints import load_checkpoint
+        from nodes.text.embeddings import embedding_finder
 
         found = load_checkpoint(ckpt_path, self.residency, embedding_finder(self.host.folders))
         wanted = ((found.model, output_model), (found.text, output_clip), (found.vae, output_vae))
@@ -68,7 +68,7 @@ class Loading:
 
     def unet(self, unet_path: str, **_options: Any) -> Any:
         """The model of a file."""
-        from diffusion.checkpoints import load_unet
+        from diffusion.families.checkpoints import load_unet
 
         return shown(load_unet(unet_path, self.residency))
 
@@ -80,8 +80,8 @@ class Loading:
         **_options: Any,
     ) -> Any:
         """The text encoder of files."""
-        from diffusion.checkpoints import load_text_encoder
-        from nodes.embeddings import embedding_finder
+        from diffusion.families.checkpoints import load_text_encoder
+        from nodes.text.embeddings import embedding_finder
 
         return shown(load_text_encoder(ckpt_paths, self.residency, embedding_finder(self.host.folders)))
 

@@ -132,7 +132,7 @@ def load_torch_file(
     ckpt: str, safe_load: bool = False, device: torch.device | None = None, return_metadata: bool = False
 ) -> Any:
     """The state dict of a weight file; pickles go through the safe reader whatever `safe_load` says."""
-    from diffusion import weights
+    from diffusion.weights import files as weights
 
     found = weights.open_weights(ckpt)
     state = {name: found.tensor(name).clone() for name in found}  # the file's own memory must not be written

@@ -7,7 +7,7 @@ from typing import Any
 
 from compat.host import Host
 from compat.modules.comfy_execution.graph_utils import is_link
-from execution.node import ExecutionBlocker
+from execution.declare.node import ExecutionBlocker
 
 
 class NodeInputError(Exception):

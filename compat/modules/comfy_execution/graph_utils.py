@@ -159,7 +159,7 @@ def add_graph_prefix(
 
 def names(host: Host) -> Mapping[str, Any]:
     """What packs import."""
-    from execution.node import ExecutionBlocker
+    from execution.declare.node import ExecutionBlocker
 
     return {
         "ExecutionBlocker": ExecutionBlocker,

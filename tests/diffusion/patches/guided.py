@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from diffusion.conditioning import Setting, prepare
-from diffusion.guidance import CFGGuider, Guided, Guider
+from diffusion.guidance.guidance import CFGGuider, Guided, Guider
 from diffusion.model import Model
 from tests.diffusion.small_runs import denoising, noise, small_model, text
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from diffusion.guidance import CFGGuider
+from diffusion.guidance.guidance import CFGGuider
 from diffusion.model import Model
 from diffusion.patches.compiling import compiled, without_checks
 from diffusion.patches.freeu import freeu

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from diffusion.noise.prediction import stable_diffusion
 from diffusion.patches.differential import differential, share_left
-from diffusion.prediction import stable_diffusion
 from tests.diffusion.small_runs import small_model
 
 PREDICTION = stable_diffusion()

@@ -6,18 +6,18 @@ import pytest
 import torch
 from torch import Tensor
 
-from diffusion.guidance import CFGGuider
-from diffusion.hooks import Place
-from diffusion.model import Model
-from diffusion.patches.deep_shrink import Shrink, deep_shrink
-from diffusion.patches.freeu import base_width, freeu, freeu_v2, scaled_low_frequencies
-from diffusion.patches.guidance import (
+from diffusion.guidance.estimates import (
     perpendicular_negative,
     perturbed_attention,
     rescaled,
     spread,
     spread_kept,
 )
+from diffusion.guidance.guidance import CFGGuider
+from diffusion.hooks import Place
+from diffusion.model import Model
+from diffusion.patches.deep_shrink import Shrink, deep_shrink
+from diffusion.patches.freeu import base_width, freeu, freeu_v2, scaled_low_frequencies
 from diffusion.patches.tome import matching, merging_tokens
 from diffusion.samplers import SAMPLERS
 from diffusion.sampling import sample, schedule

@@ -8,11 +8,11 @@ from diffusers import AutoencoderKL, EulerDiscreteScheduler, UNet2DConditionMode
 from diffusers import StableDiffusionPAGPipeline as Pipeline
 from safetensors.torch import save_file
 
-from diffusion.checkpoints import load_unet
-from diffusion.guidance import CFGGuider
-from diffusion.patches.guidance import perturbed_attention
-from diffusion.precision import Precision
-from diffusion.residency import Residency
+from diffusion.families.checkpoints import load_unet
+from diffusion.guidance.estimates import perturbed_attention
+from diffusion.guidance.guidance import CFGGuider
+from diffusion.residency.budget import Residency
+from diffusion.residency.precision import Precision
 from diffusion.samplers import SAMPLERS
 from diffusion.sampling import sample
 from tests.diffusion.small_models import METADATA, seeded

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from diffusion.guidance import CFGGuider
+from diffusion.guidance.estimates import perturbed_attention
+from diffusion.guidance.guidance import CFGGuider
 from diffusion.model import Model
-from diffusion.patches.guidance import perturbed_attention
 from diffusion.patches.step_caching import Memory, easily_cached, lazily_cached
 from diffusion.samplers import SAMPLERS
 from diffusion.sampling import sample, schedule

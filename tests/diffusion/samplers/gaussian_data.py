@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from diffusion.prediction import Prediction, stable_diffusion
+from diffusion.noise.prediction import Prediction, stable_diffusion
 from diffusion.samplers import Sampler, Step
 
 PREDICTION = stable_diffusion()

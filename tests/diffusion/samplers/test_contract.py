@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from diffusion.prediction import EXPLODING, FLOW, Process
+from diffusion.noise.prediction import EXPLODING, FLOW, Process
 from diffusion.samplers.contract import descent, halfway, slope
 
 levels = st.floats(0.01, 0.98).map(lambda s: torch.tensor(s, dtype=torch.float64))

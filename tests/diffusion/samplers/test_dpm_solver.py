@@ -3,9 +3,9 @@
 import pytest
 import torch
 
+from diffusion.noise.schedules import karras
 from diffusion.samplers import SAMPLERS
 from diffusion.samplers.dpm_solver import StepSize
-from diffusion.schedules import karras
 from tests.diffusion.samplers.gaussian_data import GaussianData, run
 
 

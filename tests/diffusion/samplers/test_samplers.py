@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from diffusion.clocks import FlowClock
-from diffusion.prediction import FLOW, RECTIFIED_FLOW, Prediction
+from diffusion.noise.clocks import FlowClock
+from diffusion.noise.prediction import FLOW, RECTIFIED_FLOW, Prediction
+from diffusion.noise.schedules import SCHEDULES, karras
 from diffusion.samplers import SAMPLERS, er_sde_sampler, lcm_upscale_sampler
 from diffusion.samplers.cfg_pp import euler_cfg_pp_alternative
 from diffusion.sampling import schedule_for
-from diffusion.schedules import SCHEDULES, karras
 from tests.diffusion.samplers.gaussian_data import PREDICTION, GaussianData, run
 
 OBJECT_INFO = Path(__file__).parents[2] / "nodes" / "object_info.json"

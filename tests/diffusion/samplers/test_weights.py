@@ -7,12 +7,12 @@ import pytest
 import torch
 from scipy import integrate
 
-from diffusion.prediction import EXPLODING
+from diffusion.noise.prediction import EXPLODING
+from diffusion.noise.schedules import karras
 from diffusion.samplers.deis import VPTime
 from diffusion.samplers.ipndm import EVEN, uneven
 from diffusion.samplers.lms import lagrange_integrals
 from diffusion.samplers.sa_solver import _Adams
-from diffusion.schedules import karras
 
 SIGMAS = karras(8, 0.1, 10.0).double()
 

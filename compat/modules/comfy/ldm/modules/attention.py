@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from compat.host import Host
-from diffusion.attention import attention
+from diffusion.networks.attention import attention
 
 
 def optimized_attention(

@@ -1,0 +1,1 @@
+"""Extra networks that steer by pictures."""

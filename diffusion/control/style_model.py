@@ -1,0 +1,97 @@
+"""Style models: what CLIP sees of a picture, turned into words of a text (the style adapter of T2I-Adapter).
+
+Mou et al. 2023, https://arxiv.org/abs/2302.08453. Learned tokens look at the picture's; what becomes of them
+is projected to the width of text.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from diffusion.control.control_union import Layer
+from diffusion.errors import Mismatch
+from diffusion.families.catalogue import unknown
+from diffusion.residency.budget import Residency, Resident
+from diffusion.weights.files import Weights, open_weights
+
+
+class StyleNet(nn.Module):
+    """Tokens of a picture [B, T, width] → words [B, words, text]; names as in the published file."""
+
+    def __init__(self, words: int, width: int, text: int, layers: int) -> None:
+        super().__init__()
+        self.style_embedding = nn.Parameter(torch.zeros(1, words, width))
+        self.transformer_layes = nn.ModuleList(Layer(width) for _ in range(layers))
+        self.ln_pre, self.ln_post = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.proj = nn.Parameter(torch.zeros(width, text))
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        learned = self.style_embedding.expand(len(tokens), -1, -1)
+        h = self.ln_pre(torch.cat([tokens, learned], dim=1))
+        for layer in self.transformer_layes:
+            h = layer(h)
+        out: Tensor = self.ln_post(h[:, -learned.shape[1] :]) @ self.proj
+        return out
+
+
+@dataclass(frozen=True, eq=False)
+class StyleModel:
+    """A style model on a link."""
+
+    resident: Resident[StyleNet]
+
+    def words(self, seen: Mapping[str, Any]) -> Tensor:
+        """The words [1, B · words, text] for what is seen of B pictures. Mismatch for another encoder."""
+        tokens = seen["last_hidden_state"]
+        with self.resident.use() as module, torch.no_grad():
+            width = module.proj.shape[0]
+            if tokens.shape[-1] != width:
+                problem = f"This style model reads pictures of width {width}, not {tokens.shape[-1]}."
+                raise Mismatch(problem, "Encode the picture with CLIP ViT-L, the encoder it was made for.")
+            words: Tensor = module(tokens.to(self.resident.device, self.resident.dtype))
+        return words.float().cpu().flatten(0, 1)[None]
+
+
+def load_style_model(path: Path | str, residency: Residency | None = None) -> StyleModel:
+    """The style model of a file. UnknownModel if it is something else."""
+    weights = open_weights(path)
+    sizes = style_sizes(weights)
+    status = weights.path.stat()
+    identity = (str(weights.path.resolve()), status.st_mtime_ns, status.st_size, "style")
+
+    def build() -> StyleNet:
+        return StyleNet(*sizes)
+
+    return StyleModel(Resident(residency or Residency(), "control", weights, build, identity))
+
+
+def style_sizes(weights: Weights) -> tuple[int, int, int, int]:
+    """Number of words, width, width of text and layers. UnknownModel if it is something else."""
+    learned, projection = weights.shape("style_embedding"), weights.shape("proj")
+    if learned is None or projection is None or len(learned) != 3 or len(projection) != 2:
+        raise unknown(weights, "It is no style model")
+    layers = {name.split(".")[1] for name in weights if name.startswith("transformer_layes.")}
+    return learned[1], learned[2], projection[1], len(layers)
+
+
+def styled(conditioning: Sequence[Any], words: Tensor, strength: float, looked_at: bool) -> list[Any]:
+    """The words behind each text, times their strength; or, with `looked_at`, looked at as much."""
+    entries = []
+    for embedding, options in conditioning:
+        joined = torch.cat([embedding, words.expand(len(embedding), -1, -1).to(embedding)], dim=1)
+        if not looked_at:
+            joined[:, embedding.shape[1] :] *= strength
+            entries.append([joined, dict(options)])
+            continue
+        before = options.get("token_bias", embedding.new_zeros(0))
+        before = torch.cat([before, embedding.new_zeros(embedding.shape[1] - len(before))])
+        bias = torch.full((words.shape[1],), math.log(strength) if strength > 0 else -math.inf)
+        entries.append([joined, {**options, "token_bias": torch.cat([before, bias.to(before)])}])
+    return entries

@@ -1,0 +1,1 @@
+"""Estimates under several conditionings combined into one."""

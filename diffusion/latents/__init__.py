@@ -1,0 +1,1 @@
+"""Latents and pictures: VAEs, formats, tiles, previews."""

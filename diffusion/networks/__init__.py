@@ -1,0 +1,1 @@
+"""Pieces that the networks of several families share."""

@@ -1,0 +1,1 @@
+"""Noise levels: clocks, predictions, schedules, samplers' noise."""

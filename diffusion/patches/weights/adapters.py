@@ -1,0 +1,257 @@
+"""LoRA and its kin: small files that say how to change a model's weights.
+
+    LoRA        W + s · B A                     Hu et al. 2021, arXiv 2106.09685
+    LoHa        W + s · (B1 A1) ∘ (B2 A2)       Hyeon-Woo et al. 2021, arXiv 2108.06098
+    LoKr        W + s · W1 ⊗ W2                 Yeh et al. 2023, arXiv 2309.14859 (LyCORIS)
+    DoRA        any of them, each row brought to a learned length; Liu et al. 2024, arXiv 2402.09353
+    OFT, BOFT   R W, a rotation of the outputs (`rotations`)
+    difference  W + s · D
+
+s is the strength times alpha / rank. Factors of convolutions may have a core in between. Files differ in
+their names (`adapter_names`) and in what they call the factors.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from diffusion.errors import FileProblem
+from diffusion.model import Model
+from diffusion.patches.weights.adapter_names import Targets, tower_targets, unet_targets
+from diffusion.patches.weights.mixing import with_more
+from diffusion.patches.weights.rotations import turned
+from diffusion.text.encoding import TextEncoder
+from diffusion.weights.files import Weights, open_weights
+
+log = logging.getLogger(__name__)
+
+Patch = Callable[[Tensor], Tensor]
+
+UPS = (".lora_up.weight", ".lora_B.weight", ".lora.up.weight", ".up.weight", ".lora_linear_layer.up.weight")
+DOWNS = tuple(each.replace("up", "down").replace("lora_B", "lora_A") for each in UPS)
+DIFFERENCES, BIASES = (".diff", ".w_norm"), (".diff_b", ".b_norm")
+LENGTHS = (".dora_scale", ".lora_magnitude_vector", ".lora_magnitude_vector.weight")
+BLOCKS = ".oft_blocks"
+
+
+@dataclass(frozen=True)
+class Group:
+    """The tensors of a file that belong to one weight, by what follows its name."""
+
+    weights: Weights
+    name: str
+
+    def get(self, *endings: str) -> Tensor | None:
+        """The first of these tensors that is there, in float32."""
+        for ending in endings:
+            if self.name + ending in self.weights:
+                return self.weights.tensor(self.name + ending).float()
+        return None
+
+    def has(self, *endings: str) -> bool:
+        """Whether one of these tensors is there."""
+        return any(self.name + ending in self.weights for ending in endings)
+
+    def scale(self, rank: int) -> float:
+        """Alpha / rank; 1 where no alpha is given."""
+        alpha = self.get(".alpha")
+        return 1.0 if alpha is None else alpha.item() / rank
+
+
+class Change(NamedTuple):
+    """A difference of weights, flat or in the weight's shape, and its scale."""
+
+    difference: Tensor
+    scale: float = 1.0
+
+
+def lora(group: Group) -> Change:
+    """B A; a core in between belongs to a convolution factored in three (Tucker)."""
+    up, down, core = group.get(*UPS), group.get(*DOWNS), group.get(".lora_mid.weight")
+    assert up is not None, "chosen by `kind_of`"
+    assert down is not None, "chosen by `kind_of`"
+    if core is not None:
+        return Change(_tucker(core, down.flatten(1), up.flatten(1).T), group.scale(down.shape[0]))
+    return Change(up.flatten(1) @ down.flatten(1), group.scale(down.shape[0]))
+
+
+def loha(group: Group) -> Change:
+    """The elementwise product of two low-rank matrices."""
+    halves, rank = [], 1
+    for number in (1, 2):
+        a, b = group.get(f".hada_w{number}_a"), group.get(f".hada_w{number}_b")
+        assert a is not None, "chosen by `kind_of`"
+        assert b is not None, "chosen by `kind_of`"
+        core, rank = group.get(f".hada_t{number}"), b.shape[0]
+        halves.append(a @ b if core is None else _tucker(core, b, a))
+    return Change(halves[0] * halves[1], group.scale(rank))
+
+
+def lokr(group: Group) -> Change:
+    """The Kronecker product of two matrices, each whole or in two factors."""
+    first, rank_1 = _whole_or_factored(group, 1)
+    second, rank_2 = _whole_or_factored(group, 2)
+    rank = rank_2 or rank_1
+    if second.ndim == 4:
+        first = first[..., None, None]
+    return Change(torch.kron(first, second.contiguous()), group.scale(rank) if rank else 1.0)
+
+
+def _whole_or_factored(group: Group, number: int) -> tuple[Tensor, int]:
+    """A factor of LoKr and its rank, 0 where it is whole."""
+    whole = group.get(f".lokr_w{number}")
+    if whole is not None:
+        return whole, 0
+    a, b = group.get(f".lokr_w{number}_a"), group.get(f".lokr_w{number}_b")
+    core = group.get(f".lokr_t{number}")
+    assert a is not None, "chosen by `kind_of`"
+    assert b is not None, "chosen by `kind_of`"
+    return (a @ b if core is None else _tucker(core, b, a)), b.shape[0]
+
+
+def _tucker(core: Tensor, inner: Tensor, outer: Tensor) -> Tensor:
+    """A convolution from its core [i, j, h, w] and its factors [j, in] and [i, out]: [out, in, h, w]."""
+    return torch.einsum("ijhw,jr,ip->prhw", core, inner, outer)
+
+
+def plain_difference(group: Group) -> Change:
+    """A difference that is written out."""
+    difference = group.get(*DIFFERENCES)
+    assert difference is not None, "chosen by `kind_of`"
+    return Change(difference)
+
+
+KINDS: tuple[tuple[tuple[str, ...], Callable[[Group], Change]], ...] = (
+    (UPS, lora),
+    ((".hada_w1_a",), loha),
+    ((".lokr_w1", ".lokr_w1_a", ".lokr_w2", ".lokr_w2_a"), lokr),
+    (DIFFERENCES, plain_difference),
+)
+"""How to tell a kind by what follows a weight's name."""
+ENDINGS = (*(ending for endings, _ in KINDS for ending in endings), BLOCKS)
+
+
+def patch_of(group: Group, strength: float) -> Patch:
+    """The change of one weight at a strength; the file is read when the weight is."""
+
+    def patch(weight: Tensor) -> Tensor:
+        kind = next(make for endings, make in KINDS if group.has(*endings))
+        difference, scale = kind(group)
+        difference = (difference.reshape(weight.shape) * scale).to(weight)
+        lengths = group.get(*LENGTHS)
+        if lengths is None:
+            return weight + strength * difference
+        return weight + strength * (with_lengths(weight + difference, lengths.to(weight)) - weight)
+
+    return patch
+
+
+def rotation_of(group: Group, strength: float) -> Patch:
+    """The rotation of one weight at a strength, and the lengths that its outputs are brought to after it."""
+
+    def patch(weight: Tensor) -> Tensor:
+        blocks, bound = group.get(BLOCKS), group.get(".alpha")
+        assert blocks is not None, "chosen by `patches`"
+        longest = 0.0 if bound is None else bound.item() * weight.shape[0]
+        out = turned(weight, blocks, longest, strength)
+        lengths = group.get(".rescale")
+        if lengths is None:
+            return out
+        factors = 1 + strength * (lengths.to(weight) - 1)
+        return out * factors.reshape(-1, *(1,) * (weight.ndim - 1))
+
+    return patch
+
+
+def with_lengths(weight: Tensor, lengths: Tensor) -> Tensor:
+    """A weight whose rows (or columns, where that is what the lengths fit) have these lengths."""
+    dim = 0 if lengths.shape[0] == weight.shape[0] else 1
+    others = [axis for axis in range(weight.ndim) if axis != dim]
+    norm: Tensor = torch.linalg.vector_norm(weight, dim=others, keepdim=True)
+    return weight * (lengths.reshape(norm.shape) / (norm + torch.finfo(weight.dtype).eps))
+
+
+def bias_patch(group: Group, strength: float) -> Patch:
+    """The change of the bias that belongs to a weight."""
+
+    def patch(bias: Tensor) -> Tensor:
+        difference = group.get(*BIASES)
+        assert difference is not None, "chosen by `patches`"
+        return bias + strength * difference.to(bias)
+
+    return patch
+
+
+def groups(weights: Weights) -> Iterator[Group]:
+    """The weights that a file changes."""
+    seen: set[str] = set()
+    for key in weights:
+        for ending in (*ENDINGS, *BIASES):
+            if key.endswith(ending) and key[: -len(ending)] not in seen:
+                seen.add(key[: -len(ending)])
+                yield Group(weights, key[: -len(ending)])
+
+
+def patches(weights: Weights, targets: Targets, strength: float) -> dict[str, tuple[Patch, ...]]:
+    """Weight patches for those parameters that the file changes."""
+    found: dict[str, tuple[Patch, ...]] = {}
+    for group in groups(weights):
+        name = targets.get(group.name)
+        if name is None or strength == 0:
+            continue
+        if group.has(*ENDINGS):
+            found[name] = ((rotation_of if group.has(BLOCKS) else patch_of)(group, strength),)
+        if group.has(*BIASES):
+            found[name.removesuffix("weight") + "bias"] = (bias_patch(group, strength),)
+    return found
+
+
+def apply(
+    path: Path, model: Model | None, text: TextEncoder | None, strength_model: float, strength_text: float
+) -> tuple[Model | None, TextEncoder | None]:
+    """A model and a text encoder changed by an adapter file.
+
+    Raises:
+        FileProblem: no part of the file fits either.
+    """
+    weights = open_weights(path)
+    unet = unet_targets(model.backbone.weights) if model is not None else {}
+    towers: Mapping[str, Targets] = {}
+    if text is not None:
+        alone = len(text.towers) == 1
+        towers = {each.key: tower_targets(each.key, each.resident.weights, alone) for each in text.towers}
+    require_some(weights, [unet, *towers.values()])
+    if model is not None and strength_model:
+        model = model.with_patches(patches(weights, unet, strength_model))
+    if text is not None and strength_text:
+        text = with_more(text, {key: patches(weights, each, strength_text) for key, each in towers.items()})
+    return model, text
+
+
+def require_some(weights: Weights, targets: list[Targets]) -> None:
+    """Say what of a file does not fit.
+
+    Raises:
+        FileProblem: nothing does.
+    """
+    names = [group.name for group in groups(weights)]
+    strange = [name for name in names if not any(name in each for each in targets)]
+    if not names or len(strange) == len(names):
+        example = f" ({strange[0]} and {len(strange) - 1} others)" if strange else ""
+        problem = f"It holds no change that fits this model{example}."
+        raise FileProblem(weights.path, problem, "Choose a LoRA made for this family of models.")
+    if strange:
+        log.info(
+            "%s: %d of %d changes do not fit, such as %s.",
+            weights.path.name,
+            len(strange),
+            len(names),
+            strange[0],
+        )

@@ -1,0 +1,1 @@
+"""Which weights are where, in which number type, within what memory."""

@@ -1,0 +1,1 @@
+"""Files of weights as named tensors, and modules filled from them."""

@@ -1,0 +1,1 @@
+"""A run on its way: keys, cache, schedule, calls, expansions."""

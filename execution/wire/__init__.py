@@ -1,0 +1,1 @@
+"""Between the server's process and the worker's."""

@@ -1,0 +1,1 @@
+"""Pictures: files, sizes, filters, one over the other."""

@@ -1,0 +1,1 @@
+"""Latents: made, mixed, and to and from pictures."""

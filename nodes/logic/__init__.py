@@ -1,0 +1,1 @@
+"""Choices, loops, single values, looking at values."""

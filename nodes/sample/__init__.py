@@ -1,0 +1,1 @@
+"""Samplers, schedules, and models sampled otherwise."""

@@ -1,0 +1,1 @@
+"""Texts, and what they become for a model."""

@@ -41,7 +41,9 @@ def folders(tmp_path: Path) -> Folders:
 @pytest.fixture
 def call(folders: Folders) -> Any:
     """Calls a node by its name; gives what it shows, or its outputs."""
-    registry = Registry(native_types("saving", "files"), provide={Folders: folders, Embedding: Embedding()})
+    registry = Registry(
+        native_types("image.saving", "image.files"), provide={Folders: folders, Embedding: Embedding()}
+    )
 
     def call(name: str, run: Run | None = None, **inputs: Any) -> Any:
         run = run or Run(prompt=PROMPT, extra_data={"extra_pnginfo": {"workflow": WORKFLOW}})

@@ -155,7 +155,7 @@ async def refuse(request: web.Request, handler: Handler) -> web.StreamResponse:
     if refused is not None:
         return answer(problem(refused.kind, refused.message), refused.status)
     if request.method == "OPTIONS":
-        return web.Response(status=204)
+        return web.Response()
     if here.logins.session(request) is None and request.path not in OPEN_PATHS:
         return await login_needed(request)
     return await handler(request)

@@ -32,9 +32,13 @@ from server.journal import lenient
 PREVIEW, PREVIEW_WITH_METADATA = 1, 4
 PICTURE_KINDS = {"jpeg": 1, "png": 2}
 STATE_SECONDS = 0.05
-"""The least time between two progress_state messages that only say that nodes came and went."""
-FINISHED_SHOWN = 16
-"""How many finished nodes a progress_state still lists."""
+"""The least time between two progress_state messages that only say that nodes of a large graph came and
+went.
+"""
+SMALL_GRAPH = 64
+"""Up to so many nodes, each that comes or goes is told by a progress_state."""
+FINISHED_SHOWN = 256
+"""How many finished nodes, cached ones too, a progress_state still lists."""
 
 
 @dataclass(frozen=True)
@@ -153,6 +157,7 @@ class Translator:
     @_frames.register
     def _started(self, event: Started) -> Iterator[Frame | Picture]:
         self._said_cached = False
+        self._finished.clear()
         self.messages.clear()
         yield self._noted("execution_start", {}, event.time)
 
@@ -161,6 +166,10 @@ class Translator:
         first, self._said_cached = not self._said_cached, True
         if first:
             yield self._noted("execution_cached", {"nodes": list(event.nodes)}, event.time)
+            for node in event.nodes:
+                self._put_by(self._entry(Place(node, node, None, node, ""), 1.0, 1.0, "finished"))
+            if event.nodes:
+                yield self._state()
         elif event.nodes:
             yield Frame("execution_cached", self._stamped({"nodes": list(event.nodes)}, event.time))
 
@@ -177,8 +186,8 @@ class Translator:
         place = event.place
         self._running[place.node] = self._entry(place, event.value, event.maximum, "running")
         data = {"value": event.value, "max": event.maximum, "prompt_id": self._job, "node": place.node}
-        yield Frame("progress", data, replaces=f"progress {self._job} {place.node}")
         yield self._state()
+        yield Frame("progress", data, replaces=f"progress {self._job} {place.node}")
 
     @_frames.register
     def _preview(self, event: PreviewReady) -> Iterator[Frame | Picture]:
@@ -188,9 +197,12 @@ class Translator:
     def _done(self, event: Done) -> Iterator[Frame | Picture]:
         place = event.place
         state = self._running.pop(place.node, None)
-        if state is not None:
+        if state is not None or event.cached:
+            state = state or self._entry(place, 1.0, 1.0, "finished")
+            known = place.node in self._finished
             self._put_by({**state, "value": state["max"], "state": "finished"})
-            yield from self._state_if_due(event.time)
+            if not known:
+                yield from self._state_if_due(event.time)
         if event.ui:
             yield self._executed(place, event.ui)
 
@@ -280,6 +292,7 @@ class Translator:
         )
 
     def _state_if_due(self, now: float) -> Iterator[Frame]:
-        if now - self._state_at >= STATE_SECONDS:
+        small = len(self._finished) + len(self._running) <= SMALL_GRAPH
+        if small or now - self._state_at >= STATE_SECONDS:
             self._state_at = now
             yield self._state()

@@ -112,7 +112,7 @@ class Scheduler:
     @property
     def remaining(self) -> int:
         """Jobs that wait or run."""
-        return len(self._waiting) + len(self._starting) + len(self._running)
+        return len(self._waiting) + len(self.running_ids())
 
     def take_number(self, front: bool = False) -> float:
         """A place at the end of the queue, or before its front."""
@@ -145,7 +145,7 @@ class Scheduler:
 
     def running_ids(self) -> list[str]:
         """Ids of the jobs that run, the ones just starting too."""
-        return [*self._running, *self._starting]
+        return list(dict.fromkeys((*self._running, *self._starting)))
 
     async def drop(self, jobs: Iterable[str]) -> int:
         """Take jobs out of the queue, those that wait only; how many that were."""
@@ -204,12 +204,12 @@ class Scheduler:
             return
         worker.job = job.id
         self._running[job.id] = running
+        self._tell_status()  # before the job's own first message, as ComfyUI does
         await worker.send(Listening(self._hub.listens(job.session, job.client_id)))
         extra_data = {**job.extra_data, **self._secrets.get(job.id, {})}
         await worker.send(RunJob(job.id, job.prompt, job.targets, extra_data))
         if self._starting.get(job.id):
             await self.cancel(job.id)
-        self._changed()
 
     async def worker_loaded(self, worker: Worker, loaded: Loaded) -> None:
         """See `workers.Employer`."""
@@ -333,7 +333,11 @@ class Scheduler:
         self._wake.set()
         if not self._status_due:
             self._status_due = True
-            asyncio.get_running_loop().call_later(STATUS_SECONDS, self._tell_status)
+            asyncio.get_running_loop().call_later(STATUS_SECONDS, self._tell_status_if_due)
+
+    def _tell_status_if_due(self) -> None:
+        if self._status_due:
+            self._tell_status()
 
     def _tell_status(self) -> None:
         self._status_due = False

@@ -28,6 +28,8 @@ OUTBOX_FRAMES = 20_000
 BACKLOG_FRAMES = 2_000
 BACKLOG_BYTES = 2 * 2**20
 CLIENTS_REMEMBERED = 256
+IN_ORDER_FRAMES = 64
+"""While no more than so many wait for a reader, progress and state keep their place among the others."""
 
 
 @dataclass
@@ -61,25 +63,36 @@ class Listener:
         self.session = session
         self.wants_numbers = wants_numbers
         self.features: Mapping[str, Any] = {}
-        self._outbox: OrderedDict[str, str | bytes] = OrderedDict()
+        self._outbox: OrderedDict[int, str | bytes] = OrderedDict()
+        self._replaceable: dict[str, int] = {}
         self._size = 0
-        self._sent = 0
+        self._offered = 0
+        self._last_kept = 0
         self._wake = asyncio.Event()
         self.overflowed = False
 
     def offer(self, message: str | bytes, replaces: str | None = None) -> None:
-        """Queue a message; an unsent one with the same `replaces` gives way to it."""
+        """Queue a message; an unsent one with the same `replaces` gives way to it, across messages that
+        replace nothing only when many wait.
+        """
         if self.overflowed:
             return
-        self._sent += 1
-        key = replaces if replaces is not None else f"#{self._sent}"
-        old = self._outbox.pop(key, None)
-        self._size += len(message) - (len(old) if old is not None else 0)
-        self._outbox[key] = message
+        self._offered += 1
+        if replaces is None:
+            self._last_kept = self._offered
+        else:
+            self._give_way(self._replaceable.get(replaces, 0))
+            self._replaceable[replaces] = self._offered
+        self._outbox[self._offered] = message
+        self._size += len(message)
         if self._size > OUTBOX_BYTES or len(self._outbox) > OUTBOX_FRAMES:
             self.overflowed = True
             self._outbox.clear()
         self._wake.set()
+
+    def _give_way(self, old: int) -> None:
+        if old > self._last_kept or len(self._outbox) > IN_ORDER_FRAMES:
+            self._size -= len(self._outbox.pop(old, ""))
 
     def offer_frame(self, frame: Frame, number: int | None = None) -> None:
         """Queue a JSON frame, with its number if this client asked for numbers."""
@@ -102,6 +115,8 @@ class Listener:
             while self._outbox:
                 _, message = self._outbox.popitem(last=False)
                 self._size -= len(message)
+                if not self._outbox:
+                    self._replaceable.clear()
                 await asyncio.wait_for(self._send(message), SEND_SECONDS)
 
     async def _send(self, message: str | bytes) -> None:

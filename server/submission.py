@@ -171,7 +171,8 @@ def check_prefixes(parts: Parts, prompt: Mapping[str, Any]) -> None:
     them.
     """
     for node_id, node in prompt.items():
-        prefix = node.get("inputs", {}).get(PREFIX)
+        inputs = node.get("inputs")
+        prefix = inputs.get(PREFIX) if isinstance(inputs, dict) else None
         if not isinstance(prefix, str):
             continue
         try:

@@ -30,10 +30,13 @@ class Entry:
     path: str
     size: int
     modified: float
+    created: float
     is_folder: bool
 
     def to_json(self) -> dict[str, Any]:
-        return {"path": self.path, "size": self.size, "modified": round(self.modified * 1000)}
+        """Times in milliseconds, as ComfyUI gives them."""
+        times = {"modified": round(self.modified * 1000), "created": round(self.created * 1000)}
+        return {"path": self.path, "size": self.size, **times}
 
 
 def revision(content: bytes) -> str:
@@ -151,7 +154,7 @@ class UserFiles:
     def _entry(self, path: Path) -> Entry:
         status = path.stat()
         relative = path.relative_to(self._inside("")).as_posix()
-        return Entry(relative, status.st_size, status.st_mtime, False)
+        return Entry(relative, status.st_size, status.st_mtime, status.st_ctime, False)
 
 
 def walk(root: Path, folder: Path, recurse: bool) -> Iterator[Entry]:
@@ -170,7 +173,7 @@ def walk(root: Path, folder: Path, recurse: bool) -> Iterator[Entry]:
             if is_folder and recurse:
                 pending.append(Path(entry.path))
             relative = Path(entry.path).relative_to(root).as_posix()
-            yield Entry(relative, status.st_size, status.st_mtime, is_folder)
+            yield Entry(relative, status.st_size, status.st_mtime, status.st_ctime, is_folder)
 
 
 async def in_thread(call: Any, *values: Any) -> Any:

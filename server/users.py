@@ -70,7 +70,7 @@ class Users:
         name = name.strip()
         with self._lock:
             known = self.names()
-            if name in known.values():
+            if name in (DEFAULT_USER, *known.values()):
                 raise refusal(400, "duplicate_username", "Duplicate username.")
             if len(known) >= MOST_USERS:
                 raise refusal(507, "too_many_users", f"There are {MOST_USERS} users, which is all it takes.")

@@ -11,6 +11,8 @@ from execution.declare.spec import InputSpec
 Problem = dict[str, Any]
 SHOWN_CHOICES = 20
 """Lists longer than this are not repeated in a message."""
+MISSING_NODE_TYPE = "missing_node_type"
+"""What tells an unknown class from other kinds of `invalid_prompt`: newer clients know it as a type."""
 
 
 def problem(kind: str, message: str, details: str = "", **extra_info: Any) -> Problem:
@@ -24,12 +26,6 @@ def no_class_type(node_id: str) -> Problem:
     return problem("invalid_prompt", message, f"Node ID '#{node_id}'", node_id=node_id)
 
 
-def bad_inputs(node_id: str) -> Problem:
-    """A node's inputs are no object."""
-    message = "Cannot execute because the inputs of a node are not an object."
-    return problem("invalid_prompt", message, f"Node ID '#{node_id}'", node_id=node_id)
-
-
 def missing_node_type(node_id: str, node: Mapping[str, Any], known: Collection[str] = ()) -> Problem:
     """There is no such node type here; `known` are those there are."""
     class_type = node["class_type"]
@@ -38,9 +34,9 @@ def missing_node_type(node_id: str, node: Mapping[str, Any], known: Collection[s
     message = f"Node '{title}' not found. The custom node may not be installed."
     nearest = get_close_matches(class_type, known, 3, 0.7)
     hint = f"; did you mean {' or '.join(nearest)}?" if nearest else ""
-    details = f"Node ID '#{node_id}'{hint}"
+    details = f"{MISSING_NODE_TYPE}: Node ID '#{node_id}'{hint}"
     facts = {"node_id": node_id, "class_type": class_type, "node_title": title, "nearest": nearest}
-    return problem("missing_node_type", message, details, **facts)
+    return problem("invalid_prompt", message, details, **facts)
 
 
 def no_outputs() -> Problem:
@@ -72,11 +68,31 @@ def required_input_missing(name: str) -> Problem:
     return problem("required_input_missing", "Required input is missing", name, input_name=name)
 
 
-def bad_link(each: InputSpec, value: Any, reason: str | None = None) -> Problem:
-    """A link leads nowhere, or is none."""
+def bad_link(each: InputSpec, value: Any) -> Problem:
+    """A link is none: it has not two parts."""
     message = "Bad linked input, must be a length-2 list of [node_id, slot_index]"
-    details = f"{each.name}, {reason}" if reason else each.name
-    return problem("bad_linked_input", message, details, **_facts(each, received_value=value))
+    return problem("bad_linked_input", message, each.name, **_facts(each, received_value=value))
+
+
+def no_inputs(exception: str, at_target: bool) -> Problem:
+    """A node has no object of inputs."""
+    details = 'the node has no inputs; send {"inputs": {…}}, empty if it takes none'
+    return _unreadable(details, at_target, {"exception_type": exception})
+
+
+def dangling_link(each: InputSpec, value: Any, reason: str, exception: str, at_target: bool) -> Problem:
+    """A link leads to no node or to no output of one."""
+    facts = _facts(each, received_value=value, linked_node=value, exception_type=exception)
+    return _unreadable(f"{each.name}, {reason}", at_target, facts)
+
+
+def _unreadable(details: str, at_target: bool, facts: Mapping[str, Any]) -> Problem:
+    """What ComfyUI cannot look up in a prompt, and so reports by the exception that it met there; a node
+    that others need has a type and a message of its own.
+    """
+    kind = "exception_during_validation" if at_target else "exception_during_inner_validation"
+    message = "Exception when validating node" if at_target else "Exception when validating inner node"
+    return problem(kind, message, details, exception_message=details, traceback=[], **facts)
 
 
 def return_type_mismatch(each: InputSpec, value: Any, received: str) -> Problem:

@@ -110,7 +110,7 @@ class _Check:
         self.prompt, self.specs, self.folders = prompt, specs, folders
         self.known = specs.keys() if known is None else known
         self.custom: list[CustomCheck] = []
-        self._targets: list[str] = []
+        self._targets: dict[str, None] = {}
         self._order: list[str] = []
         self._problems: dict[str, list[Problem]] = {}
         self._sources: dict[str, list[str]] = {}
@@ -124,10 +124,8 @@ class _Check:
             spec = self.specs.get(node["class_type"])
             if spec is None:
                 return problems.missing_node_type(node_id, node, self.known)
-            if not isinstance(node.get("inputs", {}), dict):
-                return problems.bad_inputs(node_id)
             if (spec.output_node or any_node) and (targets is None or node_id in targets):
-                self._targets.append(node_id)
+                self._targets[node_id] = None
         return None if self._targets else problems.no_outputs()
 
     def nodes(self) -> None:
@@ -147,9 +145,14 @@ class _Check:
         """Check a node's inputs, giving the nodes it is linked from; called once a node."""
         node = self.prompt[node_id]
         spec = self.specs[node["class_type"]]
-        inputs = node.get("inputs", {})
+        inputs = node.get("inputs")
         sources: list[str] = []
         linked: dict[str, str] = {}
+        if not isinstance(inputs, dict):
+            exception = "TypeError" if "inputs" in node else "KeyError"
+            self.add(node_id, [problems.no_inputs(exception, node_id in self._targets)])
+            self._sources[node_id] = sources
+            return sources
         for name, each in spec.by_name.items():
             if name in inputs:
                 self._input(node_id, spec, each, inputs[name], sources, linked)
@@ -186,7 +189,7 @@ class _Check:
         linked: dict[str, str],
     ) -> None:
         if type(value) is list:
-            problem = self._link(spec, each, value, linked)
+            problem = self._link(spec, each, value, linked, node_id in self._targets)
             if problem is None or problem["type"] == "return_type_mismatch":
                 sources.append(str(value[0]))
         else:
@@ -195,17 +198,21 @@ class _Check:
             self.add(node_id, [problem])
 
     def _link(
-        self, spec: NodeSpec, each: InputSpec, value: list[Any], linked: dict[str, str]
+        self, spec: NodeSpec, each: InputSpec, value: list[Any], linked: dict[str, str], at_target: bool
     ) -> Problem | None:
-        if len(value) != 2 or type(value[1]) not in (int, float):
+        if len(value) != 2:
             return problems.bad_link(each, value)
         source = self.prompt.get(str(value[0]))
         if source is None:
-            return problems.bad_link(each, value, f"node {value[0]!r} does not exist")
+            reason = f"node {value[0]!r} does not exist"
+            return problems.dangling_link(each, value, reason, "KeyError", at_target)
         outputs = self.specs[source["class_type"]].outputs
-        slot = int(value[1])
-        if not 0 <= slot < len(outputs):
-            return problems.bad_link(each, value, f"{source['class_type']} has no output {value[1]!r}")
+        slot = value[1]
+        if type(slot) not in (int, float) or not 0 <= slot < len(outputs):
+            reason = f"{source['class_type']} has no output {slot!r}"
+            exception = "IndexError" if type(slot) in (int, float) else "TypeError"
+            return problems.dangling_link(each, value, reason, exception, at_target)
+        slot = int(slot)
         linked[each.name] = outputs[slot].socket
         own = spec.custom_validation
         if (own and "input_types" in own) or types_match(outputs[slot].socket, each.socket):

@@ -13,26 +13,20 @@ from server.routes.queue import ids, joined, stream_json
 
 def routes() -> list[web.RouteDef]:
     return [
-        web.get("/history", get_history, allow_head=False),
-        web.get("/history/{prompt_id}", get_one, allow_head=False),
+        web.get("/history", get_history),
+        web.get("/history/{prompt_id}", get_one),
         web.post("/history", post_history),
     ]
 
 
 def whole(request: web.Request, name: str, most: int = 2**31) -> int | None:
-    """A whole number of the query, None when it is not given; 400 when it is none."""
+    """A whole number of the query, at most `most`; None when it is not given or -1; 400 when it is none."""
     text = request.query.get(name, "")
-    if not text:
+    if not text or text == "-1":
         return None
-    try:
-        number = int(text) if len(text) < 18 else -2
-    except ValueError:
-        number = -2
-    if number == -1:
-        return None
-    if number < 0 or not text.isascii():
+    if not text.isascii() or not text.isdigit():
         raise refusal(400, "invalid_request", f"{name} must be a whole number.")
-    return min(number, most)
+    return most if len(text) >= 18 else min(int(text), most)
 
 
 async def get_history(request: web.Request) -> web.StreamResponse:

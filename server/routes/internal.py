@@ -7,7 +7,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from server.answers import answer, not_found
+from server.answers import answer, not_found, refusal
 from server.bodies import read_object
 from server.parts import parts
 from server.settings import is_loopback
@@ -77,5 +77,5 @@ async def get_files(request: web.Request) -> web.Response:
     """Names of the files in `input`, `output` or `temp`, newest first."""
     kind = request.match_info["directory_type"]
     if kind not in ("input", "output", "temp"):
-        not_found()
+        raise refusal(400, "bad_type", "There are files of input, output and temp.")
     return answer(await asyncio.to_thread(newest_first, parts(request).folders.roots[kind]))

@@ -40,8 +40,8 @@ ORDERS = ("asc", "desc")
 
 def routes() -> list[web.RouteDef]:
     return [
-        web.get("/jobs", get_jobs, allow_head=False),
-        web.get("/jobs/{job}", get_job, allow_head=False),
+        web.get("/jobs", get_jobs),
+        web.get("/jobs/{job}", get_job),
         web.post("/jobs/cancel", post_cancel_many),
         web.post("/jobs/{job}/cancel", post_cancel),
     ]

@@ -27,8 +27,8 @@ def routes() -> list[web.RouteDef]:
         web.get("/experiment/models/{folder}", get_files),
         web.get("/experiment/models/preview/{folder}/{index}/{filename:.*}", get_preview),
         web.get("/embeddings", get_embeddings),
-        web.get("/object_info", get_types, allow_head=False),
-        web.get("/object_info/{node}", get_type, allow_head=False),
+        web.get("/object_info", get_types),
+        web.get("/object_info/{node}", get_type),
     ]
 
 

@@ -24,16 +24,16 @@ PAGES = Path(__file__).parent.parent / "pages"
 
 def routes() -> list[web.RouteDef]:
     return [
-        web.get("/nodeloom/events", get_events, allow_head=False),
-        web.get("/nodeloom/timings", get_timings, allow_head=False),
-        web.get("/nodeloom/explain", get_explain, allow_head=False),
+        web.get("/nodeloom/events", get_events),
+        web.get("/nodeloom/timings", get_timings),
+        web.get("/nodeloom/explain", get_explain),
         web.post("/nodeloom/explain", post_explain),
-        web.get("/nodeloom/value", get_value, allow_head=False),
+        web.get("/nodeloom/value", get_value),
         web.post("/nodeloom/lint", post_lint),
-        web.get("/nodeloom/cache", get_cache, allow_head=False),
-        web.get("/nodeloom/examples", get_examples, allow_head=False),
-        web.get("/nodeloom/packs", get_packs, allow_head=False),
-        web.get("/nodeloom/workers", get_workers, allow_head=False),
+        web.get("/nodeloom/cache", get_cache),
+        web.get("/nodeloom/examples", get_examples),
+        web.get("/nodeloom/packs", get_packs),
+        web.get("/nodeloom/workers", get_workers),
         web.post("/nodeloom/login", post_login),
         web.get("/nodeloom/login.js", get_login_script),
     ]

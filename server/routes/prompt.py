@@ -5,14 +5,14 @@ import sqlite3
 from aiohttp import web
 
 from server.answers import answer, problem, refusal
-from server.bodies import read_object
+from server.bodies import read_json
 from server.parts import parts, session
 from server.store import IdTaken
 from server.submission import Rejected, check, job_of
 
 
 def routes() -> list[web.RouteDef]:
-    return [web.get("/prompt", get_prompt, allow_head=False), web.post("/prompt", post_prompt)]
+    return [web.get("/prompt", get_prompt), web.post("/prompt", post_prompt)]
 
 
 async def get_prompt(request: web.Request) -> web.Response:
@@ -23,7 +23,9 @@ async def get_prompt(request: web.Request) -> web.Response:
 async def post_prompt(request: web.Request) -> web.Response:
     """Journal and queue a prompt: `{"prompt_id", "number", "node_errors"}`, or 400 with what is wrong."""
     here = parts(request)
-    body = await read_object(request, here.limits.body, here.limits.depth)
+    body = await read_json(request, here.limits.body, here.limits.depth, default={})
+    if not isinstance(body, dict):
+        body = {}
     if here.scheduler.remaining >= here.limits.pending:
         raise refusal(
             503, "queue_full", f"The queue holds {here.limits.pending} prompts, which is all it takes."

@@ -14,7 +14,7 @@ PIECE = 2**18
 
 def routes() -> list[web.RouteDef]:
     return [
-        web.get("/queue", get_queue, allow_head=False),
+        web.get("/queue", get_queue),
         web.post("/queue", post_queue),
         web.post("/interrupt", post_interrupt),
     ]

@@ -11,7 +11,7 @@ from typing import Any
 
 from aiohttp import web
 
-from server.answers import answer, not_found, refusal
+from server.answers import answer, not_found
 from server.bodies import read_object
 from server.files import send_user_file
 from server.parts import Parts, parts
@@ -78,6 +78,9 @@ async def get_stats(request: web.Request) -> web.Response:
         "ram_free": free,
         "comfyui_version": COMFYUI_VERSION,
         "nodeloom_version": here.settings.version,
+        "required_frontend_version": here.settings.version,
+        "installed_templates_version": here.settings.version,
+        "required_templates_version": here.settings.version,
         "python_version": sys.version,
         "python_implementation": platform.python_implementation(),
         "pytorch_version": stats.get("pytorch_version", ""),
@@ -115,10 +118,10 @@ async def get_users(request: web.Request) -> web.Response:
 
 
 async def post_users(request: web.Request) -> web.Response:
-    """`{"username"}` makes a user and gives the id, to be sent as the header `comfy-user`."""
+    """`{"username"}` makes a user and gives the id, to be sent as the header `comfy-user`; with one user, as
+    ComfyUI does, for a later start with --multi-user.
+    """
     here = parts(request)
-    if not here.users.several:
-        raise refusal(405, "one_user", "This server has one user. Start it with --multi-user for several.")
     body = await read_object(request, here.limits.body, here.limits.depth)
     return answer(await asyncio.to_thread(here.users.add, body.get("username")))
 

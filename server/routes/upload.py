@@ -58,8 +58,10 @@ def put_or_refuse(file: Path, place: Destination, overwrite: bool) -> str:
         raise refusal(507, "not_kept", "The file could not be written.", error.strerror or "") from error
 
 
-def original(here: Parts, text: str) -> Path:
-    """The picture that `original_ref` names; 400 when it names none."""
+def original(here: Parts, text: str) -> Path | None:
+    """The picture that `original_ref` names, None when it is not there; 400 when no picture can be meant."""
+    if not text:
+        return None
     try:
         reference: Any = json.loads(text)
         root, name = reference.get("type", "output"), reference["filename"]
@@ -73,22 +75,25 @@ def original(here: Parts, text: str) -> Path:
     try:
         path = stored(here, root, subfolder, name)
     except web.HTTPNotFound:
-        path = None
-    if path is None or not path.is_file():
-        raise refusal(400, "bad_original_ref", "There is no such picture.")
-    return path
+        return None
+    return path if path.is_file() else None
 
 
 async def post_mask(request: web.Request) -> web.Response:
-    """Store the picture `original_ref` with the alpha of the uploaded one."""
+    """Store the picture `original_ref` with the alpha of the uploaded one; without such a picture, the
+    uploaded one as it is.
+    """
     here = parts(request)
     form = await read_form(request, spool(here), here.limits.upload)
     try:
         place = destination(here.folders, form)
         path = original(here, form.fields.get("original_ref", ""))
-        with form.file.open("rb") as mask:
-            merged = await here.pictures.masked(path, mask)
-        name = await asyncio.to_thread(put_bytes, merged, spool(here), place, overwrites(form))
+        if path is None:
+            name = await asyncio.to_thread(put_or_refuse, form.file, place, overwrites(form))
+        else:
+            with form.file.open("rb") as mask:
+                merged = await here.pictures.masked(path, mask)
+            name = await asyncio.to_thread(put_bytes, merged, spool(here), place, overwrites(form))
     finally:
         form.discard()
     return placed(place, name)

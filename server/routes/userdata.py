@@ -28,8 +28,8 @@ def routes() -> list[web.RouteDef]:
         web.post("/userdata/{file}", post_file),
         web.delete("/userdata/{file}", delete_file),
         web.post("/userdata/{file}/move/{dest}", move_file),
-        web.get("/settings", get_settings, allow_head=False),
-        web.get("/settings/{id}", get_setting, allow_head=False),
+        web.get("/settings", get_settings),
+        web.get("/settings/{id}", get_setting),
         web.post("/settings", post_settings),
         web.post("/settings/{id}", post_setting),
     ]

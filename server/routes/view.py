@@ -1,6 +1,7 @@
 """/view and /view_metadata: files that nodes and users wrote, shown safely."""
 
 import asyncio
+import re
 from pathlib import Path
 
 from aiohttp import web
@@ -19,12 +20,26 @@ def routes() -> list[web.RouteDef]:
     return [web.get("/view", get_view), web.get("/view_metadata/{folder}", get_metadata)]
 
 
+def bad_place(status: int, message: str) -> web.HTTPException:
+    """The refusal of a place that no stored file can have, whether there is one or not."""
+    return refusal(status, "bad_place", message)
+
+
 def stored(here: Parts, root: str, subfolder: str, filename: str) -> Path:
-    """The path of a stored file. One 404 for whatever is not there or may not be seen."""
+    """The path of a stored file. Names that cannot be are told by ComfyUI's numbers: 400 for `type`s there
+    are not and names that climb, 403 for a `subfolder` that leads out. One 404 for whatever is not there or
+    may not be seen.
+    """
     for ending in ROOTS:
         if filename.endswith(f" [{ending}]"):
             filename, root = filename.removesuffix(f" [{ending}]"), ending
-    if root not in ROOTS or filename in ("", ".", ".."):
+    if root not in ROOTS:
+        raise bad_place(400, f"type must be one of {', '.join(ROOTS)}.")
+    if filename.startswith("/") or climbs(filename):
+        raise bad_place(400, "filename must be a name in its folder.")
+    if subfolder.startswith("/") or climbs(subfolder):
+        raise bad_place(403, "subfolder must be a folder in its root.")
+    if filename in ("", "."):
         not_found()
     try:
         return here.folders.inside(root, f"{subfolder.rstrip('/')}/{filename}" if subfolder else filename)
@@ -32,13 +47,20 @@ def stored(here: Parts, root: str, subfolder: str, filename: str) -> Path:
         not_found()
 
 
+def climbs(name: str) -> bool:
+    """Whether a name has a part that leads upwards, also when it is decoded once more."""
+    return ".." in re.split(r"[/\\]|%2f|%5c", name, flags=re.IGNORECASE)
+
+
 async def get_view(request: web.Request) -> web.StreamResponse:
     """A stored file by `filename`, `subfolder` and `type`; as a `preview`, a single `channel`, or at most
     `size` pixels.
     """
     here, query = parts(request), request.query
-    if not query.get("filename"):
-        raise refusal(400, "invalid_request", "filename is missing.")
+    if "filename" not in query:
+        not_found()
+    if not query["filename"]:
+        raise refusal(400, "invalid_request", "filename is empty.")
     path = stored(here, query.get("type", "output"), query.get("subfolder", ""), query["filename"])
     channel = query.get("channel", "rgba")
     if channel not in CHANNELS:

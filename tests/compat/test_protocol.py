@@ -197,7 +197,7 @@ def dawdling(source: str) -> tuple[str, dict[str, Any]]:
         ({"b": ("Flat", {"content": "BLACK", "height": "tall", "width": 8})}, "b", "invalid_input_type"),
         ({"b": ("Flat", {"content": "BLACK", "height": 8})}, "b", "required_input_missing"),
         ({"s": saved("m")}, "s", "return_type_mismatch"),
-        ({"x": mixing("gone")}, "x", "bad_linked_input"),
+        ({"x": mixing("gone")}, "x", "exception_during_inner_validation"),
         ({"x": mixing("x")}, "x", "dependency_cycle"),
         ({"n": ("Never", {}), "x": dawdling("n")}, "x", "custom_validation_failed"),
         (
@@ -218,7 +218,7 @@ async def test_wrong_prompts_are_refused_by_node(
 
 async def test_a_prompt_that_is_none_is_refused_whole(listener: Listener) -> None:
     for prompt, kind in (
-        (graph(x=("Nowhere", {}), s=saved("x")), "missing_node_type"),
+        (graph(x=("Nowhere", {}), s=saved("x")), "invalid_prompt"),
         (graph(b=flat()), "prompt_no_outputs"),
         ({}, "prompt_no_outputs"),
     ):

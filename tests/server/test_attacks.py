@@ -36,31 +36,49 @@ def canaries(settings: Settings) -> None:
     plant_canaries(settings)
 
 
-VIEWS = [
+CLIMBING = [
     "filename=../../canary", "filename=%2e%2e%2fcanary", "filename=%2e%2e%2f%2e%2e%2fcanary",
-    "filename=..%5c..%5ccanary", "filename=/etc/passwd", "filename=%2fetc%2fpasswd", "filename=C:%5cwin.ini",
-    "filename=../../canary%20[input]", "filename=canary&subfolder=../..", "filename=passwd&subfolder=/etc",
-    "filename=canary&subfolder=..", "filename=canary&type=..", "filename=canary&type=user",
-    "filename=canary&type=../../", "filename=a.png%00.txt", "filename=real.png%00", "filename=.",
-    "filename=..", "filename=canary&subfolder=link", "filename=link.png", "filename=link.png&preview=webp;90",
-    "filename=absent.png", "filename=link&channel=a", "filename=%ff%fe", "filename=a&subfolder=%00",
-    "filename=" + "a" * 5000, "filename=....//....//canary", "filename=..%252f..%252fcanary",
+    "filename=..%5c..%5ccanary", "filename=/etc/passwd", "filename=%2fetc%2fpasswd", "filename=..",
+    "filename=../../canary%20[input]", "filename=..%252f..%252fcanary", "filename=a/../../canary",
 ]  # fmt: skip
+VIEWS = {
+    400: CLIMBING,
+    403: [
+        "filename=canary&subfolder=../..", "filename=passwd&subfolder=/etc", "filename=canary&subfolder=..",
+        "filename=canary&subfolder=a%5c..%5c..", "filename=canary&subfolder=%2e%2e%2f",
+    ],
+    404: [
+        "filename=C:%5cwin.ini", "filename=a.png%00.txt", "filename=real.png%00", "filename=.",
+        "filename=canary&subfolder=link", "filename=link.png", "filename=link.png&preview=webp;90",
+        "filename=absent.png", "filename=link&channel=a", "filename=%ff%fe", "filename=a&subfolder=%00",
+        "filename=" + "a" * 5000, "filename=....//....//canary", "subfolder=..", "",
+    ],
+}  # fmt: skip
+TYPES = ["..", "user", "../../", "bogus", "", "models"]
 
 
 @pytest.mark.parametrize("root", ["input", "output", "temp"])
 async def test_s1_s2_view_reads_nothing_outside_its_roots(calm: Client, root: str) -> None:
-    """ComfyUI#2927, #12285."""
-    bodies = set()
-    for query in VIEWS:
-        for path in ("/view", "/api/view"):
-            kind = "" if "type=" in query else f"&type={root}"
-            answer = await calm.request("GET", f"{path}?{query}{kind}")
-            assert_refused(answer, query, 404)
-            bodies.add(answer.body)
-    assert len(bodies) == 1, "absent and forbidden look the same"
+    """ComfyUI#2927, #12285. What is absent and what is behind a link look the same."""
+    for status, queries in VIEWS.items():
+        bodies = set()
+        for query in queries:
+            for path in ("/view", "/api/view"):
+                answer = await calm.request("GET", f"{path}?{query}&type={root}")
+                assert_refused(answer, query, status)
+                bodies.add(answer.body)
+        assert len(bodies) == 1, status
+    for kind in TYPES:
+        for name in ("canary", "real.png", "absent.png"):
+            assert_refused(await calm.request("GET", f"/view?filename={name}&type={kind}"), kind, 400)
     assert_refused(await calm.request("GET", "/view?filename="), "empty", 400)
     assert (await calm.request("GET", "/view?filename=real.png&type=output")).status == 200
+
+
+async def test_s1_a_name_with_dots_in_it_is_a_name(calm: Client, settings: Settings) -> None:
+    for name in ("a..b.png", "...png", "to be continued...png"):
+        (data(settings) / "output" / name).write_bytes(picture(2, 2))
+        assert (await calm.request("GET", f"/view?filename={name.replace(' ', '%20')}")).status == 200, name
 
 
 STATICS = [
@@ -121,18 +139,30 @@ async def test_s4_a_link_of_the_name_is_replaced_and_not_followed(calm: Client, 
     assert not (data(settings) / "input" / "link.png").is_symlink()
 
 
-REFERENCES = [
-    '{"filename":"../../canary","type":"output","subfolder":"../"}', '{"filename":"canary","subfolder":".."}',
-    '{"filename":"link.png","type":"input"}', '{"filename":"canary","type":"state"}', "", "null", "[]", "{}",
-    '"x"', '{"filename":3}', '{"filename":"a","type":7}', "not json", "[" * 5000, '{"filename":"absent.png"}',
-    '{"filename":"real.png"}', '{"filename":"real.png","subfolder":null}',
-]  # fmt: skip
+REFERENCES = {
+    400: [
+        '{"filename":"../../canary","type":"output","subfolder":"../"}', '{"filename":"/etc/passwd"}',
+        '{"filename":"canary","type":"state"}', "null", "[]", "{}", '"x"', '{"filename":3}',
+        '{"filename":"a","type":7}', "not json", "[" * 5000, '{"filename":"real.png"}',
+        '{"filename":"real.png","subfolder":null}',
+    ],
+    403: ['{"filename":"canary","subfolder":".."}', '{"filename":"canary","subfolder":"/"}'],
+    200: [
+        '{"filename":"link.png","type":"input"}', '{"filename":"canary","subfolder":"link"}',
+        '{"filename":"absent.png"}', "",
+    ],
+}  # fmt: skip
 
 
-async def test_s5_a_mask_upload_reads_pictures_of_its_roots_only(calm: Client) -> None:
-    for reference in REFERENCES:
-        answer = await upload(calm, "/upload/mask", "m.png", picture(4, 4), original_ref=reference)
-        assert_refused(answer, reference, 400)
+async def test_s5_a_mask_upload_reads_pictures_of_its_roots_only(calm: Client, settings: Settings) -> None:
+    """Without an original, and with one that may not be seen, the mask is kept as it came."""
+    for status, references in REFERENCES.items():
+        for reference in references:
+            answer = await upload(
+                calm, "/upload/mask", "m.png", picture(4, 4), original_ref=reference, overwrite="true"
+            )
+            assert_refused(answer, reference, status)
+    assert (data(settings) / "input" / "m.png").read_bytes() == picture(4, 4)
 
 
 ACTIVE = [

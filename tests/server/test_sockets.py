@@ -10,7 +10,7 @@ import pytest
 
 from execution.events import Place, Preview
 from server.frames import Frame, Picture, status
-from server.sockets import BACKLOG_FRAMES, OUTBOX_FRAMES, Backlog, Hub, Listener
+from server.sockets import BACKLOG_FRAMES, IN_ORDER_FRAMES, OUTBOX_FRAMES, Backlog, Hub, Listener
 from tests.server.client import Client
 
 PLACE = Place("5", "5", None, "5", "ToySteps")
@@ -178,7 +178,21 @@ async def test_an_outbox_keeps_the_newest_of_what_replaces_itself() -> None:
         reader.offer_frame(status(value))
     assert len(reader._outbox) == 4
     assert reader._size < 11_000
-    assert '"value":999' in str(reader._outbox["p"])
+    assert '"value":999' in str(reader._outbox.values())
+
+
+async def test_an_outbox_keeps_the_order_while_little_waits() -> None:
+    reader = listener()
+    for node in range(1_000):
+        reader.offer_frame(Frame("executing", {"node": node}))
+        for value in range(3):
+            reader.offer_frame(Frame("progress_state", {"of": node, "value": value}, replaces="s"))
+    kinds = [json.loads(text)["type"] for text in reader._outbox.values()]
+    assert kinds[:8] == ["executing", "progress_state"] * 4, "one state, the newest, between two frames"
+    assert kinds.count("progress_state") <= IN_ORDER_FRAMES, (
+        "a reader that is far behind needs the newest only"
+    )
+    assert json.loads(list(reader._outbox.values())[-1])["data"] == {"of": 999, "value": 2}
 
 
 async def test_an_outbox_has_an_end() -> None:

@@ -187,11 +187,19 @@ async def test_several_users_have_files_and_settings_of_their_own(serve: Serve, 
             assert (status, body["error"]["type"]) == (400, kind)
 
 
-async def test_a_server_of_one_user_makes_no_others(calm: Client) -> None:
-    status, body = await calm.post("/users", {"username": "anna"})
-    assert (status, body["error"]["type"]) == (405, "one_user")
-    assert (await calm.get("/settings", headers={"comfy-user": "anna"}))[0] == 200
+async def test_users_made_on_a_server_of_one_user_are_there_once_it_has_several(
+    serve: Serve, calm: Client
+) -> None:
+    status, anna = await calm.post("/users", {"username": "anna"})
+    assert status == 200
+    for name in ("anna", " anna ", "default"):
+        status, body = await calm.post("/users", {"username": name})
+        assert (status, body["error"]["type"]) == (400, "duplicate_username"), name
+    assert (await calm.get("/settings", headers={"comfy-user": "nobody"}))[0] == 200
     assert "nodeloom-users" not in (await calm.response("GET", "/settings"))[0].headers
+    assert "users" not in (await calm.get("/users"))[1]
+    async with serve(worker_command=NOBODY, multi_user=True) as client:
+        assert (await client.get("/users"))[1]["users"] == {anna: "anna"}
 
 
 async def test_scripts_may_send_json_files_by_the_form_type(calm: Client) -> None:

@@ -12,12 +12,12 @@ const BY_KIND = {
   invalid_input_type: "Enter a value of the right kind.",
   custom_validation_failed: "Check this value; the file may be gone.",
   prompt_no_outputs: "Add a node that shows or saves a result, such as Save Image or Preview Image.",
-  missing_node_type: "Install the pack this node comes from, or replace the node.",
-  invalid_prompt: "Replace or delete the nodes that are marked as missing.",
+  invalid_prompt: "Install the pack the missing node comes from, or replace the node.",
 };
 
 /** @type {[RegExp, string][]} */
 const BY_WORDS = [
+<<<<<<< HEAD
   [
     /out of memory|OutOfMemory|alloc/i,
     "Make the picture or the batch smaller, or close other programs that use memory, and run again.",
@@ -26,6 +26,11 @@ const BY_WORDS = [
     /shape|size mismatch|must match|dimension/i,
     "The parts do not fit together: check that model, text encoder, VAE and control are of one family.",
   ],
+=======
+  [/node .* does not exist|has no output/i, "Disconnect this input and connect it again."],
+  [/out of memory|OutOfMemory|alloc/i, "Make the picture or the batch smaller, or close other programs that use memory, and run again."],
+  [/shape|size mismatch|must match|dimension/i, "The parts do not fit together: check that model, text encoder, VAE and control belong to the same family."],
+>>>>>>> 78aef4a (Answer as ComfyUI does in the last corners of its contract)
   [/no such file|not found|does not exist/i, "The file is gone or has another name; choose it anew."],
   [/nan|inf\b/i, "Try fp32 precision or another VAE."],
 ];

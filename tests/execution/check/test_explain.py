@@ -217,7 +217,8 @@ def test_a_type_that_does_not_exist_blocks_all() -> None:
     with Lab() as lab:
         found = explained(lab, {**PROMPT, "x": node("Gone")})
         assert {each["state"] for each in found.values()} == {"blocked"}
-        assert found["a"]["problems"][0]["type"] == "missing_node_type"
+        assert found["a"]["problems"][0]["type"] == "invalid_prompt"
+        assert found["a"]["problems"][0]["details"].startswith("missing_node_type: ")
 
 
 def test_it_answers_while_a_job_runs_and_awaits_what_is_async() -> None:

@@ -79,6 +79,19 @@ def test_a_good_prompt_has_no_problems_and_is_not_changed() -> None:
     assert prompt == before
 
 
+def unreadable(details: str, link: list[Any] | None, exception: str) -> dict[str, Any]:
+    """What is said of a node before the output that leads nowhere, or has no inputs."""
+    facts: dict[str, Any] = {"exception_type": exception, "exception_message": details, "traceback": []}
+    if link is not None:
+        facts |= {"input_name": "a", "input_config": ["IMAGE"], "received_value": link, "linked_node": link}
+    return {
+        "type": "exception_during_inner_validation",
+        "message": "Exception when validating inner node",
+        "details": details,
+        "extra_info": facts,
+    }
+
+
 CONFIG = ["INT", {"min": 0, "max": 10}]
 CASES: list[tuple[dict[str, Any], dict[str, Any]]] = [
     (
@@ -165,30 +178,23 @@ CASES: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ),
     (
         {"class_type": "Join", "inputs": {"a": ["load", "0"]}},
-        {
-            "type": "bad_linked_input",
-            "message": "Bad linked input, must be a length-2 list of [node_id, slot_index]",
-            "details": "a",
-            "extra_info": {"input_name": "a", "input_config": ["IMAGE"], "received_value": ["load", "0"]},
-        },
+        unreadable("a, Load has no output '0'", ["load", "0"], "TypeError"),
     ),
     (
         node("Join", a=("gone", 0)),
-        {
-            "type": "bad_linked_input",
-            "message": "Bad linked input, must be a length-2 list of [node_id, slot_index]",
-            "details": "a, node 'gone' does not exist",
-            "extra_info": {"input_name": "a", "input_config": ["IMAGE"], "received_value": ["gone", 0]},
-        },
+        unreadable("a, node 'gone' does not exist", ["gone", 0], "KeyError"),
     ),
     (
         node("Join", a=("load", 1)),
-        {
-            "type": "bad_linked_input",
-            "message": "Bad linked input, must be a length-2 list of [node_id, slot_index]",
-            "details": "a, Load has no output 1",
-            "extra_info": {"input_name": "a", "input_config": ["IMAGE"], "received_value": ["load", 1]},
-        },
+        unreadable("a, Load has no output 1", ["load", 1], "IndexError"),
+    ),
+    (
+        {"class_type": "Join"},
+        unreadable('the node has no inputs; send {"inputs": {…}}, empty if it takes none', None, "KeyError"),
+    ),
+    (
+        {"class_type": "Join", "inputs": [1]},
+        unreadable('the node has no inputs; send {"inputs": {…}}, empty if it takes none', None, "TypeError"),
     ),
     (
         node("Join", a=("number", 0)),
@@ -256,7 +262,7 @@ GOOD: list[dict[str, Any]] = [
     {"class_type": "Join", "inputs": {"a": ["load", 0.0]}},
     {"class_type": "Scale", "inputs": {"image": ["load", 0], "by": math.nan}},
     node("Extra", a=("load", 0), b=("number", 0), c=5),
-    {"class_type": "Extra"},
+    {"class_type": "Extra", "inputs": {}},
 ]
 
 
@@ -346,15 +352,29 @@ def test_what_no_wanted_output_needs_is_not_looked_at() -> None:
     assert validate(prompt, SPECS, any_node=True).outputs == ("s2", "ok")
 
 
+MISSING = "missing_node_type: Node ID '#1'"
 WHOLE: list[tuple[Any, str, str]] = [
     ({}, "prompt_no_outputs", ""),
     ({"1": {}}, "invalid_prompt", "Node ID '#1'"),
     ({"1": 5}, "invalid_prompt", "Node ID '#1'"),
     ({"1": {"class_type": 5}}, "invalid_prompt", "Node ID '#1'"),
-    ({"1": {"class_type": "Show", "inputs": []}}, "invalid_prompt", "Node ID '#1'"),
-    ({"1": {"class_type": "Gone", "_meta": {"title": "My Node"}}}, "missing_node_type", "Node ID '#1'"),
-    ({"1": {"class_type": "Gone", "_meta": 3}}, "missing_node_type", "Node ID '#1'"),
+    ({"1": {"class_type": "Gone", "_meta": {"title": "My Node"}}}, "invalid_prompt", MISSING),
+    ({"1": {"class_type": "Gone", "_meta": 3}}, "invalid_prompt", MISSING),
 ]
+
+
+@pytest.mark.parametrize("inputs", [{}, {"inputs": None}, {"inputs": 5}, {"inputs": {"image": ["gone", 0]}}])
+def test_an_output_that_cannot_be_read_is_told_from_a_node_before_it(inputs: dict[str, Any]) -> None:
+    prompt = {"1": {"class_type": "Show", **inputs}, **shown(x={"class_type": "Join"})}
+    result = validate(prompt, SPECS)
+    (error,) = result.node_errors["1"]["errors"]
+    assert (error["type"], error["message"]) == (
+        "exception_during_validation",
+        "Exception when validating node",
+    )
+    assert error["extra_info"]["traceback"] == []
+    (inner,) = result.node_errors["x"]["errors"]
+    assert inner["type"] == "exception_during_inner_validation"
 
 
 @pytest.mark.parametrize(("prompt", "kind", "details"), WHOLE)

@@ -7,10 +7,11 @@ import torch.nn.functional as F
 
 from execution.declare.node import Folder, Options, Range, Run, Socket, Tip, Ui, node
 from execution.files.folders import Folders, atomic_write
+from nodes.audio.sounds import MAX_SAMPLES, Sound, batched, require_sound, resampled
 from nodes.image.encoding import Embedding
 from nodes.image.files import Prefix, temporary_name
 from nodes.names import ExtraPngInfo, PromptGraph, prefix_of
-from nodes.video.media import MAX_SAMPLES, Sound, pyav, read_sound, resampled, write_sound
+from nodes.video.media import pyav, read_sound, write_sound
 
 Audio = Annotated[Sound, Socket("AUDIO")]
 Given = Annotated[Audio, Tip("The sound.")]
@@ -159,9 +160,11 @@ def _saved(
 ) -> Ui:
     """Hand each sound of a batch over to be written beside the lane, and say where it will be."""
     pyav()
-    place = folders.save_place(prefix, root, count=len(audio["waveform"]))
+    require_sound(audio)
+    waveforms = batched(audio["waveform"])
+    place = folders.save_place(prefix, root, count=len(waveforms))
     shown = []
-    for number, waveform in enumerate(audio["waveform"]):
+    for number, waveform in enumerate(waveforms):
         name = place.name(f".{kind}", number).replace("%batch_num%", str(number))
         sound: Sound = {"waveform": waveform[None], "sample_rate": audio["sample_rate"]}
 

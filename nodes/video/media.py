@@ -5,33 +5,22 @@ Sound is `{"waveform": batch × channels × samples, "sample_rate": …}`, −1�
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from io import BytesIO
+from itertools import pairwise
 from pathlib import Path
-from typing import IO, Any, TypedDict
+from typing import IO, Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nodes.audio.sounds import AAC, ENCODERS, MAX_SAMPLES, Encoder, Ready, Sound, prepared
 from nodes.image.decoding import MAX_PIXELS
-
-OPUS_RATES = (8000, 12000, 16000, 24000, 48000)
-MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
-LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
-MAX_SAMPLES = 1 << 30
-"""How many samples all channels of a sound may have together."""
-
-
-class Sound(TypedDict):
-    """What travels as AUDIO."""
-
-    waveform: Tensor
-    sample_rate: int
 
 
 @dataclass(frozen=True)
@@ -95,12 +84,14 @@ def read_film(path: Path, check: Callable[[], None] = lambda: None) -> Film:
     with opened(path) as container:
         stream = _pictures(container, path)
         frames: list[Tensor] = []
+        size: dict[str, int] = {}  # of the first picture, which later ones of another size are brought to
         for frame in container.decode(stream):
             check()
             if (len(frames) + 1) * frame.width * frame.height > MAX_PIXELS:
                 raise ValueError(f"'{path.name}' has more than {MAX_PIXELS} pixels in all; cut it shorter")
-            pixels = np.rot90(frame.to_ndarray(format="rgb24"), k=round(frame.rotation / 90))
+            pixels = np.rot90(frame.to_ndarray(format="rgb24", **size), k=round(frame.rotation / 90))
             frames.append(torch.from_numpy(pixels.astype(np.float32) / 255.0))
+            size = size or {"width": frame.width, "height": frame.height}
         rate = Fraction(stream.average_rate or 24)
     if not frames:
         raise ValueError(f"'{path.name}' has no pictures that can be read")
@@ -109,10 +100,12 @@ def read_film(path: Path, check: Callable[[], None] = lambda: None) -> Film:
 
 
 def film_size(path: Path) -> tuple[int, int]:
-    """Width and height of a film."""
+    """Width and height of a film, turned upright."""
     with opened(path) as container:
         stream = _pictures(container, path)
-        return stream.width, stream.height
+        first = next(container.decode(stream), None)
+        lying = first is not None and round(first.rotation / 90) % 2
+        return (stream.height, stream.width) if lying else (stream.width, stream.height)
 
 
 def film_seconds(path: Path) -> float:
@@ -131,16 +124,17 @@ def _pictures(container: Any, path: Path) -> Any:
 
 
 def _sound_of(container: Any, check: Callable[[], None]) -> Sound | None:
+    """The first sound track; one that changes its layout or rate on the way keeps the first."""
     if not container.streams.audio:
         return None
     stream = container.streams.audio[0]
-    resampler = pyav().AudioResampler(format="fltp")
+    resampler = pyav().AudioResampler(format="flt", layout=stream.layout, rate=stream.rate)
     parts: list[Tensor] = []
     total = 0
     for frame in container.decode(stream):
         check()
         for each in resampler.resample(frame):
-            parts.append(torch.from_numpy(each.to_ndarray()).float())
+            parts.append(torch.from_numpy(each.to_ndarray()).reshape(-1, stream.channels).T.float())
             total += parts[-1].numel()
         if total > MAX_SAMPLES:
             raise ValueError(f"the sound has more than {MAX_SAMPLES} samples; cut it shorter")
@@ -149,32 +143,16 @@ def _sound_of(container: Any, check: Callable[[], None]) -> Sound | None:
     return {"waveform": torch.cat(parts, dim=1)[None], "sample_rate": stream.rate}
 
 
-def resampled(sound: Sound, rate: int) -> Sound:
-    """`sound` at another sample rate, by polyphase filtering."""
-    if sound["sample_rate"] == rate:
-        return sound
-    from scipy.signal import resample_poly  # takes a moment to import, and is seldom needed
-
-    ratio = Fraction(rate, sound["sample_rate"])
-    samples = resample_poly(sound["waveform"].cpu().numpy(), ratio.numerator, ratio.denominator, axis=-1)
-    return {"waveform": torch.from_numpy(np.ascontiguousarray(samples)).float(), "sample_rate": rate}
-
-
 def write_sound(
     file: IO[bytes], sound: Sound, kind: str, quality: str | None, texts: Mapping[str, str]
 ) -> None:
-    """Write one sound (1×C×T) as `kind` flac, mp3 or opus, with `texts` as tags."""
-    av = pyav()
-    codec, rates, sample_format = {
-        "flac": ("flac", (), "s32"),
-        "mp3": ("libmp3lame", MP3_RATES, "fltp"),
-        "opus": ("libopus", OPUS_RATES, "flt"),
-    }[kind]
-    sound = resampled(sound, _rate_for(sound["sample_rate"], rates))
-    with av.open(file, "w", format="ogg" if kind == "opus" else kind) as container:
+    """Write the first sound of a batch as `kind` flac, mp3 or opus, with `texts` as tags."""
+    encoder = ENCODERS[kind]
+    ready = prepared(sound, encoder)
+    texts = {name_of_tag(key): text for key, text in texts.items()}
+    with pyav().open(file, "w", format="ogg" if kind == "opus" else kind) as container:
         container.metadata.update(texts)
-        stream = container.add_stream(codec, rate=sound["sample_rate"], layout=_layout(sound))
-        stream.format = sample_format
+        stream = _sound_stream(container, encoder, ready)
         if kind == "opus":
             stream.metadata.update(texts)  # where Ogg keeps them
         if quality == "V0":
@@ -182,26 +160,25 @@ def write_sound(
             stream.codec_context.global_quality = 0
         elif quality is not None:
             stream.bit_rate = int(quality.removesuffix("k")) * 1000
-        _mux_sound(container, stream, sound)
+        _mux_sound(container, stream, ready)
 
 
-def _rate_for(rate: int, rates: tuple[int, ...]) -> int:
-    """The nearest rate above that a codec knows."""
-    return next((each for each in rates if each >= rate), rates[-1]) if rates else rate
+def name_of_tag(key: str) -> str:
+    """A keyword as Vorbis comments can hold it, which end it at an equals sign."""
+    return key.replace("=", "_") or "text"
 
 
-def _layout(sound: Sound) -> str:
-    channels = sound["waveform"].shape[1]
-    if channels not in LAYOUTS:
-        raise ValueError(f"input 'audio' has {channels} channels; sound with 1, 2, 6 or 8 can be saved")
-    return LAYOUTS[channels]
+def _sound_stream(container: Any, encoder: Encoder, ready: Ready) -> Any:
+    stream = container.add_stream(encoder.codec, rate=ready.rate, layout=ready.layout)
+    stream.format = encoder.sample_format
+    return stream
 
 
-def _mux_sound(container: Any, stream: Any, sound: Sound) -> None:
-    av = pyav()
-    samples = np.ascontiguousarray(sound["waveform"][0].float().clamp(-1, 1).cpu().numpy())
-    frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout=_layout(sound))
-    frame.sample_rate = sound["sample_rate"]
+def _mux_sound(container: Any, stream: Any, ready: Ready) -> None:
+    """Encode a sound whole; its samples are interleaved, as PyAV takes no more than seven planes."""
+    samples = np.ascontiguousarray(ready.samples.T.numpy()).reshape(1, -1)
+    frame = pyav().AudioFrame.from_ndarray(samples, format="flt", layout=ready.layout)
+    frame.sample_rate = ready.rate
     frame.pts = 0
     container.mux(stream.encode(frame))
     container.mux(stream.encode(None))
@@ -216,11 +193,12 @@ def write_mp4(
         container.metadata.update(texts)
         stream = container.add_stream("libx264", rate=film.frame_rate)
         stream.pix_fmt = "yuv420p"
-        sound = film.audio
-        track = sound and container.add_stream("aac", rate=sound["sample_rate"], layout=_layout(sound))
+        sound = None if film.audio is None else _cut(film.audio, len(film.images) / film.frame_rate)
+        ready = prepared(sound, AAC) if sound is not None and sound["waveform"].numel() else None
+        track = ready and _sound_stream(container, AAC, ready)
         _mux_pictures(container, stream, film.images, check)
-        if sound is not None:
-            _mux_sound(container, track, _cut(sound, len(film.images) / film.frame_rate))
+        if ready is not None:
+            _mux_sound(container, track, ready)
 
 
 def write_webm(
@@ -248,7 +226,7 @@ def _mux_pictures(container: Any, stream: Any, images: Tensor, check: Callable[[
     stream.width, stream.height = width + width % 2, height + height % 2
     for image in images:
         check()
-        pixels = (image[..., :3].float().nan_to_num(0.0) * 255).round().clamp(0, 255)
+        pixels = (_three_channels(image).float().nan_to_num(0.0) * 255).round().clamp(0, 255)
         if width % 2 or height % 2:
             margins = (0, width % 2, 0, height % 2)
             pixels = F.pad(pixels.movedim(-1, 0), margins, mode="replicate").movedim(0, -1)
@@ -257,6 +235,11 @@ def _mux_pictures(container: Any, stream: Any, images: Tensor, check: Callable[[
         )
         container.mux(stream.encode(frame))
     container.mux(stream.encode(None))
+
+
+def _three_channels(image: Tensor) -> Tensor:
+    """H×W×C as H×W×3: grey is repeated, transparency left off."""
+    return image[..., :3] if image.shape[-1] >= 3 else image[..., :1].expand(-1, -1, 3)
 
 
 def compressed(image: Tensor, crf: int) -> Tensor:
@@ -281,15 +264,55 @@ def _cut(sound: Sound, seconds: Fraction) -> Sound:
 
 def copy_film(path: Path, file: IO[bytes], texts: Mapping[str, str]) -> None:
     """Write the tracks of a file as they are into an MP4, with `texts` among its tags."""
+    times = decoding_times(path)
     options = {"movflags": "use_metadata_tags"}
     with opened(path) as source, pyav().open(file, "w", format="mp4", options=options) as container:
         container.metadata.update({**source.metadata, **texts})
         kept = [each for each in source.streams if each.type in ("video", "audio")]
         copies = {each.index: container.add_stream_from_template(each) for each in kept}
         for packet in source.demux(*kept):
-            if packet.dts is not None:
-                packet.stream = copies[packet.stream.index]
-                container.mux(packet)
+            if not packet.size:
+                continue  # the end of a track
+            packet.dts = next(times[packet.stream.index])
+            packet.stream = copies[packet.stream.index]
+            container.mux(packet)
+
+
+def decoding_times(path: Path) -> dict[int, Iterator[int]]:
+    """When each packet is decoded, by track, in the file's order, no picture after it is shown.
+
+    Matroska keeps only when a picture is shown, so that where pictures look ahead the first packets come
+    without a decoding time. Then all times of the track are the shown ones in order, moved back far enough.
+
+    Raises:
+        ValueError: a packet says neither.
+    """
+    shown: dict[int, list[int | None]] = {}
+    decoded: dict[int, list[int | None]] = {}
+    with opened(path) as source:
+        kept = [each for each in source.streams if each.type in ("video", "audio")]
+        for packet in source.demux(*kept):
+            if packet.size:
+                shown.setdefault(packet.stream.index, []).append(packet.pts)
+                decoded.setdefault(packet.stream.index, []).append(packet.dts)
+    return {index: iter(ordered(decoded[index], shown[index])) for index in shown}
+
+
+def ordered(decoded: Sequence[int | None], shown: Sequence[int | None]) -> list[int]:
+    """Decoding times that rise and do not lie behind the shown ones, from those that a track has.
+
+    Raises:
+        ValueError: a packet says neither, or two the same.
+    """
+    known = [each for each in decoded if each is not None]
+    if len(known) == len(decoded) and all(first < second for first, second in pairwise(known)):
+        return known
+    places = [each for each in shown if each is not None]
+    if len(places) < len(shown) or len(set(places)) < len(places):
+        raise ValueError("packets of the film do not say when they are shown, each at a time of its own")
+    times = sorted(places)
+    late = max((time - place for time, place in zip(times, places, strict=True)), default=0)
+    return [time - late for time in times]
 
 
 def can_be_copied(path: Path) -> bool:
@@ -297,4 +320,13 @@ def can_be_copied(path: Path) -> bool:
     with opened(path) as container:
         pictures = [each.codec_context.name for each in container.streams.video]
         sounds = [each.codec_context.name for each in container.streams.audio]
-    return all(each in ("h264", "libx264") for each in pictures) and set(sounds) <= {"aac", "mp3", "mp3float"}
+    fits = all(each in ("h264", "libx264") for each in pictures) and set(sounds) <= {"aac", "mp3", "mp3float"}
+    return fits and _has_times(path)
+
+
+def _has_times(path: Path) -> bool:
+    try:
+        decoding_times(path)
+    except ValueError:
+        return False
+    return True

@@ -5,6 +5,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import av
+import numpy as np
 import pytest
 import torch
 
@@ -13,7 +15,7 @@ from execution.declare.registry import Registry
 from execution.files.folders import Folders
 from nodes.image.encoding import Embedding
 from nodes.library import native_types
-from nodes.video.media import opened
+from nodes.video.media import opened, ordered
 from tests.nodes.audio.test_audio import EXTRA, PROMPT, tags, tone
 
 
@@ -138,3 +140,39 @@ def test_pictures_look_as_if_of_a_film(call: Any) -> None:
     assert (light - noise[:, :32]).abs().mean() < (strong - noise[:, :32]).abs().mean()
     smooth = torch.linspace(0, 1, 48).reshape(1, 1, 48, 1).repeat(1, 32, 1, 3)
     assert (call("LTXVPreprocess", image=smooth, img_compression=20) - smooth).abs().mean() < 0.02
+
+
+def looking_ahead(path: Path, kind: str) -> int:
+    """A film of H.264 whose pictures look ahead (B-frames), twelve of them; gives how many."""
+    with av.open(str(path), "w", format=kind) as container:
+        stream = container.add_stream("libx264", rate=30, options={"bf": "2", "g": "6", "b_strategy": "0"})
+        stream.width = stream.height = 32
+        stream.pix_fmt = "yuv420p"
+        for level in range(12):
+            pixels = np.full((32, 32, 3), 20 * level, dtype=np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        container.mux(stream.encode(None))
+    return 12
+
+
+@pytest.mark.parametrize("kind", ["matroska", "mp4", "mpegts", "avi"])
+def test_pictures_that_look_ahead_are_all_kept(call: Any, folders: Folders, kind: str) -> None:
+    folders.input.mkdir(parents=True)
+    count = looking_ahead(folders.input / "a.mkv", kind)
+    loaded = call("LoadVideo", file="a.mkv")
+    wanted = loaded.get_components().images
+    assert len(wanted) == count
+    path = saved(call("SaveVideo", video=loaded), folders)
+    images = call("LoadVideo", file=f"video/{path.name} [output]").get_components().images
+    torch.testing.assert_close(images, wanted, atol=0 if kind != "avi" else 0.05, rtol=0)
+    with opened(path) as container:
+        times = [packet.dts for packet in container.demux(container.streams.video[0]) if packet.size]
+    assert times == sorted(set(times))
+
+
+def test_decoding_times_are_found_from_those_of_showing() -> None:
+    assert ordered([5, 6, 7], [5, 7, 6]) == [5, 6, 7]
+    assert ordered([None, None, 0, 33], [0, 100, 33, 67]) == [-34, -1, 33, 66]
+    for shown in ([0, None, 1], [0, 1, 1]):
+        with pytest.raises(ValueError, match="when they are shown"):
+            ordered([None, None, None], shown)

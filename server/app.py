@@ -6,17 +6,21 @@ import fcntl
 import logging
 import signal
 import socket
+import sqlite3
 import ssl
 import sys
 import webbrowser
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from server.answers import JSON_TYPE, answer, dumps, problem
+from server.assets.library import Assets
+from server.assets.outputs import note_outputs
+from server.assets.seeding import Seeding
 from server.journal import Journal
 from server.login import Logins, kept_token
 from server.logs import LastLines
@@ -25,6 +29,7 @@ from server.pictures import Pictures
 from server.refreshing import ask_packs
 from server.rehearsal import rehearse
 from server.routes import (
+    assets,
     history,
     internal,
     jobs,
@@ -50,7 +55,23 @@ from server.workers import Crew
 
 logger = logging.getLogger(__name__)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-TOPICS = (prompt, queue, history, jobs, view, upload, models, userdata, system, internal, nodeloom, sockets)
+TOPICS = (
+    prompt,
+    queue,
+    history,
+    jobs,
+    assets,
+    view,
+    upload,
+    models,
+    userdata,
+    system,
+    internal,
+    nodeloom,
+    sockets,
+)
+API = "/api/"
+"""Where every route is, too; some are nowhere else."""
 OPEN_PATHS = frozenset({"/nodeloom/login", "/nodeloom/login.js"})
 """What may be reached without a session."""
 
@@ -61,8 +82,11 @@ def build_app(settings: Settings) -> web.Application:
     log = LastLines()
     for topic in TOPICS:
         for route in topic.routes():
-            under_api = web.RouteDef(route.method, f"/api{route.path}", route.handler, route.kwargs)
-            app.router.add_routes([route, under_api])
+            app.router.add_routes([route])
+            if not route.path.startswith(API):
+                app.router.add_routes(
+                    [web.RouteDef(route.method, f"{API}{route.path[1:]}", route.handler, route.kwargs)]
+                )
     app.router.add_routes(static.routes())
     app.cleanup_ctx.append(lambda app: joined(app, settings, log))
     app.on_response_prepare.append(finish_headers)
@@ -78,6 +102,7 @@ async def joined(app: web.Application, settings: Settings, log: LastLines) -> As
             here.background(here.catalogue.load())
             await here.scheduler.open(here.crew)
             here.crew.start()
+            here.background(here.seeding.start())
             yield
             await close(here)
     finally:
@@ -90,12 +115,15 @@ def made_parts(settings: Settings, file: Path, log: LastLines) -> Parts:
     hub = Hub(settings.limits.sockets)
     catalogue = Catalogue(settings.folders, settings.state_dir / "specs", settings.declared_by)
     scheduler = Scheduler(store, hub, catalogue)
+    assets = Assets(file.with_name(file.name.replace("journal", "assets")), settings.folders)
     token = settings.token or (kept_token(settings.state_dir / "token") if settings.needs_login else None)
     here = Parts(
         settings=settings,
         gate=Gate(settings),
         logins=Logins(token),
         store=store,
+        assets=assets,
+        seeding=Seeding(assets, settings.folders),
         hub=hub,
         catalogue=catalogue,
         scheduler=scheduler,
@@ -106,7 +134,16 @@ def made_parts(settings: Settings, file: Path, log: LastLines) -> Parts:
         log=log,
     )
     scheduler.loaded = lambda: here.background(ask_packs(here))
+    scheduler.ended = lambda job, outputs: here.background(noted(here, job, outputs))
     return here
+
+
+async def noted(here: Parts, job: str, outputs: Mapping[str, Any]) -> None:
+    """Note the files of a job that ended as assets; what fails is noted when they are asked for."""
+    try:
+        await note_outputs(here.assets, job, outputs)
+    except (OSError, sqlite3.Error, web.HTTPException) as error:
+        logger.warning("The files of job %s are no assets yet: %s", job, error)
 
 
 async def close(here: Parts) -> None:
@@ -116,6 +153,7 @@ async def close(here: Parts) -> None:
     await here.hub.close()
     await here.scheduler.close()
     await here.crew.close()
+    await asyncio.to_thread(here.assets.close)
     await asyncio.to_thread(here.store.close)
 
 

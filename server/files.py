@@ -3,6 +3,7 @@ shown in place.
 """
 
 import asyncio
+import mimetypes
 import os
 import re
 import stat
@@ -47,11 +48,17 @@ CHUNK = 2**18
 RANGE = re.compile(r"^bytes=(\d*)-(\d*)$")
 
 
-def user_headers(name: str) -> dict[str, str]:
+def content_type(name: str) -> str:
+    """The type of a file by its name, in words only; what is sent may be less, see `user_headers`."""
+    suffix = os.path.splitext(name)[1].lower()
+    return INLINE_TYPES.get(suffix) or mimetypes.guess_type(name)[0] or "application/octet-stream"
+
+
+def user_headers(name: str, inline: bool = True) -> dict[str, str]:
     """Type, disposition and policy for a user's file of this name."""
     suffix = os.path.splitext(name)[1].lower()
     shown = INLINE_TYPES.get(suffix)
-    disposition = "inline" if shown else "attachment"
+    disposition = "inline" if shown and inline else "attachment"
     names = f"filename=\"{ascii_name(name)}\"; filename*=UTF-8''{quote(name, safe='')}"
     return {
         "Content-Type": shown or PASSIVE_TYPES.get(suffix, "application/octet-stream"),
@@ -143,6 +150,8 @@ async def _stream(response: web.StreamResponse, file: BinaryIO, start: int, leng
     await response.write_eof()
 
 
-async def send_user_file(request: web.Request, path: Path, name: str | None = None) -> web.StreamResponse:
-    """Send a file that a user or a node wrote."""
-    return await send_file(request, path, user_headers(name or path.name))
+async def send_user_file(
+    request: web.Request, path: Path, name: str | None = None, inline: bool = True
+) -> web.StreamResponse:
+    """Send a file that a user or a node wrote, as a download unless it may be shown `inline`."""
+    return await send_file(request, path, user_headers(name or path.name, inline))

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from execution.files.folders import Folders
+from server.assets.library import Assets
+from server.assets.seeding import Seeding
 from server.login import Logins
 from server.logs import LastLines
 from server.pictures import Pictures
@@ -30,6 +32,8 @@ class Parts:
     gate: Gate
     logins: Logins
     store: Store
+    assets: Assets
+    seeding: Seeding
     hub: Hub
     catalogue: Catalogue
     scheduler: Scheduler

@@ -71,6 +71,8 @@ class Scheduler:
         self.crew: Crew
         self.loaded: Callable[[], None] = do_nothing
         """Called when a worker has its node types."""
+        self.ended: Callable[[str, Mapping[str, Any]], None] = ignore
+        """Called with a job's id and outputs when they are written."""
         self._pending: list[Waiting] = []
         self._waiting: dict[str, Waiting] = {}
         self._starting: dict[str, bool] = {}
@@ -300,6 +302,7 @@ class Scheduler:
         job = running.job
         self._secrets.pop(job.id, None)
         await self._endings.write(job.id, running.translator.outcome(why))
+        self.ended(job.id, running.translator.outputs)
         self._send(running, ended(job.id))
         self._changed()
 
@@ -363,6 +366,10 @@ class Scheduler:
         if running is not None:
             self._flush(running)
         return running.live if running else None
+
+
+def ignore(job: str, outputs: Mapping[str, Any]) -> None:
+    """Nobody wants to know."""
 
 
 def quarantine(running: Running, why: str) -> dict[str, Any]:

@@ -79,6 +79,11 @@ class Settings:
     verbose: str = "INFO"
 
     @property
+    def spool(self) -> Path:
+        """Where uploads lie until they are whole."""
+        return self.state_dir / "uploads"
+
+    @property
     def is_local(self) -> bool:
         """Whether only this machine can connect."""
         return all(map(is_loopback, self.listen))

@@ -20,7 +20,7 @@ from server.bodies import CHUNK, read_field, too_large
 
 RESERVED = re.compile(r"^(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
 UPLOAD_ROOTS = ("input", "output", "temp")
-MOST_FIELDS = 16
+MOST_FIELDS = 128
 MOST_COPIES = 10_000
 
 
@@ -54,35 +54,58 @@ class Form:
         self.file.unlink(missing_ok=True)
 
 
+@dataclass
+class Received:
+    """What came in a form: each field's last value, all its values, and the file, if there is one."""
+
+    fields: dict[str, str] = field(default_factory=dict)
+    repeated: dict[str, list[str]] = field(default_factory=dict)
+    form: Form | None = None
+
+    def discard(self) -> None:
+        if self.form is not None:
+            self.form.discard()
+
+
 async def read_form(request: web.Request, spool: Path, cap: int) -> Form:
     """Read a form whose part `image` is the file. The caller discards it."""
-    if request.content_type != "multipart/form-data":
-        raise refusal(400, "bad_form", "Send the file as multipart/form-data, in a part named image.")
-    if (request.content_length or 0) > cap + 2**20:
-        raise too_large(cap)
-    form: Form | None = None
-    fields: dict[str, str] = {}
-    try:
-        async for part in await request.multipart():
-            if not isinstance(part, BodyPartReader) or len(fields) >= MOST_FIELDS:
-                raise refusal(400, "bad_form", "The form has too many or nested parts.")
-            if part.name == "image" and part.filename is not None and form is None:
-                form = Form(part.filename, await spooled(part, spool, cap), fields)
-            else:
-                fields[part.name or ""] = await read_field(part)
-    except BaseException as error:
-        if form is not None:
-            form.discard()
-        if isinstance(error, ValueError | AssertionError):
-            raise refusal(400, "bad_form", "The form cannot be read.", str(error)[:200]) from error
-        raise
-    if form is None or not form.name:
-        if form is not None:
-            form.discard()
+    received = await read_parts(request, spool, cap, "image")
+    if received.form is None or not received.form.name:
+        received.discard()
         raise refusal(
             400, "bad_form", "The form has no file: send it in a part named image, with a filename."
         )
-    return form
+    return received.form
+
+
+async def read_parts(request: web.Request, spool: Path, cap: int, file_part: str) -> Received:
+    """Read a form whose part `file_part` may be a file. The caller discards it."""
+    if request.content_type != "multipart/form-data":
+        message = f"Send the file as multipart/form-data, in a part named {file_part}."
+        raise refusal(400, "bad_form", message)
+    if (request.content_length or 0) > cap + 2**20:
+        raise too_large(cap)
+    received = Received()
+    try:
+        async for part in await request.multipart():
+            if not isinstance(part, BodyPartReader) or count(received) >= MOST_FIELDS:
+                raise refusal(400, "bad_form", "The form has too many or nested parts.")
+            if part.name == file_part and part.filename is not None and received.form is None:
+                received.form = Form(part.filename, await spooled(part, spool, cap), received.fields)
+            else:
+                text = received.fields[part.name or ""] = await read_field(part)
+                received.repeated.setdefault(part.name or "", []).append(text)
+    except BaseException as error:
+        received.discard()
+        if isinstance(error, ValueError | AssertionError):
+            raise refusal(400, "bad_form", "The form cannot be read.", str(error)[:200]) from error
+        raise
+    return received
+
+
+def count(received: Received) -> int:
+    """How many fields came so far."""
+    return sum(map(len, received.repeated.values()))
 
 
 async def spooled(part: BodyPartReader, spool: Path, cap: int) -> Path:
@@ -118,10 +141,15 @@ def destination(folders: Folders, form: Form) -> Destination:
     nowhere.
     """
     root = form.fields.get("type", "input") or "input"
+    return user_destination(folders, root, form.fields.get("subfolder", ""), form.name)
+
+
+def user_destination(folders: Folders, root: str, subfolder: str, name: str) -> Destination:
+    """A place for a user's file in `input`, `output` or `temp`; 400 for names that lead elsewhere."""
     if root not in UPLOAD_ROOTS:
         raise refusal(400, "bad_type", f"type must be one of {', '.join(UPLOAD_ROOTS)}.")
-    name = file_name(form.name)
-    subfolder = form.fields.get("subfolder", "").replace("\\", "/").removesuffix("/")
+    name = file_name(name)
+    subfolder = subfolder.replace("\\", "/").removesuffix("/")
     for part in subfolder.split("/") if subfolder else ():
         file_name(part)
     try:
@@ -159,6 +187,18 @@ def put(file: Path, place: Destination, overwrite: bool) -> str:
         raise refusal(409, "exists", "There are too many files of this name.")
     finally:
         staged.unlink(missing_ok=True)
+
+
+def put_or_refuse(file: Path, place: Destination, overwrite: bool) -> str:
+    """Put a file in place; a full or closed disk is said so."""
+    try:
+        return put(file, place, overwrite)
+    except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
+        raise refusal(
+            400, "bad_subfolder", "A file stands where the subfolder would be, or the other way round."
+        ) from error
+    except OSError as error:
+        raise refusal(507, "not_kept", "The file could not be written.", error.strerror or "") from error
 
 
 def staged_in(file: Path, folder: Path) -> Path:

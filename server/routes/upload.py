@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import logging
+import sqlite3
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -9,27 +11,32 @@ from typing import Any
 from aiohttp import web
 
 from server.answers import answer, refusal
+from server.assets.places import Place
+from server.assets.shown import shown
 from server.parts import Parts, parts
 from server.routes.view import stored
-from server.uploads import Destination, Form, destination, put, read_form
+from server.uploads import Destination, Form, destination, put_or_refuse, read_form
+
+logger = logging.getLogger(__name__)
 
 
 def routes() -> list[web.RouteDef]:
     return [web.post("/upload/image", post_image), web.post("/upload/mask", post_mask)]
 
 
-def spool(here: Parts) -> Path:
-    """Where uploads lie until they are whole."""
-    return here.settings.state_dir / "uploads"
-
-
 def overwrites(form: Form) -> bool:
     return form.fields.get("overwrite", "").lower() in ("true", "1")
 
 
-def placed(place: Destination, name: str) -> web.Response:
-    """`{"name", "subfolder", "type"}`."""
-    return answer({"name": name, "subfolder": place.subfolder, "type": place.root})
+async def placed(here: Parts, place: Destination, name: str) -> web.Response:
+    """`{"name", "subfolder", "type", "asset"}`."""
+    try:
+        noted = await here.assets.note(Place(place.root, f"{place.subfolder}/{name}".lstrip("/")))
+    except sqlite3.Error as error:
+        logger.warning("The upload %s is no asset yet: %s", name, error)
+        noted = None
+    asset = {"asset": shown(noted)} if noted is not None else {}
+    return answer({"name": name, "subfolder": place.subfolder, "type": place.root, **asset})
 
 
 async def post_image(request: web.Request) -> web.Response:
@@ -37,25 +44,13 @@ async def post_image(request: web.Request) -> web.Response:
     bytes are equal.
     """
     here = parts(request)
-    form = await read_form(request, spool(here), here.limits.upload)
+    form = await read_form(request, here.settings.spool, here.limits.upload)
     try:
         place = destination(here.folders, form)
         name = await asyncio.to_thread(put_or_refuse, form.file, place, overwrites(form))
     finally:
         form.discard()
-    return placed(place, name)
-
-
-def put_or_refuse(file: Path, place: Destination, overwrite: bool) -> str:
-    """Put a file in place; a full or closed disk is said so."""
-    try:
-        return put(file, place, overwrite)
-    except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
-        raise refusal(
-            400, "bad_subfolder", "A file stands where the subfolder would be, or the other way round."
-        ) from error
-    except OSError as error:
-        raise refusal(507, "not_kept", "The file could not be written.", error.strerror or "") from error
+    return await placed(here, place, name)
 
 
 def original(here: Parts, text: str) -> Path | None:
@@ -84,7 +79,7 @@ async def post_mask(request: web.Request) -> web.Response:
     uploaded one as it is.
     """
     here = parts(request)
-    form = await read_form(request, spool(here), here.limits.upload)
+    form = await read_form(request, here.settings.spool, here.limits.upload)
     try:
         place = destination(here.folders, form)
         path = original(here, form.fields.get("original_ref", ""))
@@ -93,10 +88,10 @@ async def post_mask(request: web.Request) -> web.Response:
         else:
             with form.file.open("rb") as mask:
                 merged = await here.pictures.masked(path, mask)
-            name = await asyncio.to_thread(put_bytes, merged, spool(here), place, overwrites(form))
+            name = await asyncio.to_thread(put_bytes, merged, here.settings.spool, place, overwrites(form))
     finally:
         form.discard()
-    return placed(place, name)
+    return await placed(here, place, name)
 
 
 def put_bytes(content: bytes, spool: Path, place: Destination, overwrite: bool) -> str:

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from execution.errors import FolderError
 from server.answers import answer, not_found, refusal
+from server.assets.hashing import is_hash
 from server.files import ascii_name, send_user_file, user_headers
 from server.parts import Parts, parts
 from server.pictures import preview_form, safetensors_metadata
@@ -52,16 +53,28 @@ def climbs(name: str) -> bool:
     return ".." in re.split(r"[/\\]|%2f|%5c", name, flags=re.IGNORECASE)
 
 
+async def by_hash(here: Parts, hash: str) -> Path:
+    """The path of a stored file with these bytes; models are not shown here."""
+    for root in ROOTS:
+        found = await here.assets.by_hash(hash, root)
+        if found is not None:
+            return found[1]
+    return not_found()
+
+
 async def get_view(request: web.Request) -> web.StreamResponse:
-    """A stored file by `filename`, `subfolder` and `type`; as a `preview`, a single `channel`, or at most
-    `size` pixels.
+    """A stored file by `filename`, `subfolder` and `type`, or by its hash as `filename`; as a `preview`, a
+    single `channel`, or at most `size` pixels.
     """
     here, query = parts(request), request.query
     if "filename" not in query:
         not_found()
     if not query["filename"]:
         raise refusal(400, "invalid_request", "filename is empty.")
-    path = stored(here, query.get("type", "output"), query.get("subfolder", ""), query["filename"])
+    if is_hash(query["filename"]):
+        path = await by_hash(here, query["filename"])
+    else:
+        path = stored(here, query.get("type", "output"), query.get("subfolder", ""), query["filename"])
     channel = query.get("channel", "rgba")
     if channel not in CHANNELS:
         channel = "rgba"

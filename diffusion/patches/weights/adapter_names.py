@@ -27,8 +27,18 @@ ENDS = {
     "out.0": "conv_norm_out",
     "out.2": "conv_out",
 }
+FLAT_PREFIXES = ("lora_unet_", "lycoris_", "oft_unet_", "")
+ROOTS = (
+    "",
+    "unet.",
+    "diffusion_model.",
+    "model.diffusion_model.",
+    "base_model.model.",
+    "base_model.model.unet.",
+)
 TOWER_PREFIXES: Mapping[str, str] = {"l": "lora_te1_", "h": "lora_te_", "g": "lora_te2_"}
 ONLY_TOWER_PREFIX = "lora_te_"
+ONLY_TOWER_ROOTS = ("", "base_model.model.", "cond_stage_model.")
 TOWER_ROOTS: Mapping[str, tuple[str, ...]] = {
     "l": ("text_encoder.", "clip_l."),
     "h": ("text_encoder.", "clip_h."),
@@ -46,11 +56,10 @@ def unet_targets(weights: Weights) -> Targets:
             continue
         theirs = diffusers_name(base, places)
         for written in (base, theirs):
-            targets[f"lora_unet_{flat(written)}"] = name
-            targets[f"lycoris_{flat(written)}"] = name
-        targets[f"diffusion_model.{base}"] = targets[f"unet.{base}"] = name
-        for spelled in _spellings(theirs):
-            for root in ("", "unet.", "base_model.model."):
+            for prefix in FLAT_PREFIXES:
+                targets[prefix + flat(written)] = name
+        for spelled in (base, *_spellings(theirs)):
+            for root in ROOTS:
                 targets[root + spelled] = name
     return targets
 
@@ -58,14 +67,15 @@ def unet_targets(weights: Weights) -> Targets:
 def tower_targets(key: str, weights: Weights, alone: bool) -> Targets:
     """Every name that files use for a text tower's parameters; `alone` when it is the only one."""
     targets: Targets = {}
-    prefixes = {TOWER_PREFIXES[key], *([ONLY_TOWER_PREFIX] if alone else [])}
+    prefixes = {TOWER_PREFIXES[key], *([ONLY_TOWER_PREFIX, "oft_te_"] if alone else [])}
+    roots = (*TOWER_ROOTS[key], *(ONLY_TOWER_ROOTS if alone else ()))
     for name in weights:
         base, _, kind = name.rpartition(".")
         if kind != "weight":
             continue
         for prefix in prefixes:
             targets[prefix + flat(base)] = name
-        for root in TOWER_ROOTS[key]:
+        for root in roots:
             targets[root + base] = targets[f"{root}transformer.{base}"] = name
     return targets
 

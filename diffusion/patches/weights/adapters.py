@@ -3,19 +3,20 @@
     LoRA        W + s · B A                     Hu et al. 2021, arXiv 2106.09685
     LoHa        W + s · (B1 A1) ∘ (B2 A2)       Hyeon-Woo et al. 2021, arXiv 2108.06098
     LoKr        W + s · W1 ⊗ W2                 Yeh et al. 2023, arXiv 2309.14859 (LyCORIS)
+    GLoRA       W + s · (B + W A), A and B of low rank; Chavan et al. 2023, arXiv 2306.07967
+    IA³         W with each row or column times a learned factor; Liu et al. 2022, arXiv 2205.05638
     DoRA        any of them, each row brought to a learned length; Liu et al. 2024, arXiv 2402.09353
     OFT, BOFT   R W, a rotation of the outputs (`rotations`)
     difference  W + s · D
 
 s is the strength times alpha / rank. Factors of convolutions may have a core in between. Files differ in
-their names (`adapter_names`) and in what they call the factors.
+their names (`adapter_names`) and in what they call the factors (`adapter_keys`).
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,6 +25,23 @@ from torch import Tensor
 
 from diffusion.errors import FileProblem
 from diffusion.model import Model
+from diffusion.patches.weights.adapter_keys import (
+    ALPHA,
+    BIAS,
+    BLOCKS,
+    CORE,
+    DIFFERENCE,
+    DOWN,
+    FACTOR,
+    LENGTHS,
+    ON_INPUT,
+    RESCALE,
+    SCALING,
+    UP,
+    UP_BIAS,
+    Group,
+    groups,
+)
 from diffusion.patches.weights.adapter_names import Targets, tower_targets, unet_targets
 from diffusion.patches.weights.mixing import with_more
 from diffusion.patches.weights.rotations import turned
@@ -33,36 +51,6 @@ from diffusion.weights.files import Weights, open_weights
 log = logging.getLogger(__name__)
 
 Patch = Callable[[Tensor], Tensor]
-
-UPS = (".lora_up.weight", ".lora_B.weight", ".lora.up.weight", ".up.weight", ".lora_linear_layer.up.weight")
-DOWNS = tuple(each.replace("up", "down").replace("lora_B", "lora_A") for each in UPS)
-DIFFERENCES, BIASES = (".diff", ".w_norm"), (".diff_b", ".b_norm")
-LENGTHS = (".dora_scale", ".lora_magnitude_vector", ".lora_magnitude_vector.weight")
-BLOCKS = ".oft_blocks"
-
-
-@dataclass(frozen=True)
-class Group:
-    """The tensors of a file that belong to one weight, by what follows its name."""
-
-    weights: Weights
-    name: str
-
-    def get(self, *endings: str) -> Tensor | None:
-        """The first of these tensors that is there, in float32."""
-        for ending in endings:
-            if self.name + ending in self.weights:
-                return self.weights.tensor(self.name + ending).float()
-        return None
-
-    def has(self, *endings: str) -> bool:
-        """Whether one of these tensors is there."""
-        return any(self.name + ending in self.weights for ending in endings)
-
-    def scale(self, rank: int) -> float:
-        """Alpha / rank; 1 where no alpha is given."""
-        alpha = self.get(".alpha")
-        return 1.0 if alpha is None else alpha.item() / rank
 
 
 class Change(NamedTuple):
@@ -74,9 +62,8 @@ class Change(NamedTuple):
 
 def lora(group: Group) -> Change:
     """B A; a core in between belongs to a convolution factored in three (Tucker)."""
-    up, down, core = group.get(*UPS), group.get(*DOWNS), group.get(".lora_mid.weight")
-    assert up is not None, "chosen by `kind_of`"
-    assert down is not None, "chosen by `kind_of`"
+    up, down = group.take(UP, DOWN)
+    core = group.get(CORE)
     if core is not None:
         return Change(_tucker(core, down.flatten(1), up.flatten(1).T), group.scale(down.shape[0]))
     return Change(up.flatten(1) @ down.flatten(1), group.scale(down.shape[0]))
@@ -86,10 +73,8 @@ def loha(group: Group) -> Change:
     """The elementwise product of two low-rank matrices."""
     halves, rank = [], 1
     for number in (1, 2):
-        a, b = group.get(f".hada_w{number}_a"), group.get(f".hada_w{number}_b")
-        assert a is not None, "chosen by `kind_of`"
-        assert b is not None, "chosen by `kind_of`"
-        core, rank = group.get(f".hada_t{number}"), b.shape[0]
+        a, b = group.take(f"hada_w{number}_a", f"hada_w{number}_b")
+        core, rank = group.get(f"hada_t{number}"), b.shape[0]
         halves.append(a @ b if core is None else _tucker(core, b, a))
     return Change(halves[0] * halves[1], group.scale(rank))
 
@@ -106,13 +91,11 @@ def lokr(group: Group) -> Change:
 
 def _whole_or_factored(group: Group, number: int) -> tuple[Tensor, int]:
     """A factor of LoKr and its rank, 0 where it is whole."""
-    whole = group.get(f".lokr_w{number}")
+    whole = group.get(f"lokr_w{number}")
     if whole is not None:
         return whole, 0
-    a, b = group.get(f".lokr_w{number}_a"), group.get(f".lokr_w{number}_b")
-    core = group.get(f".lokr_t{number}")
-    assert a is not None, "chosen by `kind_of`"
-    assert b is not None, "chosen by `kind_of`"
+    a, b = group.take(f"lokr_w{number}_a", f"lokr_w{number}_b")
+    core = group.get(f"lokr_t{number}")
     return (a @ b if core is None else _tucker(core, b, a)), b.shape[0]
 
 
@@ -123,29 +106,79 @@ def _tucker(core: Tensor, inner: Tensor, outer: Tensor) -> Tensor:
 
 def plain_difference(group: Group) -> Change:
     """A difference that is written out."""
-    difference = group.get(*DIFFERENCES)
-    assert difference is not None, "chosen by `kind_of`"
+    (difference,) = group.take(DIFFERENCE)
     return Change(difference)
 
 
 KINDS: tuple[tuple[tuple[str, ...], Callable[[Group], Change]], ...] = (
-    (UPS, lora),
-    ((".hada_w1_a",), loha),
-    ((".lokr_w1", ".lokr_w1_a", ".lokr_w2", ".lokr_w2_a"), lokr),
-    (DIFFERENCES, plain_difference),
+    ((UP, DOWN), lora),
+    (("hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b"), loha),
+    (("lokr_w1", "lokr_w2"), lokr),
+    (("lokr_w1", "lokr_w2_a", "lokr_w2_b"), lokr),
+    (("lokr_w1_a", "lokr_w1_b", "lokr_w2"), lokr),
+    (("lokr_w1_a", "lokr_w1_b", "lokr_w2_a", "lokr_w2_b"), lokr),
+    ((DIFFERENCE,), plain_difference),
 )
-"""How to tell a kind by what follows a weight's name."""
-ENDINGS = (*(ending for endings, _ in KINDS for ending in endings), BLOCKS)
+"""How to tell a kind by the tensors of a weight: those that add a difference that needs no weight."""
+
+
+def glora(group: Group, weight: Tensor) -> Change:
+    """B + W A, both of low rank. LyCORIS wrote the factors in either order; their shapes tell."""
+    out, into = weight.shape[:2]
+    a1, a2, b1, b2 = (each.flatten(1) for each in group.take("a1", "a2", "b1", "b2"))
+    old = (a2.shape[0], a1.shape[1]) == (into, into)
+    turn, rank = (a2 @ a1, a1.shape[0]) if old else (a1 @ a2, a2.shape[0])
+    added = b2 @ b1 if old else b1 @ b2
+    through = torch.einsum("oi...,ij->oj...", weight.float(), turn.to(weight.device))
+    return Change(added.to(weight.device).reshape(out, *weight.shape[1:]) + through, group.scale(rank))
+
+
+def ia3(group: Group, weight: Tensor) -> Change:
+    """Rows or columns times a learned factor: PEFT's is around 1, LyCORIS' is what is added to 1."""
+    factor = group.get(SCALING)
+    if factor is not None:
+        axis = 1 if factor.ndim > 1 and factor.shape[0] == 1 and factor.shape[1] == weight.shape[1] else 0
+        return Change(weight.float() * (_along(factor, axis, weight) - 1))
+    (factor, on_input) = group.take(FACTOR, ON_INPUT)
+    return Change(weight.float() * _along(factor, int(bool(on_input.item())), weight))
+
+
+def _along(factor: Tensor, axis: int, weight: Tensor) -> Tensor:
+    """A factor for each place along an axis of a weight."""
+    shape = [1] * weight.ndim
+    shape[axis] = -1
+    return factor.reshape(shape).to(weight.device)
+
+
+KINDS_OF_WEIGHT: tuple[tuple[tuple[str, ...], Callable[[Group, Tensor], Change]], ...] = (
+    (("a1", "a2", "b1", "b2"), glora),
+    ((SCALING,), ia3),
+    ((FACTOR, ON_INPUT), ia3),
+)
+"""The same for kinds whose difference depends on the weight."""
+
+
+def change_of(group: Group, weight: Tensor) -> Change:
+    """What a group says to add to a weight."""
+    for parts, make in KINDS:
+        if group.has(*parts):
+            return make(group)
+    return next(make for parts, make in KINDS_OF_WEIGHT if group.has(*parts))(group, weight)
+
+
+def changes_weight(group: Group) -> bool:
+    """Whether a group is of a known kind, and whole."""
+    kinds = (*(parts for parts, _ in KINDS), *(parts for parts, _ in KINDS_OF_WEIGHT), (BLOCKS,))
+    return any(group.has(*parts) for parts in kinds)
 
 
 def patch_of(group: Group, strength: float) -> Patch:
     """The change of one weight at a strength; the file is read when the weight is."""
 
     def patch(weight: Tensor) -> Tensor:
-        kind = next(make for endings, make in KINDS if group.has(*endings))
-        difference, scale = kind(group)
+        difference, scale = change_of(group, weight)
         difference = (difference.reshape(weight.shape) * scale).to(weight)
-        lengths = group.get(*LENGTHS)
+        lengths = group.get(LENGTHS)
         if lengths is None:
             return weight + strength * difference
         return weight + strength * (with_lengths(weight + difference, lengths.to(weight)) - weight)
@@ -157,11 +190,10 @@ def rotation_of(group: Group, strength: float) -> Patch:
     """The rotation of one weight at a strength, and the lengths that its outputs are brought to after it."""
 
     def patch(weight: Tensor) -> Tensor:
-        blocks, bound = group.get(BLOCKS), group.get(".alpha")
-        assert blocks is not None, "chosen by `patches`"
+        (blocks,), bound = group.take(BLOCKS), group.get(ALPHA)
         longest = 0.0 if bound is None else bound.item() * weight.shape[0]
         out = turned(weight, blocks, longest, strength)
-        lengths = group.get(".rescale")
+        lengths = group.get(RESCALE)
         if lengths is None:
             return out
         factors = 1 + strength * (lengths.to(weight) - 1)
@@ -182,21 +214,14 @@ def bias_patch(group: Group, strength: float) -> Patch:
     """The change of the bias that belongs to a weight."""
 
     def patch(bias: Tensor) -> Tensor:
-        difference = group.get(*BIASES)
-        assert difference is not None, "chosen by `patches`"
-        return bias + strength * difference.to(bias)
+        if group.has(BIAS):
+            (difference,), scale = group.take(BIAS), 1.0
+        else:  # that of B, which is scaled as B A is
+            (difference, down) = group.take(UP_BIAS, DOWN)
+            scale = group.scale(down.shape[0])
+        return bias + strength * scale * difference.to(bias)
 
     return patch
-
-
-def groups(weights: Weights) -> Iterator[Group]:
-    """The weights that a file changes."""
-    seen: set[str] = set()
-    for key in weights:
-        for ending in (*ENDINGS, *BIASES):
-            if key.endswith(ending) and key[: -len(ending)] not in seen:
-                seen.add(key[: -len(ending)])
-                yield Group(weights, key[: -len(ending)])
 
 
 def patches(weights: Weights, targets: Targets, strength: float) -> dict[str, tuple[Patch, ...]]:
@@ -206,10 +231,12 @@ def patches(weights: Weights, targets: Targets, strength: float) -> dict[str, tu
         name = targets.get(group.name)
         if name is None or strength == 0:
             continue
-        if group.has(*ENDINGS):
-            found[name] = ((rotation_of if group.has(BLOCKS) else patch_of)(group, strength),)
-        if group.has(*BIASES):
-            found[name.removesuffix("weight") + "bias"] = (bias_patch(group, strength),)
+        if changes_weight(group):
+            patch = (rotation_of if group.has(BLOCKS) else patch_of)(group, strength)
+            found[name] = (*found.get(name, ()), patch)
+        if group.has(BIAS) or group.has(UP_BIAS, DOWN):
+            bias = name.removesuffix("weight") + "bias"
+            found[bias] = (*found.get(bias, ()), bias_patch(group, strength))
     return found
 
 

@@ -31,6 +31,10 @@ class Entry:
         """An entry made of this one: a slice, a transposition."""
         return replace(self, shape=shape, read=lambda: take(self.read()))
 
+    def rows(self, start: int, stop: int) -> Entry:
+        """Its rows from `start` up to `stop`."""
+        return self.taking((stop - start, *self.shape[1:]), lambda t: t[start:stop])
+
 
 @dataclass(frozen=True)
 class Weights(Mapping[str, Entry]):

@@ -7,7 +7,7 @@ one dict.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from types import SimpleNamespace
 from typing import Any
 
@@ -34,13 +34,13 @@ class V3Node(V1Node):
 
     def __init__(self, cls: type, origin: Origin, host: Host) -> None:
         """Keep the class. Its define_schema is first called by `describe`."""
-        self._dynamic: dict[str, kinds.DynamicInput] = {}
+        self._dynamic: frozenset[str] = frozenset()
         super().__init__(cls, origin, host)
 
     def describe(self) -> NodeSpec:
         """Ask define_schema again, and remember what it says."""
         schema: Schema = self.cls.GET_SCHEMA()  # type: ignore[attr-defined]  # a V3 class has it
-        self._dynamic = {each.id: each for each in schema.inputs if isinstance(each, kinds.DynamicInput)}
+        self._dynamic = frozenset(dynamic_names(schema.inputs))
         self._claims_all_names = bool(self._dynamic) or schema.accept_all_inputs
         self.spec = spec_of_schema(self.cls, schema, self.origin)
         return self.spec
@@ -95,16 +95,15 @@ def spec_of_schema(cls: type, schema: Schema, origin: Origin) -> NodeSpec:
 
 
 def _input(each: kinds.Input) -> InputSpec:
-    optional = each.optional or isinstance(each, kinds.AutogrowInput)
-    group: Group = "optional" if optional else "required"
-    options = plain(each.options())
-    kind = "*" if each.get_io_type() == "COMFY_MATCHTYPE_V3" else each.get_io_type()
-    return InputSpec(each.id, kind, options or None, group)
+    group: Group = "optional" if each.optional else "required"
+    return InputSpec(each.id, each.get_io_type(), plain(each.options()) or None, group)
 
 
 def _output(each: kinds.Output) -> OutputSpec:
     kind = each.get_io_type()
-    return OutputSpec(each.display_name or kind, kind, each.is_output_list, each.tooltip)
+    template = each.options.get("template")
+    match = getattr(template, "template_id", None)
+    return OutputSpec(each.display_name or kind, kind, each.is_output_list, each.tooltip, match)
 
 
 def _hidden(schema: Schema) -> list[kinds.Hidden]:
@@ -118,19 +117,41 @@ def _own(cls: type, name: str) -> Callable[..., Any] | None:
     return function
 
 
-def gathered(inputs: Mapping[str, Any], dynamic: Mapping[str, Any]) -> dict[str, Any]:
-    """Inputs named `WHOLE.PART` collected into dicts under WHOLE, for the dynamic inputs.
+def dynamic_names(inputs: Iterable[kinds.Input], whole: str = "") -> Iterator[str]:
+    """The full names of all inputs that are made of parts, those inside of branches too."""
+    for each in inputs:
+        if isinstance(each, kinds.DynamicInput):
+            name = whole + each.id
+            yield name
+            for branch in each.branches or ():
+                yield from dynamic_names(branch.inputs, f"{name}.")
+
+
+def gathered(inputs: Mapping[str, Any], dynamic: Collection[str]) -> dict[str, Any]:
+    """Inputs named `WHOLE.PART` collected into dicts under WHOLE, for the dynamic inputs, the inner ones too.
 
     A chosen branch stays in its dict under the input's own name: `{"mode": "a", "strength": 1}`.
     """
-    result: dict[str, Any] = {name: ({name: inputs[name]} if name in inputs else {}) for name in dynamic}
+    result: dict[str, Any] = {}
+    wholes: dict[str, dict[str, Any]] = {"": result}
+    for name in sorted(dynamic):  # a whole before what is inside of it
+        outer, _, own = name.rpartition(".")
+        if "." not in name or any(each == name or each.startswith(f"{name}.") for each in inputs):
+            wholes[name] = {own: inputs[name]} if name in inputs else {}
+            wholes[outer][own] = wholes[name]
     for name, value in inputs.items():
-        whole, dot, part = name.partition(".")
-        if dot and whole in dynamic:
-            result[whole][part] = value
-        elif name not in dynamic:
-            result[name] = value
+        if name not in dynamic:
+            whole = next((name[:at] for at in _dots(name) if name[:at] in wholes), "")
+            wholes[whole][name.removeprefix(f"{whole}.") if whole else name] = value
     return result
+
+
+def _dots(name: str) -> Iterator[int]:
+    """Where the dots of a name are, the last one first."""
+    at = name.rfind(".")
+    while at > 0:
+        yield at
+        at = name.rfind(".", 0, at)
 
 
 def outcome_of_output(result: Any) -> Outcome[Any]:

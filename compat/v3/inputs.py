@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import Any
 
+from execution.declare.spec import CHOICE, MATCH, ROW
+
 
 class FolderType(StrEnum):
     """Where a file is."""
@@ -244,9 +246,15 @@ class MatchTemplate:
         }
 
 
+MATCHED = comfy_type(MATCH)
+
+
 class MatchType(ComfyType):
     """Inputs and outputs whose type is whatever is linked first."""
 
+    io_type = MATCH
+    Input = MATCHED.Input
+    Output = MATCHED.Output
     Template = MatchTemplate
 
 
@@ -278,13 +286,13 @@ class DynamicInput(Input):
 class AutogrowInput(DynamicInput):
     """As many inputs as are linked."""
 
-    io_type = "COMFY_AUTOGROW_V3"
+    io_type = ROW
 
 
 class Autogrow(ComfyType):
     """Inputs that grow in number."""
 
-    io_type = "COMFY_AUTOGROW_V3"
+    io_type = ROW
     Type = dict[str, Any]
     Input = AutogrowInput
     TemplatePrefix = Grown
@@ -312,7 +320,7 @@ class ComboBranch:
 class DynamicComboInput(DynamicInput):
     """A choice that brings inputs with it."""
 
-    io_type = "COMFY_DYNAMICCOMBO_V3"
+    io_type = CHOICE
 
     def __init__(self, id: str, options: Sequence[ComboBranch] = (), *args: Any, **keywords: Any) -> None:
         super().__init__(id, *args, **keywords)
@@ -326,7 +334,7 @@ class DynamicComboInput(DynamicInput):
 class DynamicCombo(ComfyType):
     """Choices with inputs of their own."""
 
-    io_type = "COMFY_DYNAMICCOMBO_V3"
+    io_type = CHOICE
     Type = dict[str, Any]
     Input = DynamicComboInput
     Option = ComboBranch

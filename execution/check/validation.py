@@ -14,6 +14,7 @@ from typing import Any
 from execution.check import problems
 from execution.check.problems import Problem
 from execution.declare.conversion import converted
+from execution.declare.dynamic import opened
 from execution.declare.registry import Registry
 from execution.declare.spec import InputSpec, NodeSpec
 from execution.files.folders import Folders
@@ -153,6 +154,7 @@ class _Check:
             self.add(node_id, [problems.no_inputs(exception, node_id in self._targets)])
             self._sources[node_id] = sources
             return sources
+        spec = opened(spec, inputs)
         for name, each in spec.by_name.items():
             if name in inputs:
                 self._input(node_id, spec, each, inputs[name], sources, linked)

@@ -158,6 +158,37 @@ class Each(Marker):
         self.names = names
 
 
+@dataclass(frozen=True)
+class Grows(Marker):
+    """On a `Mapping[str, T]`: as many inputs of type T as are linked, at least `min`, at most `max`.
+
+    They are named after the parameter and a `prefix` with a number from 0, or by `names`. The function is
+    given those that are there, by the part of the name that is their own (`"image0"`).
+    """
+
+    prefix: str = ""
+    min: int = 1
+    max: int = 100
+    names: tuple[str, ...] = ()
+
+    def template(self, member: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What object_info says of the row; `member` is its only input, `{name: [type, options]}`."""
+        named = {"names": list(self.names)} if self.names else {"prefix": self.prefix}
+        bounds = {"min": self.min} if self.names else {"min": self.min, "max": self.max}
+        return {"input": {"required": dict(member)}, **named, **bounds}
+
+
+class Branches(Marker):
+    """A choice that brings inputs with it: its keys, each with a dataclass whose fields are the inputs.
+
+    The function is given an instance of the class that was chosen.
+    """
+
+    def __init__(self, classes: Mapping[str, type]) -> None:
+        """Keep the classes in order; the first key is the default."""
+        self.classes = dict(classes)
+
+
 class Lazy(Generic[T]):
     """An input computed only when awaited: `mask: Lazy[Mask]`, then `await mask` in an `async def` node."""
 

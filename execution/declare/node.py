@@ -9,16 +9,19 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import inspect
+import re
 import types
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Protocol, TypeVar
 
 from execution.declare.markers import (
+    Branches,
     Choice,
     Combo,
     Each,
     Folder,
     ForceInput,
+    Grows,
     Hidden,
     Lazy,
     Multiline,
@@ -40,7 +43,8 @@ from execution.events import Preview
 from execution.files.folders import Folders
 
 __all__ = [
-    "Choice", "Combo", "Each", "ExecutionBlocker", "Folder", "ForceInput", "Hidden", "Lazy", "Multiline",
+    "Branches", "Choice", "Combo", "Each", "ExecutionBlocker", "Folder", "ForceInput", "Grows", "Hidden",
+    "Lazy", "Multiline",
     "Name", "NativeNode", "NodeType", "Options", "Outcome", "Output", "Preview", "Range", "RawLink", "Run",
     "Socket", "Spare", "Tip", "Ui", "code_fingerprint", "node", "node_types",
 ]  # fmt: skip
@@ -180,14 +184,35 @@ class NativeNode:
                 arguments[each.name] = run
             elif each.role == "hidden":
                 arguments[each.name] = run.hidden(each.input)
-            elif each.role == "input" and each.input in inputs:
+            elif each.role == "input":
                 name = each.input if each.many else each.name
-                arguments[name] = self._argument(each, inputs[each.input], run)
+                arguments |= self._given(each, name, each.input, inputs, run)
         return arguments
 
-    def _argument(self, parameter: Parameter, value: Any, run: Run) -> Any:
+    def _given(
+        self, parameter: Parameter, name: str, input: str, inputs: Mapping[str, Any], run: Run
+    ) -> dict[str, Any]:
+        """The argument of an input under its parameter's name, put together if it is made of parts."""
+        if parameter.member is not None:
+            parts = [each.removeprefix(f"{input}.") for each in inputs if each.startswith(f"{input}.")]
+            row: dict[str, Any] = {}
+            for part in sorted(parts, key=_by_number):
+                row |= self._given(parameter.member, part, f"{input}.{part}", inputs, run)
+            return {name: row}
+        if parameter.branches:
+            key = self._plain(parameter, inputs.get(input, next(iter(parameter.branches))))
+            branch = parameter.branches[str(key)]
+            fields: dict[str, Any] = {}
+            for each in branch.parameters:
+                fields |= self._given(each, each.name, f"{input}.{each.input}", inputs, run)
+            return {name: branch.made(**fields)}
+        if input not in inputs:
+            return {}
         if parameter.hint.lazy:
-            return LazyInput(run, parameter.input, value)
+            return {name: LazyInput(run, input, inputs[input])}
+        return {name: self._plain(parameter, inputs[input])}
+
+    def _plain(self, parameter: Parameter, value: Any) -> Any:
         if self.spec.input_is_list and not parameter.hint.is_list:
             return value[0] if value else None
         return value
@@ -217,6 +242,7 @@ def node(
     experimental: bool = False,
     api_node: bool = False,
     search_aliases: Iterable[str] = (),
+    essentials_category: str = "",
     not_idempotent: bool = False,
     fingerprint: Callable[..., Any] | None = None,
     v3: bool = False,
@@ -245,12 +271,13 @@ def node(
             inputs=tuple(each.spec for each in parameters if each.spec is not None),
             outputs=outputs_of(function, name),
             output_node=output_node,
-            input_is_list=any(each.hint.is_list for each in parameters if each.role == "input"),
+            input_is_list=any(_takes_list(each) for each in parameters if each.role == "input"),
             deprecated=deprecated,
             experimental=experimental,
             api_node=api_node,
             python_module=target.__module__,
             search_aliases=tuple(search_aliases),
+            essentials_category=essentials_category,
             not_idempotent=not_idempotent,
             folders=_folders_of(parameters),
             code=code_fingerprint(target),
@@ -281,6 +308,16 @@ def code_fingerprint(target: Callable[..., Any] | type) -> str:
         digest.update(repr((code.co_code, code.co_names, code.co_varnames, constants)).encode())
         pending += nested
     return digest.hexdigest()
+
+
+def _takes_list(parameter: Parameter) -> bool:
+    return (parameter.member or parameter).hint.is_list
+
+
+def _by_number(part: str) -> tuple[int, str]:
+    """`image2` before `image10`; names without a number by themselves."""
+    digits = re.search(r"\d+$", part)
+    return (int(digits[0]) if digits else 0, part)
 
 
 def _function_of(target: Callable[..., Any]) -> Callable[..., Any]:

@@ -6,15 +6,17 @@ import inspect
 import re
 import types
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, TypeVar, Union
 
 from execution.declare.markers import (
+    Branches,
     Choice,
     Combo,
     Each,
     Folder,
+    Grows,
     Hidden,
     Lazy,
     Marker,
@@ -25,7 +27,7 @@ from execution.declare.markers import (
 )
 from execution.declare.outcome import ExecutionBlocker, Outcome, Ui
 from execution.declare.run import Run
-from execution.declare.spec import Group, InputSpec, OutputSpec
+from execution.declare.spec import CHOICE, MATCH, ROW, Group, InputSpec, OutputSpec
 from execution.errors import DeclarationError
 
 WIDGETS: Mapping[Any, str] = {int: "INT", float: "FLOAT", str: "STRING", bool: "BOOLEAN", Any: "*"}
@@ -72,7 +74,7 @@ def take_apart(hint: Any) -> Annotation:
 
 def socket_of(hint: Annotation) -> str | tuple[Any, ...] | None:
     """The type under which a value travels, or None when the annotation names no socket."""
-    if hint.options:
+    if hint.options and hint.last(Branches) is None:
         members = [socket_of(each) for each in hint.options]
         return ",".join(map(str, members)) if all(isinstance(each, str) for each in members) else None
     marked = hint.last(Socket)
@@ -80,12 +82,18 @@ def socket_of(hint: Annotation) -> str | tuple[Any, ...] | None:
         return str(marked.name)
     if hint.last(Folder) is not None:
         return tuple(hint.last(Folder).extra)
+    if hint.last(Grows) is not None:
+        return ROW
+    if hint.last(Branches) is not None:
+        return CHOICE
     choice = hint.last(Choice)
     if choice is not None:
         return () if callable(choice.values) else choice.values
     if typing.get_origin(hint.base) is Literal:
         return typing.get_args(hint.base)
-    if isinstance(hint.base, TypeVar) or hint.base is Any:
+    if isinstance(hint.base, TypeVar):
+        return MATCH
+    if hint.base is Any:
         return "*"
     declared = WIDGETS.get(hint.base) if isinstance(hint.base, type) else None
     return declared or getattr(hint.base, "socket", None)
@@ -101,6 +109,18 @@ class Parameter:
     hint: Annotation = field(default_factory=lambda: Annotation(Any))
     spec: InputSpec | None = None
     many: bool = False
+    member: Parameter | None = None
+    """Of a row that grows: what each of its inputs is like."""
+    branches: Mapping[str, Branch] = field(default_factory=dict)
+    """Of a choice that brings inputs: what each key brings."""
+
+
+@dataclass(frozen=True)
+class Branch:
+    """What one key of a choice brings: the class that holds its inputs, and the fields as parameters."""
+
+    made: Callable[..., Any]
+    parameters: tuple[Parameter, ...]
 
 
 def parameters_of(function: Callable[..., Any], node: str, v3: bool = False) -> list[Parameter]:
@@ -146,13 +166,53 @@ def _read(parameter: inspect.Parameter, hint: Annotation, node: str, v3: bool) -
     elif parameter.kind is parameter.VAR_KEYWORD:
         yield from _many(parameter, hint, node, v3)
     elif socket_of(hint) is not None:
-        name = hint.last(Name).name if hint.last(Name) else parameter.name
-        yield Parameter(parameter.name, "input", name, hint, _input(name, parameter, hint, node, v3))
+        yield _shown(parameter, hint, node, v3)
     elif isinstance(hint.base, type):
         yield Parameter(parameter.name, "provided", "", hint)
     else:
         cure = "wrap it as Annotated[…, Socket('NAME')]"
         raise DeclarationError(node, parameter.name, f"nothing is known about {hint.base!r}", cure)
+
+
+def _shown(parameter: inspect.Parameter, hint: Annotation, node: str, v3: bool) -> Parameter:
+    """A parameter that is an input, with what it is made of if it depends on the node."""
+    name = hint.last(Name).name if hint.last(Name) else parameter.name
+    spec = _input(name, parameter, hint, node, v3)
+    grows, branches = hint.last(Grows), hint.last(Branches)
+    if grows is not None:
+        member = _member(parameter, hint, node, v3)
+        template = grows.template({member.name: member.spec.object_info()} if member.spec else {})
+        spec = InputSpec(name, ROW, {**(spec.options or {}), "template": template}, spec.group)
+        return Parameter(parameter.name, "input", name, hint, spec, member=member)
+    if branches is not None:
+        found = {
+            key: Branch(each, tuple(parameters_of(each, node, v3))) for key, each in branches.classes.items()
+        }
+        offered = [{"key": key, "inputs": _groups(branch.parameters)} for key, branch in found.items()]
+        spec = InputSpec(name, CHOICE, {"options": offered, **(spec.options or {})}, spec.group)
+        return Parameter(parameter.name, "input", name, hint, spec, branches=found)
+    return Parameter(parameter.name, "input", name, hint, spec)
+
+
+def _member(parameter: inspect.Parameter, hint: Annotation, node: str, v3: bool) -> Parameter:
+    """What each input of a row is like, from the `T` of its `Mapping[str, T]`."""
+    arguments = typing.get_args(hint.base)
+    if len(arguments) != 2:
+        cure = "write Annotated[Mapping[str, T], Grows(…)]"
+        raise DeclarationError(node, parameter.name, f"grows, but is {hint.base!r}", cure)
+    grows = hint.last(Grows)
+    single = parameter.replace(name=grows.prefix or parameter.name, default=parameter.empty)
+    return _shown(single, take_apart(arguments[1]), node, v3)
+
+
+def _groups(parameters: Iterable[Parameter]) -> dict[str, dict[str, Any]]:
+    """The inputs of a branch as object_info shows them, required ones first."""
+    groups: dict[str, dict[str, Any]] = {}
+    for group in ("required", "optional"):
+        members = [each.spec for each in parameters if each.spec is not None and each.spec.group == group]
+        if members:
+            groups[group] = {each.name: each.object_info() for each in members}
+    return groups
 
 
 def _many(parameter: inspect.Parameter, hint: Annotation, node: str, v3: bool) -> Iterator[Parameter]:
@@ -170,6 +230,8 @@ def _input(name: str, parameter: inspect.Parameter, hint: Annotation, node: str,
     if socket is None:
         raise DeclarationError(node, name, "has no socket", "wrap it as Annotated[…, Socket('NAME')]")
     options: dict[str, Any] = {}
+    if isinstance(hint.base, TypeVar):
+        options["template"] = {"template_id": hint.base.__name__, "allowed_types": _allowed(hint.base)}
     default = parameter.default
     if default is not parameter.empty and default is not None:
         options["default"] = default
@@ -183,6 +245,12 @@ def _input(name: str, parameter: inspect.Parameter, hint: Annotation, node: str,
         socket = "COMBO"
     group: Group = "optional" if hint.optional or hint.last(Spare) else "required"
     return InputSpec(name, socket, options or None, group)
+
+
+def _allowed(variable: Any) -> str:
+    """The socket types that a type variable's constraints name; `"*"` without any."""
+    named = [socket_of(take_apart(each)) for each in variable.__constraints__]
+    return ",".join(str(each) for each in named) or "*"
 
 
 def outputs_of(function: Callable[..., Any], node: str) -> tuple[OutputSpec, ...]:
@@ -212,7 +280,8 @@ def _output(hint: Annotation, field_name: str | None, node: str) -> OutputSpec:
         raise DeclarationError(node, field_name or "return", f"{hint.base!r} is no socket", cure)
     said = hint.last(Output) or Output()
     name = said.name or field_name or (socket if isinstance(socket, str) else "COMBO")
-    return OutputSpec(name, socket, hint.is_list, said.tip)
+    match = hint.base.__name__ if isinstance(hint.base, TypeVar) else None
+    return OutputSpec(name, socket, hint.is_list, said.tip, match)
 
 
 def title_and_text(docstring: str | None) -> tuple[str, str]:

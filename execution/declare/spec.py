@@ -14,6 +14,12 @@ Group = Literal["required", "optional", "hidden"]
 Listing = Callable[[str], Sequence[str]]
 """Names of the files of a folder kind, for instance `Folders.list`."""
 
+CHOICE, ROW, MATCH = "COMFY_DYNAMICCOMBO_V3", "COMFY_AUTOGROW_V3", "COMFY_MATCHTYPE_V3"
+"""A choice that brings inputs, a row that grows (see `dynamic`), a type that is whatever is linked first."""
+
+FLAGS = ("deprecated", "experimental", "api_node", "dev_only", "has_intermediate_output")
+"""What object_info says of a type only where it is so."""
+
 GROUPS: tuple[Group, ...] = ("required", "optional", "hidden")
 PROVIDED = frozenset(
     {"PROMPT", "EXTRA_PNGINFO", "UNIQUE_ID", "DYNPROMPT", "AUTH_TOKEN_COMFY_ORG", "API_KEY_COMFY_ORG"}
@@ -54,8 +60,15 @@ class InputSpec:
 
     @property
     def socket(self) -> str:
-        """The type by which links are matched; `"COMBO"` for choices."""
+        """The type by which links are matched; `"COMBO"` for choices, what is allowed for a matched type."""
+        if self.type == MATCH:
+            return str((self._option("template") or {}).get("allowed_types") or "*")
         return self.type if isinstance(self.type, str) else "COMBO"
+
+    @property
+    def dynamic(self) -> bool:
+        """Whether it is a rule for inputs that depend on the node (see `dynamic.opened`)."""
+        return self.type in (CHOICE, ROW)
 
     @property
     def lazy(self) -> bool:
@@ -100,16 +113,23 @@ class InputSpec:
 
 @dataclass(frozen=True)
 class OutputSpec:
-    """One named output; `is_list` when it gives a list whose items are mapped over by what follows."""
+    """One named output; `is_list` when it gives a list whose items are mapped over by what follows.
+
+    `match` names the template of a matched type (`MATCH`): it is of the type that the inputs of that template
+    are linked with.
+    """
 
     name: str
     type: str | tuple[Any, ...]
     is_list: bool = False
     tooltip: str | None = None
+    match: str | None = None
 
     @property
     def socket(self) -> str:
-        """The type by which links are matched; `"COMBO"` for choices."""
+        """The type by which links are matched; `"COMBO"` for choices, `"*"` for a matched type."""
+        if self.type == MATCH:
+            return "*"
         return self.type if isinstance(self.type, str) else "COMBO"
 
 
@@ -135,6 +155,9 @@ class NodeSpec:
     api_node: bool = False
     python_module: str = "nodes"
     search_aliases: tuple[str, ...] = ()
+    essentials_category: str = ""
+    dev_only: bool = False
+    has_intermediate_output: bool = False
     not_idempotent: bool = False
     accepts_extra_inputs: bool = False
     folders: Mapping[str, str] = field(default_factory=dict)
@@ -151,6 +174,11 @@ class NodeSpec:
         """The inputs that a graph may give values to: the visible ones, and hidden ones no run hands in."""
         concealed = (each for each in self.inputs if each.group == "hidden" and each.socket not in PROVIDED)
         return {**self.by_name, **{each.name: each for each in concealed}}
+
+    @cached_property
+    def dynamic(self) -> bool:
+        """Whether some inputs depend on the node (see `dynamic.opened`)."""
+        return any(each.dynamic for each in self.inputs)
 
     @cached_property
     def required(self) -> tuple[InputSpec, ...]:
@@ -224,9 +252,15 @@ class NodeSpec:
         shape: dict[str, Any] = {}
         if any(each.tooltip for each in self.outputs):
             shape["output_tooltips"] = [each.tooltip or "" for each in self.outputs]
-        shape |= {flag: True for flag in ("deprecated", "experimental", "api_node") if getattr(self, flag)}
+        shape |= {flag: True for flag in FLAGS if getattr(self, flag)}
+        if self.input_is_list:
+            shape["is_input_list"] = True
+        if any(each.match for each in self.outputs):
+            shape["output_matchtypes"] = [each.match for each in self.outputs]
         if self.search_aliases:
             shape["search_aliases"] = list(self.search_aliases)
+        if self.essentials_category:
+            shape["essentials_category"] = self.essentials_category
         return shape
 
     @classmethod
@@ -240,12 +274,15 @@ class NodeSpec:
             inputs=tuple(_inputs_of(shape)),
             outputs=tuple(_outputs_of(shape)),
             output_node=bool(shape.get("output_node")),
-            input_is_list=bool(shape.get("input_is_list")),
+            input_is_list=bool(shape.get("is_input_list") or shape.get("input_is_list")),
             deprecated=bool(shape.get("deprecated")),
             experimental=bool(shape.get("experimental")),
             api_node=bool(shape.get("api_node")),
             python_module=shape.get("python_module", "nodes"),
             search_aliases=tuple(shape.get("search_aliases", ())),
+            essentials_category=shape.get("essentials_category") or "",
+            dev_only=bool(shape.get("dev_only")),
+            has_intermediate_output=bool(shape.get("has_intermediate_output")),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -284,10 +321,10 @@ def _outputs_of(shape: Mapping[str, Any]) -> Iterable[OutputSpec]:
     names = shape.get("output_name") or types
     lists = shape.get("output_is_list") or [False] * len(types)
     tips = shape.get("output_tooltips") or [None] * len(types)
-    for kind, name, is_list, tip in zip(types, names, lists, tips, strict=False):
-        yield OutputSpec(
-            str(name), tuple(kind) if isinstance(kind, list) else kind, bool(is_list), tip or None
-        )
+    matches = shape.get("output_matchtypes") or [None] * len(types)
+    for kind, name, is_list, tip, match in zip(types, names, lists, tips, matches, strict=False):
+        plain = tuple(kind) if isinstance(kind, list) else kind
+        yield OutputSpec(str(name), plain, bool(is_list), tip or None, match)
 
 
 def _plain(part: InputSpec | OutputSpec) -> dict[str, Any]:

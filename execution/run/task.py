@@ -8,6 +8,7 @@ from enum import IntEnum
 from typing import Any
 
 from execution.declare.conversion import converted_or_same
+from execution.declare.dynamic import opened
 from execution.declare.node import NodeType
 from execution.declare.outcome import Outcome
 from execution.declare.spec import NodeSpec
@@ -139,7 +140,8 @@ def make_task(node_id: str, graph: Graph, types: Mapping[str, NodeType]) -> Task
     node_type = types.get(class_type)
     if node_type is None:
         raise GraphError(f"node {node_id!r} has the type {class_type!r}, which does not exist here")
-    task = Task(node_id, node_type, graph, node_type.spec)
+    spec = opened(node_type.spec, node.get("inputs", {}))
+    task = Task(node_id, node_type, graph, spec)
     _read_inputs(task, node)
     return task
 

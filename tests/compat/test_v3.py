@@ -69,7 +69,12 @@ def test_object_info_shows_a_schema_as_comfyui_does(modern) -> None:
     }  # fmt: skip
     assert info["Half"]["display_name"] is None
     assert info["Preview"]["input"]["hidden"] == {"prompt": ["PROMPT"], "extra_pnginfo": ["EXTRA_PNGINFO"]}
-    assert info["Choose"]["input"]["required"]["a"][0] == "*"
+    assert info["Choose"]["input"]["required"]["a"] == [
+        "COMFY_MATCHTYPE_V3",
+        {"lazy": True, "template": {"template_id": "T", "allowed_types": "*"}},
+    ]
+    assert info["Choose"]["output"] == ["COMFY_MATCHTYPE_V3"]
+    assert info["Choose"]["output_matchtypes"] == ["T"]
 
 
 def test_v1_nodes_find_inputs_of_v3_nodes_in_their_shape(modern, host) -> None:
@@ -84,7 +89,7 @@ def test_validation_and_any_name_are_in_the_spec(modern) -> None:
     assert specs["Half"].custom_validation == {"value"}
     assert specs["Grow"].accepts_extra_inputs
     assert not specs["Half"].accepts_extra_inputs
-    assert specs["Grow"].by_name["numbers"].group == "optional"
+    assert specs["Grow"].by_name["numbers"].group == "required"
     template = specs["Grow"].by_name["numbers"].options["template"]
     assert template == {
         "input": {"required": {"number": ["INT", {}]}},
@@ -100,13 +105,20 @@ def test_validation_and_any_name_are_in_the_spec(modern) -> None:
 
 def test_parts_are_gathered_under_their_whole() -> None:
     inputs = {"a.x": 1, "a.y.z": 2, "b": "key", "b.p": 3, "c": 4, "d.e": 5}
-    assert gathered(inputs, {"a": None, "b": None, "n": None}) == {
+    assert gathered(inputs, {"a", "b", "n"}) == {
         "a": {"x": 1, "y.z": 2},
         "b": {"b": "key", "p": 3},
         "n": {},
         "c": 4,
         "d.e": 5,
     }
+
+
+def test_a_choice_inside_of_a_branch_is_gathered_too() -> None:
+    inputs = {"format": "video", "format.codec": "h264", "format.codec.quality": 3, "format.rate": 24}
+    codec = {"codec": "h264", "quality": 3}
+    whole = {"format": {"format": "video", "codec": codec, "rate": 24}}
+    assert gathered(inputs, {"format", "format.codec", "format.other"}) == whole
 
 
 def test_schemas_keep_what_they_do_not_know() -> None:

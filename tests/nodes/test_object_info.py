@@ -12,7 +12,7 @@ from nodes.library import native_types
 
 REFERENCE: dict[str, Any] = json.loads((Path(__file__).parent / "object_info.json").read_text())
 OURS = {each.spec.name: each for each in native_types()}
-PRESENTATION = {"name", "description", "python_module", "search_aliases", "output_tooltips"}
+PRESENTATION = {"name", "description", "python_module", "search_aliases", "output_tooltips", "is_input_list"}
 BEYOND = {
     "SaveImageWebsocket",  # the reference ships it as an example pack, so the recording lacks it
     "CropAroundMask",

@@ -17,7 +17,6 @@ const BY_KIND = {
 
 /** @type {[RegExp, string][]} */
 const BY_WORDS = [
-<<<<<<< HEAD
   [
     /out of memory|OutOfMemory|alloc/i,
     "Make the picture or the batch smaller, or close other programs that use memory, and run again.",
@@ -26,11 +25,6 @@ const BY_WORDS = [
     /shape|size mismatch|must match|dimension/i,
     "The parts do not fit together: check that model, text encoder, VAE and control are of one family.",
   ],
-=======
-  [/node .* does not exist|has no output/i, "Disconnect this input and connect it again."],
-  [/out of memory|OutOfMemory|alloc/i, "Make the picture or the batch smaller, or close other programs that use memory, and run again."],
-  [/shape|size mismatch|must match|dimension/i, "The parts do not fit together: check that model, text encoder, VAE and control belong to the same family."],
->>>>>>> 78aef4a (Answer as ComfyUI does in the last corners of its contract)
   [/no such file|not found|does not exist/i, "The file is gone or has another name; choose it anew."],
   [/nan|inf\b/i, "Try fp32 precision or another VAE."],
 ];

@@ -85,6 +85,14 @@ class PreviewReady(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Noticed(Event):
+    """A node goes on, but not quite as was asked for, such as without a file that is not there."""
+
+    place: Place
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Done(Event):
     """A node has its outputs, after `seconds` or from the cache. `ui` is what it shows."""
 
@@ -138,7 +146,8 @@ Emit = Callable[[Event], None]
 KINDS: Mapping[str, type[Event]] = {
     kind.__name__: kind
     for kind in (
-        Started, Cached, Running, Progress, PreviewReady, Done, Blocked, Failed, Interrupted, Finished
+        Started, Cached, Running, Progress, PreviewReady, Noticed, Done, Blocked, Failed, Interrupted,
+        Finished,
     )
 }  # fmt: skip
 

@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from execution.events import Cached, Done, Event, Failed, Progress, Running, Started
+from execution.events import Cached, Done, Event, Failed, Noticed, Progress, Running, Started
 from nodeloom.documents import BadDocument, change
 from nodeloom.places import BadOption
 
@@ -141,6 +141,10 @@ def move(bar: tqdm[Any], event: Event) -> None:
         bar.set_postfix_str(event.place.class_type)
     elif isinstance(event, Progress):
         bar.set_postfix_str(f"{event.place.class_type} {event.value:g}/{event.maximum:g}")
+    elif isinstance(event, Noticed):
+        bar.write(
+            f"{event.place.class_type} (node {event.place.real_node}): {event.message}", file=sys.stderr
+        )
     elif isinstance(event, Done) and not event.cached:
         bar.update()
     elif isinstance(event, Failed):

@@ -19,6 +19,7 @@ from execution.events import (
     Failed,
     Finished,
     Interrupted,
+    Noticed,
     Place,
     Preview,
     PreviewReady,
@@ -192,6 +193,16 @@ class Translator:
     @_frames.register
     def _preview(self, event: PreviewReady) -> Iterator[Frame | Picture]:
         yield Picture(self._job, event.place, event.preview)
+
+    @_frames.register
+    def _noticed(self, event: Noticed) -> Iterator[Frame | Picture]:
+        data = {
+            "node_id": event.place.real_node,
+            "display_node": event.place.display_node,
+            "node_type": event.place.class_type,
+            "message": event.message,
+        }
+        yield self._noted("nodeloom.notice", data, event.time)
 
     @_frames.register
     def _done(self, event: Done) -> Iterator[Frame | Picture]:

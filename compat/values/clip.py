@@ -34,7 +34,9 @@ class Clip(Facade):
 
     def tokenize(self, text: str, return_word_ids: bool = False, **_kwargs: Any) -> dict[str, Any]:
         """Chunks of (token, weight) for each tower, under ComfyUI's short names (`l`, `g`, `h`)."""
-        tokens = {key.removeprefix("clip_"): chunks for key, chunks in self.value.tokenize(text).items()}
+        run = current_run()
+        encoder = self.value.telling(run.notice) if run else self.value
+        tokens = {key.removeprefix("clip_"): chunks for key, chunks in encoder.tokenize(text).items()}
         if not return_word_ids:
             return tokens
         return {key: [[(*pair, 0) for pair in chunk] for chunk in chunks] for key, chunks in tokens.items()}

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from diffusion.residency.budget import Resident
 from diffusion.text.clip import ClipText
-from diffusion.text.prompt_syntax import Mention, mentions, weighted
+from diffusion.text.prompt_syntax import Mention, mentions, possible_names, probable_name, weighted
 from diffusion.text.tokenizer import Vocabulary
 from diffusion.weights.loading import NO_PATCHES, Check, Patches, never
 
@@ -26,6 +26,8 @@ Chunk = list[Token]
 Tokens = dict[str, list[Chunk]]
 Vectors = Mapping[str, Tensor]  # of one embedding: tower key ("clip_l", …) or "" for any → [n, width]
 Find = Callable[[str], Vectors | None]
+Tell = Callable[[str], None]
+"""Takes what a person should know: part of a text is left out."""
 
 LONG_GROUP = 8  # stretches of at least so many tokens may be cut by the end of a chunk
 
@@ -33,6 +35,11 @@ LONG_GROUP = 8  # stretches of at least so many tokens may be cut by the end of 
 def no_embeddings(name: str) -> Vectors | None:
     """The finder of somebody who has no embeddings."""
     return None
+
+
+def to_the_log(message: str) -> None:
+    """Tell the log alone."""
+    logging.getLogger(__name__).warning(message)
 
 
 class Embedding(NamedTuple):
@@ -78,6 +85,7 @@ class TextEncoder:
     find: Find = no_embeddings
     patches: Mapping[str, Patches] = field(default_factory=dict)
     carried: Any = None  # changes that come and go during a run (`weight_hooks.OnText`)
+    tell: Tell = field(default=to_the_log, compare=False)
 
     def with_last_layer(self, layer: int) -> TextEncoder:
         """Clip skip: −1 is the last layer, −2 the one before, as the exported node counts."""
@@ -90,6 +98,10 @@ class TextEncoder:
     def carrying(self, carried: Any) -> TextEncoder:
         """With changes that come and go during a run."""
         return replace(self, carried=carried)
+
+    def telling(self, tell: Tell) -> TextEncoder:
+        """With another who is told what of a text is left out."""
+        return replace(self, tell=tell)
 
     def with_patches(self, patches: Mapping[str, Patches]) -> TextEncoder:
         """Other weight patches, by tower key."""
@@ -131,14 +143,15 @@ class TextEncoder:
         return chunked(stretches, tower.length, self.vocabulary.start, self.vocabulary.end, tower.padding)
 
     def _vectors(self, tower: Tower, mention: Mention) -> tuple[Tensor | None, str]:
-        """An embedding's vectors and the text left over; commas behind a name need not belong to it."""
-        for name in dict.fromkeys((mention.name, mention.name.rstrip(","))):
+        """An embedding's vectors and the text left over; what stands behind a name need not belong to it."""
+        for name in possible_names(mention.name):
             found = self.find(name)
-            tail = f"{mention.name[len(name) :]} {mention.rest}".strip()
             if found is not None:
-                return _fitting(found, tower, name), tail
-        logging.getLogger(__name__).warning("There is no embedding %r; it is ignored.", mention.name)
-        return None, tail
+                tail = f"{mention.name[len(name) :]} {mention.rest}".strip()
+                return _fitting(found, tower, name, self.tell), tail
+        name = probable_name(mention.name)
+        self.tell(f"There is no embedding '{name}', so the text goes without it; see models/embeddings.")
+        return None, f"{mention.name[len(name) :]} {mention.rest}".strip()
 
     def _tower(self, tower: Tower, chunks: Sequence[Chunk], check: Check) -> tuple[Tensor, Tensor]:
         """All chunks of one tower in one batch: cond [1, 77·n, width] and the first chunk's pooled vector."""
@@ -202,14 +215,14 @@ def _run(module: ClipText, rows: Sequence[Chunk], tower: Tower) -> tuple[Tensor,
     return hidden, pooled
 
 
-def _fitting(found: Vectors, tower: Tower, name: str) -> Tensor | None:
+def _fitting(found: Vectors, tower: Tower, name: str, tell: Tell) -> Tensor | None:
     """The vectors meant for a tower, if their width is the tower's."""
     vectors = found.get(f"clip_{tower.key}", found.get(""))
     if vectors is None or vectors.shape[-1] != tower.width:
         width = "none" if vectors is None else str(vectors.shape[-1])
-        logging.getLogger(__name__).warning(
-            "Embedding %r has vectors of width %s, text encoder %r takes %d; it is ignored there.",
-            *(name, width, tower.key, tower.width),
+        tell(
+            f"Embedding '{name}' has vectors of width {width}; text encoder '{tower.key}' takes "
+            f"{tower.width}, so it is left out there. Take one made for this family of models."
         )
         return None
     return vectors.reshape(-1, tower.width)

@@ -1,8 +1,8 @@
 """The little language of prompts: weights by parentheses, escapes, and embeddings by name.
 
 `(word:1.2)` sets a weight, `(word)` multiplies the weight around it by 1.1, `\\(` and `\\)` are plain
-parentheses. Square brackets mean nothing. `embedding:name` at the start of a piece, or after a space, stands
-for learned vectors.
+parentheses. Square brackets mean nothing. `embedding:name` at the start of a piece, or after a space, a comma
+or a semicolon, stands for learned vectors.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from typing import NamedTuple
 EMPHASIS = 1.1
 MAX_DEPTH = 256
 EMBEDDING = "embedding:"
+MOST_NAMES = 16
+"""Names that are looked for behind one `embedding:`."""
 OPEN, CLOSE = "\x01", "\x02"  # escaped parentheses while groups are being found
 
 
@@ -68,10 +70,24 @@ def groups(text: str) -> Iterator[str]:
 
 def mentions(text: str) -> list[str | Mention]:
     """A piece's text cut before each `embedding:`, with the names taken out."""
-    first, *others = re.split(rf"[ \n]{EMBEDDING}", text)
+    first, *others = re.split(rf"(?:[ \n]|(?<=[,;])){EMBEDDING}", text)
     if first.startswith(EMBEDDING):
         return [_mention(part) for part in (first.removeprefix(EMBEDDING), *others)]
     return [*([first] if first else []), *map(_mention, others)]
+
+
+def possible_names(written: str) -> list[str]:
+    """The names that a mention may mean, longest first: signs behind a name need not belong to it.
+
+    `glow,dog` may be `glow,dog` or `glow` with a text behind it.
+    """
+    ends = [sign.start() for sign in re.finditer(r"(?<=[^,;.!?|\[\]{}\"'])[,;.!?|\[\]{}\"']", written)]
+    return [written, *(written[:end] for end in reversed(ends[:MOST_NAMES]))]
+
+
+def probable_name(written: str) -> str:
+    """The name that a mention most likely means, where none of the possible ones is there."""
+    return re.split(r"[,;|]", written)[0].rstrip(".!?") or written
 
 
 def _opened(group: str, weight: float, depth: int) -> tuple[str, float, int]:

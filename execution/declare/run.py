@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from execution.declare.outcome import BlockedInput, ExecutionBlocker
 from execution.events import Preview
 
 T = TypeVar("T")
+log = logging.getLogger(__name__)
 
 LazyPreview = Preview | Callable[[], Preview]
 
@@ -48,6 +50,9 @@ class Seat(Protocol):
     def progress(self, value: float, maximum: float, preview: LazyPreview | None) -> None:
         """Report progress and maybe a preview."""
 
+    def notice(self, message: str) -> None:
+        """Tell the person something about this node."""
+
     def background(self, work: Callable[[], T]) -> Future[T]:
         """Start work beside the lane that the job waits for before it is finished."""
 
@@ -62,6 +67,9 @@ class AloneSeat:
     """The seat of a node that is called by hand, outside an engine: everything happens at once."""
 
     def progress(self, value: float, maximum: float, preview: LazyPreview | None) -> None:
+        """Nobody listens."""
+
+    def notice(self, message: str) -> None:
         """Nobody listens."""
 
     def background(self, work: Callable[[], T]) -> Future[T]:
@@ -131,6 +139,11 @@ class Run:
         """
         self.cancel.check()
         self.seat.progress(value, maximum, preview)
+
+    def notice(self, message: str) -> None:
+        """Tell the person, and the log, that the node goes on, but not quite as was asked for."""
+        log.warning("node %s: %s", self.node, message)
+        self.seat.notice(message)
 
     def check(self) -> None:
         """Call it in every long loop.

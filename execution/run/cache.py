@@ -32,7 +32,8 @@ LEAST_BYTES = 256
 class Entry:
     """The result of a node: for each output the list of its values, what it shows, what it took to compute.
 
-    `shown` is what output nodes in its expansion showed. A `blocked` node did not run; that is not kept.
+    `shown` is what output nodes in its expansion showed, `notices` what it told the person. A `blocked` node
+    did not run; that is not kept.
     """
 
     outputs: tuple[list[Any], ...]
@@ -41,6 +42,7 @@ class Entry:
     class_type: str = ""
     shown: list[Shown] | None = None
     blocked: bool = False
+    notices: tuple[str, ...] = ()
 
 
 class Cache(Protocol):

@@ -243,7 +243,8 @@ class Running:
             return
         blocked = bool(outcomes) and all(each.blocked is not None for each in outcomes)
         ui = joined_ui(each.ui for each in outcomes)
-        entry = Entry(joined(outcomes, task.spec), ui, task.seconds, task.spec.name, blocked=blocked)
+        outputs = joined(outcomes, task.spec)
+        entry = Entry(outputs, ui, task.seconds, task.spec.name, blocked=blocked, notices=task.notices)
         with self._changed:
             self.schedule.settle(task, entry)
             self._go_on()
@@ -273,6 +274,8 @@ class Running:
             return
         if known:
             self.cached.append(task.id)
+            for message in entry.notices:
+                self.emit(events.Noticed, place=task.place, message=message)
             for place, ui in entry.shown or ():
                 self._show(
                     replace(place, real_node=task.id, display_node=task.place.display_node), ui, True, 0.0

@@ -62,6 +62,12 @@ class NodeSeat:
             picture = preview if isinstance(preview, Preview) else preview()
             self._house.emit(events.PreviewReady, place=place, preview=picture)
 
+    def notice(self, message: str) -> None:
+        """Tell the person something about this node, each thing once."""
+        if message not in self.task.notices:
+            self.task.notices += (message,)
+            self._house.emit(events.Noticed, place=self.task.place, message=message)
+
     def background(self, work: Callable[[], T]) -> Future[T]:
         """Start work beside the lane that the job waits for before it is finished."""
         if self._lock is None:

@@ -67,6 +67,8 @@ class Task:
     entry: Entry | None = None
     """Its result, while somebody may need it."""
     seconds: float = 0.0
+    notices: tuple[str, ...] = ()
+    """What it has told the person."""
     outcomes: tuple[Outcome[Any], ...] = ()
     outputs_from: tuple[str, ...] = ()
     """The nodes that its outcomes point to."""

@@ -157,7 +157,7 @@ def encode_text_for_control(
 
     Gives control networks another text than the model's.
     """
-    clip = present_clip(clip)
+    clip = present_clip(clip, run)
     embedding, options = encoded(clip, clip.tokenize(text), run)[0]
     pooled = options.get("pooled_output")
     return with_values(conditioning, cross_attn_controlnet=embedding, pooled_output_controlnet=pooled)

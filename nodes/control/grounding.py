@@ -44,7 +44,7 @@ def apply_text_box(
 
     Puts something into a box of the picture. Several can follow one another.
     """
-    clip = present(clip).unprojected()
+    clip = present(clip, run).unprojected()
     embedding = clip.encode(clip.tokenize(text), run.check).pooled
     box = (embedding, height // 8, width // 8, y // 8, x // 8)
 

@@ -52,7 +52,7 @@ def encode_photomaker(
 
     Turns a text into what steers the model, one of its words into the person seen in pictures.
     """
-    clip = present(clip)
+    clip = present(clip, run)
     words, before = without_trigger(text)
     conditioning = encoded(clip, clip.tokenize(words), run)
     if not before.strip():

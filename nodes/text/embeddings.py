@@ -7,6 +7,7 @@ from typing import Any
 
 from diffusion.families.checkpoints import load_embedding
 from diffusion.text.encoding import Vectors
+from diffusion.text.prompt_syntax import possible_names
 from execution.errors import FolderError
 from execution.files.folders import Folders
 
@@ -36,7 +37,8 @@ def embedding_finder(folders: Folders) -> Callable[[str], Vectors | None]:
 
 def embedding_stamps(folders: Folders, *texts: str | None) -> list[Any] | None:
     """Path, size and time of every embedding that the texts name; None if they name none."""
-    names = {name.rstrip(",") for text in texts if text for name in NAMED.findall(text)}
+    written = {name for text in texts if text for name in NAMED.findall(text)}
+    names = {name for each in written for name in possible_names(each)}
     return [[name, _stamp(folders, name)] for name in sorted(names)] or None
 
 

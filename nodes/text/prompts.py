@@ -49,7 +49,7 @@ def encode_text_modes(
     Turns a text into what steers the model, its weights read in one of four ways, and changing over the run.
     Changes fall on steps exactly where the schedule's steps are even in time, as those of normal are.
     """
-    clip = present(clip)
+    clip = present(clip, run)
     known: dict[str, list[tuple[Any, dict[str, Any]]]] = {}
     entries: list[Any] = []
     for part, strength in together(text) if scheduled else [(text, 1.0)]:

@@ -30,8 +30,8 @@ def encoded(clip: Clip, tokens: Tokens, run: Run, **options: Any) -> Conditionin
     return entries
 
 
-def present(clip: Clip | None) -> Clip:
-    """The text encoder.
+def present(clip: Clip | None, run: Run | None = None) -> Clip:
+    """The text encoder; a run is told what of a text it leaves out.
 
     Raises:
         ValueError: there is none; says where to get one.
@@ -41,7 +41,7 @@ def present(clip: Clip | None) -> Clip:
             "input 'clip' is empty: the file it comes from holds no text encoder; "
             "load one with CLIPLoader or DualCLIPLoader, or choose a whole checkpoint"
         )
-    return clip
+    return clip if run is None else clip.telling(run.notice)
 
 
 def text_files(folders: Folders, text: str | None = None) -> list[Any] | None:
@@ -66,7 +66,7 @@ def encode_text(
 
     Turns a text into what steers the model.
     """
-    clip = present(clip)
+    clip = present(clip, run)
     return encoded(clip, clip.tokenize(text), run)
 
 
@@ -107,7 +107,7 @@ def encode_text_sdxl(
 
     A text for each of SDXL's two encoders, and the sizes it was told in training.
     """
-    clip = present(clip)
+    clip = present(clip, run)
     tokens = padded_alike(clip, {**clip.tokenize(text_g), "l": clip.tokenize(text_l).get("l", [])})
     return encoded(
         clip,
@@ -151,5 +151,5 @@ def encode_text_sdxl_refiner(
 
     A text for the SDXL refiner, with sizes and an aesthetic score.
     """
-    clip = present(clip)
+    clip = present(clip, run)
     return encoded(clip, clip.tokenize(text), run, aesthetic_score=ascore, width=width, height=height)

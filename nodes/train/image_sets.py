@@ -80,7 +80,7 @@ def load_image_text_set(
 
     Reads all pictures of a folder, and for each the text in the file of the same name that ends in .txt.
     """
-    clip = present_clip(clip)
+    clip = present_clip(clip, run)
     paths = pictures_in(folders.inside("input", folder))
     lines = [line for path in paths for line in encoded(clip, clip.tokenize(text_beside(path)), run)]
     return ImagesAndTexts(together(paths, resize_method, (width, height), run), lines)

@@ -25,6 +25,7 @@ from execution.events import (
     Failed,
     Finished,
     Interrupted,
+    Noticed,
     Preview,
     PreviewReady,
     Progress,
@@ -1163,3 +1164,22 @@ def test_a_loop_without_end_is_ended() -> None:
         here.engine.most_nodes = 500
         result = here.run({"f": node("Forever", n=0)}, "f", status="error")
         assert "does its loop end?" in str(result.error)
+
+
+def test_a_notice_is_told_once_for_each_text_and_again_when_the_result_is_reused() -> None:
+    def work(inputs: Inputs, run: Run) -> Outcome[Any]:
+        for text in ("no such file", "no such file", "too small"):
+            run.notice(text)
+        return one(1)
+
+    with lab(toy("Work", work)) as here:
+        for _ in range(2):
+            here.run({"w": node("Work")}, "w")
+            told = [(each.place.node, each.message) for each in here.of(Noticed)]
+            assert told == [("w", "no such file"), ("w", "too small")]
+        assert here.of(Done)[-1].cached
+
+
+def test_a_node_called_by_hand_tells_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    Run(node="7").notice("no such file")
+    assert "node 7: no such file" in caplog.text

@@ -20,6 +20,7 @@ ALL: list[Event] = [
     events.Progress(**BASE, place=PLACE, value=1.0, maximum=2.0),
     events.PreviewReady(**BASE, place=PLACE, preview=Preview("jpeg", b"\xff\x00", (4, 3))),
     events.PreviewReady(**BASE, place=PLACE, preview=Preview("png", b"")),
+    events.Noticed(**BASE, place=PLACE, message="There is no such file."),
     events.Done(**BASE, place=PLACE, ui={"images": [{"filename": "a.png"}]}, seconds=0.5, cached=True),
     events.Blocked(**BASE, place=PLACE, message="no", executed=("1",)),
     events.Failed(

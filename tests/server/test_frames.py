@@ -12,6 +12,7 @@ from execution.events import (
     Failed,
     Finished,
     Interrupted,
+    Noticed,
     Place,
     Preview,
     PreviewReady,
@@ -185,3 +186,11 @@ def test_ten_thousand_nodes_do_not_make_ten_thousand_long_messages() -> None:
 def test_a_frame_can_carry_its_number() -> None:
     frame = status(3, "me")
     assert json.loads(frame.numbered(17)) == {**json.loads(frame.text), "number": 17}
+
+
+def test_a_notice_names_its_node_and_stays_in_the_history() -> None:
+    frames, translator = told(Started(nodes=(), targets=(), **AT), Noticed(place=PLACE, message="No.", **AT))
+    kind, data = frames[-1]
+    assert kind == "nodeloom.notice"
+    assert (data["message"], data["prompt_id"], data["node_id"]) == ("No.", "j", PLACE.real_node)
+    assert translator.messages[-1] == (kind, data)

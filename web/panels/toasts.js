@@ -80,6 +80,9 @@ export function reportRuns(runs, editor, toasts, reports) {
       },
     );
   });
+  listen("noticed", ({ node_type, message }) =>
+    toasts.show(node_type, { text: message, key: `notice ${message}`, stay: true }),
+  );
   listen("ended", ({ how, data, seconds, tab }) => {
     if (how === "success") toasts.live.textContent = `Done in ${seconds.toFixed(1)} seconds.`;
     if (how === "interrupted") toasts.show("Cancelled", { key: "ended" });

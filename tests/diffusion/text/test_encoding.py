@@ -10,7 +10,16 @@ import torch
 from diffusion.residency.budget import Residency, Resident
 from diffusion.residency.precision import Precision
 from diffusion.text.clip import ClipText, TextSizes
-from diffusion.text.encoding import Find, TextEncoder, Token, Tower, chunked, emphasised, no_embeddings
+from diffusion.text.encoding import (
+    Find,
+    TextEncoder,
+    Token,
+    Tokens,
+    Tower,
+    chunked,
+    emphasised,
+    no_embeddings,
+)
 from diffusion.text.tokenizer import Vocabulary
 from tests.diffusion.small_models import TEXT, seeded, weights_of
 
@@ -181,3 +190,36 @@ def test_patches_reach_the_tower_they_name(residency: Residency) -> None:
     assert torch.equal(plain[..., :64], changed[..., :64])
     assert not torch.allclose(plain[..., 64:], changed[..., 64:])
     assert torch.equal(encoder.text("a cat").cond, plain)
+
+
+def test_a_comma_behind_an_embeddings_name_is_text(residency: Residency) -> None:
+    clip = replace(
+        single(residency), find={"glow": {"": torch.ones(2, 64)}, "a,b": {"": torch.ones(1, 64)}}.get
+    )
+    wanted = clip.tokenize("an apple embedding:glow , dog")
+    for text in (
+        "an apple embedding:glow,dog",
+        "an apple embedding:glow, dog",
+        "an apple,embedding:glow,dog",
+    ):
+        found = clip.tokenize(text)
+        assert [type(token) for token, _ in found["l"][0]].count(torch.Tensor) == 2, text
+        if "apple embedding" in text:
+            assert shapes(found) == shapes(wanted), text
+    assert [type(token) for token, _ in clip.tokenize("embedding:a,b")["l"][0]].count(torch.Tensor) == 1
+
+
+def shapes(tokens: Tokens) -> list[object]:
+    """Token numbers, and the sizes of learned vectors."""
+    return [
+        tuple(token.shape) if isinstance(token, torch.Tensor) else token
+        for chunk in tokens["l"]
+        for token, _ in chunk
+    ]
+
+
+def test_who_asks_is_told_of_what_is_left_out(residency: Residency) -> None:
+    told: list[str] = []
+    clip = single(residency).telling(told.append)
+    assert shapes(clip.tokenize("a embedding:nobody,dog")) == shapes(clip.tokenize("a ,dog"))
+    assert told == ["There is no embedding 'nobody', so the text goes without it; see models/embeddings."]

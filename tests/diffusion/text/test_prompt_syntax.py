@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diffusion.text.prompt_syntax import Mention, groups, mentions, weighted
+from diffusion.text.prompt_syntax import Mention, groups, mentions, possible_names, probable_name, weighted
 
 EXAMPLES: dict[str, list[tuple[str, float]]] = {
     "": [],
@@ -70,3 +70,16 @@ MENTIONS: dict[str, list[str | Mention]] = {
 @pytest.mark.parametrize("text", MENTIONS)
 def test_embeddings_are_found_by_name(text: str) -> None:
     assert mentions(text) == MENTIONS[text]
+
+
+def test_signs_behind_a_name_may_belong_to_it_or_not() -> None:
+    assert possible_names("glow") == ["glow"]
+    assert possible_names("glow,dog") == ["glow,dog", "glow"]
+    assert possible_names("v1.5-glow,dog.") == ["v1.5-glow,dog.", "v1.5-glow,dog", "v1.5-glow", "v1"]
+    assert possible_names("glow,,") == ["glow,,", "glow"]
+    assert len(possible_names("a," * 100)) == 17
+    assert [probable_name(each) for each in ("glow,dog", "v1.5.", ",")] == ["glow", "v1.5", ","]
+
+
+def test_an_embedding_may_stand_right_behind_a_comma() -> None:
+    assert mentions("an apple,embedding:glow,dog") == ["an apple,", Mention("glow,dog", "")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
@@ -141,6 +142,12 @@ def custom_validation_failed(name: str, message: str) -> Problem:
     details = f"{name} - {message}" if message else name
     kind = "custom_validation_failed"
     return problem(kind, "Custom validation failed for node", details, input_name=name)
+
+
+def no_such_file(name: str, kind: str, value: Any) -> Problem:
+    """An input file, of a `kind` such as `input:image`, is not there; in the words of ComfyUI's loaders."""
+    what = re.split(r"\W+", kind.removeprefix("input:").lstrip("."))[0]
+    return custom_validation_failed(name, f"Invalid {what} file: {value}")
 
 
 def exception_during_validation(error: Exception, traceback: Sequence[str]) -> Problem:

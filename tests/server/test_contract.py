@@ -151,6 +151,16 @@ async def test_nodes_are_refused_by_comfyuis_types(
         assert error["details"] == "word - that is a bad word"
 
 
+async def test_a_file_that_is_not_there_is_refused_in_its_loaders_words(client: Client) -> None:
+    await client.ready()
+    status, answer = await client.post("/prompt", {"prompt": shown(node("ToyLoad", image="absent.png"))})
+    error = answer["node_errors"]["1"]["errors"][0]
+    assert (status, error["type"], error["message"]) == (
+        400, "custom_validation_failed", "Custom validation failed for node"
+    )  # fmt: skip
+    assert error["details"] == "image - Invalid image file: absent.png"
+
+
 async def test_listings_say_when_files_were_made(calm: Client) -> None:
     before = time.time() * 1000 - 2000
     _, written = await calm.post("/userdata/a.json?full_info=true", {"a": 1})

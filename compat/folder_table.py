@@ -1,8 +1,8 @@
 """`folder_paths.folder_names_and_paths`: the mapping of model kinds that packs read and write directly.
 
 Its shape is theirs, `{kind: ([path, …], {suffix, …})}`, plain lists and sets of text. The truth about folders
-is `execution.folders.Folders`; `sync` carries over what packs have changed. It is called after each pack's
-import and before each look-up made through `folder_paths`.
+is `execution.files.folders.Folders`; `sync` carries over what packs have changed. It is called after each
+pack's import and before each look-up made through `folder_paths`.
 """
 
 from __future__ import annotations

@@ -50,6 +50,7 @@ from server.settings import Settings
 from server.sockets import Hub
 from server.specs import Catalogue
 from server.statics import Statics
+from server.sweeping import sweep_up
 from server.users import Users
 from server.workers import Crew
 
@@ -100,6 +101,7 @@ async def joined(app: web.Application, settings: Settings, log: LastLines) -> As
         with journal_file(settings) as file:
             here = app[PARTS] = made_parts(settings, file, log)
             here.background(here.catalogue.load())
+            here.background(sweep_up(here))
             await here.scheduler.open(here.crew)
             here.crew.start()
             here.background(here.seeding.start())
@@ -133,7 +135,7 @@ def made_parts(settings: Settings, file: Path, log: LastLines) -> Parts:
         statics=Statics(),
         log=log,
     )
-    scheduler.loaded = lambda: here.background(ask_packs(here))
+    scheduler.loaded = lambda: worker_loaded(here)
     scheduler.ended = lambda job, outputs: here.background(noted(here, job, outputs))
     return here
 
@@ -144,6 +146,12 @@ async def noted(here: Parts, job: str, outputs: Mapping[str, Any]) -> None:
         await note_outputs(here.assets, job, outputs)
     except (OSError, sqlite3.Error, web.HTTPException) as error:
         logger.warning("The files of job %s are no assets yet: %s", job, error)
+
+
+def worker_loaded(here: Parts) -> None:
+    """A worker is there, the first one or in place of one that died: ask it, and sweep up after the other."""
+    here.background(ask_packs(here))
+    here.background(sweep_up(here))
 
 
 async def close(here: Parts) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 
 SECRET = re.compile(r"api_?key|auth_?token|secret|password|credential", re.IGNORECASE)
 """Names of `extra_data` entries that are handed to the nodes of the run and to nothing and nobody else."""
+MOST_ATTEMPTS = 2
+"""A job whose worker, or server, died under it is run once more, and then given up."""
 MEDIA = ("images", "video", "videos", "audio", "gifs", "3d")
 
 
@@ -68,6 +70,34 @@ def without_secrets(extra_data: Mapping[str, Any]) -> tuple[dict[str, Any], dict
     """`extra_data` as it may be stored and shown, and the part that may not."""
     shown = {name: value for name, value in extra_data.items() if not SECRET.search(name)}
     return shown, {name: value for name, value in extra_data.items() if name not in shown}
+
+
+def error_of(
+    kind: str, message: str, node: str | None = None, node_type: str | None = None
+) -> dict[str, Any]:
+    """The fields of an execution_error that no node raised; `node` is the one that was at work."""
+    return {
+        "node_id": node,
+        "node_type": node_type,
+        "executed": [],
+        "exception_message": message,
+        "exception_type": kind,
+        "traceback": [],
+        "current_inputs": {},
+        "current_outputs": [],
+    }
+
+
+def died_twice(who: str, why: str, prompt: Mapping[str, Any], node: str | None) -> dict[str, Any]:
+    """The execution_error of a job under which `who`, the worker or the server, died twice."""
+    place = f" while it ran node {node}" if node is not None else ""
+    message = (
+        f"The {who} process died twice{place}: {why}. The prompt is not tried again; "
+        "make it smaller (size, batch), or leave out the node that was running."
+    )
+    known = prompt.get(node) if node is not None else None
+    kind = known.get("class_type") if isinstance(known, dict) else None
+    return error_of(f"{who.capitalize()}Died", message, node, kind)
 
 
 def shown_files(outputs: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

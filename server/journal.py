@@ -11,7 +11,7 @@ from typing import Any
 
 from server.answers import dumps
 from server.database import Database
-from server.jobs import Job, Outcome, Status, preview_file, shown_files
+from server.jobs import MOST_ATTEMPTS, Job, Outcome, Status, died_twice, preview_file, shown_files
 from server.store import IdTaken, Page, Recovered, Waiting
 
 logger = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ CREATE TABLE IF NOT EXISTS events(
 """
 LISTED = frozenset({Status.SUCCESS, Status.ERROR, Status.INTERRUPTED})
 """What the history shows: not what was cancelled before it ran."""
-CUT_OFF = "The server stopped while this ran."
+CUT_OFF = "the server was killed while this ran"
 ROWS_A_PAGE = 50
 FINISHES_A_SWEEP = 64
 
@@ -174,44 +174,59 @@ def erase(connection: sqlite3.Connection, jobs: Iterable[str]) -> None:
     connection.executemany("DELETE FROM jobs WHERE id = ?", ids)
 
 
-def cut_off(connection: sqlite3.Connection, job: str, at: float) -> None:
-    """End a job that ran when its server died, keeping what its nodes had shown by then."""
+def give_up(connection: sqlite3.Connection, job: sqlite3.Row, at: float) -> None:
+    """End a job under which servers died too often, keeping what its nodes had shown by then."""
     outputs: dict[str, Any] = {}
-    for row in connection.execute("SELECT body FROM events WHERE job = ? ORDER BY number", (job,)):
+    at_work: list[str] = []
+    statement = "SELECT body FROM events WHERE job = ? ORDER BY number"
+    for row in connection.execute(statement, (job["id"],)):
         event = json.loads(row["body"])
-        if event.get("kind") == "Done" and event.get("ui"):
-            outputs[event["place"]["display_node"]] = event["ui"]
-    notice: dict[str, Any] = {
-        "prompt_id": job,
-        "node_id": None,
-        "node_type": None,
-        "executed": [],
-        "reason": CUT_OFF,
-    }
-    notice["timestamp"] = round(at * 1000)
-    error = {
-        "exception_type": "ServerStopped",
-        "exception_message": CUT_OFF,
-        "node_id": None,
-        "node_type": None,
-    }
-    messages = (("execution_interrupted", notice),)
-    finish(connection, job, Outcome(Status.INTERRUPTED, outputs, {}, messages, error, CUT_OFF), at)
+        if event.get("kind") == "Started":
+            at_work.clear()
+        elif event.get("kind") == "Running":
+            at_work.append(event["place"]["real_node"])
+        elif event.get("kind") == "Done":
+            if event["place"]["real_node"] in at_work:
+                at_work.remove(event["place"]["real_node"])
+            if event.get("ui"):
+                outputs[event["place"]["display_node"]] = event["ui"]
+    node = at_work[-1] if at_work else None
+    error = died_twice("server", CUT_OFF, json.loads(job["prompt"]), node)
+    notice = {"prompt_id": job["id"], **error, "timestamp": round(at * 1000)}
+    outcome = Outcome(
+        Status.ERROR, outputs, {}, (("execution_error", notice),), error, f"quarantined: {CUT_OFF}"
+    )
+    finish(connection, job["id"], outcome, at)
+
+
+def put_back(connection: sqlite3.Connection, jobs: Sequence[sqlite3.Row], at: float) -> None:
+    """Let jobs that were cut off wait again, in their order, before all others."""
+    lowest = connection.execute("SELECT min(number) FROM jobs WHERE status = 'pending'").fetchone()[0]
+    for index, job in enumerate(jobs):
+        change(connection, job["id"], Status.PENDING, at, CUT_OFF)
+        if lowest is not None and job["number"] >= lowest:
+            number = lowest - (len(jobs) - index)
+            connection.execute("UPDATE jobs SET number = ? WHERE id = ?", (number, job["id"]))
 
 
 def recover(connection: sqlite3.Connection) -> Recovered:
     """See `Store.recover`."""
     now = time.time()
     running = connection.execute(
-        "SELECT id FROM jobs WHERE status = 'running' ORDER BY number, ordinal"
+        "SELECT * FROM jobs WHERE status = 'running' ORDER BY number, ordinal"
     ).fetchall()
-    for row in running:
-        cut_off(connection, row["id"], now)
+    again = [job for job in running if job["attempts"] < MOST_ATTEMPTS]
+    given_up = [job for job in running if job["attempts"] >= MOST_ATTEMPTS]
+    for job in given_up:
+        give_up(connection, job, now)
+    put_back(connection, again, now)
     waiting = "SELECT number, ordinal, id FROM jobs WHERE status = 'pending' ORDER BY number, ordinal"
     pending = tuple(Waiting(*row) for row in connection.execute(waiting))
     highest = connection.execute("SELECT max(abs(number)) FROM jobs").fetchone()[0]
     next_number = 0.0 if highest is None else math.floor(highest) + 1.0
-    return Recovered(pending, tuple(row["id"] for row in running), next_number)
+    return Recovered(
+        pending, tuple(job["id"] for job in again), tuple(job["id"] for job in given_up), next_number
+    )
 
 
 def sweep(connection: sqlite3.Connection, most: int) -> None:

@@ -24,7 +24,7 @@ from execution.wire.messages import (
 )
 from server.endings import Endings
 from server.frames import Frame, Picture, Translator, ended, status
-from server.jobs import Job, Outcome, Status
+from server.jobs import MOST_ATTEMPTS, Job, Outcome, Status, died_twice, error_of
 from server.journal import lenient
 from server.sockets import Hub, do_nothing
 from server.specs import Catalogue
@@ -32,7 +32,6 @@ from server.store import Store, Waiting
 from server.workers import Crew, State, Worker
 
 logger = logging.getLogger(__name__)
-MOST_ATTEMPTS = 2
 EVENTS_SECONDS = 0.2
 STATUS_SECONDS = 0.02
 RETRY_SECONDS = 1.0
@@ -90,8 +89,10 @@ class Scheduler:
         recovered = await self._store.recover()
         for waiting in recovered.pending:
             self._push(waiting)
-        for job in recovered.interrupted:
-            logger.warning("Job %s ran when the server stopped; its history says so.", job)
+        for job in recovered.again:
+            logger.warning("Job %s ran when the server was killed; it is the first to run now.", job)
+        for job in recovered.given_up:
+            logger.error("Job %s ran when the server was killed, twice; it is not tried again.", job)
         self._next_number = recovered.next_number
         self._hub.changed = self._tell_listening
         self.crew = crew
@@ -249,7 +250,9 @@ class Scheduler:
         elif running.attempt < MOST_ATTEMPTS:
             await self._requeue(running, why)
         else:
-            self._send(running, running.translator.failed(quarantine(running, why), time.time()))
+            nodes = running.translator.running_nodes
+            error = died_twice("worker", why, running.job.prompt, nodes[-1] if nodes else None)
+            self._send(running, running.translator.failed(error, time.time()))
             await self._finish(running, f"quarantined: {why}")
 
     async def _requeue(self, running: Running, why: str) -> None:
@@ -289,7 +292,7 @@ class Scheduler:
             return
         translator = running.translator
         if done.error is not None and translator.error is None:
-            error = worker_error("EngineError", done.error)
+            error = error_of("EngineError", done.error)
             self._send(running, translator.failed(error, time.time()))
         translator.status = Status(done.status)
         translator.outputs = {**translator.outputs, **done.outputs}
@@ -370,33 +373,3 @@ class Scheduler:
 
 def ignore(job: str, outputs: Mapping[str, Any]) -> None:
     """Nobody wants to know."""
-
-
-def quarantine(running: Running, why: str) -> dict[str, Any]:
-    """The execution_error of a job that killed its worker twice."""
-    nodes = running.translator.running_nodes
-    node = nodes[-1] if nodes else None
-    known = running.job.prompt.get(node) if node is not None else None
-    place = f" while it ran node {node}" if node is not None else ""
-    message = (
-        f"The worker process died twice{place}: {why}. The prompt is not tried again; "
-        "make it smaller (size, batch), or leave out the node that was running."
-    )
-    kind = known.get("class_type") if isinstance(known, dict) else None
-    return worker_error("WorkerDied", message, node, kind)
-
-
-def worker_error(
-    kind: str, message: str, node: str | None = None, node_type: str | None = None
-) -> dict[str, Any]:
-    """The fields of an execution_error that no node raised."""
-    return {
-        "node_id": node,
-        "node_type": node_type,
-        "executed": [],
-        "exception_message": message,
-        "exception_type": kind,
-        "traceback": [],
-        "current_inputs": {},
-        "current_outputs": [],
-    }

@@ -26,10 +26,13 @@ class Waiting(NamedTuple):
 
 @dataclass(frozen=True)
 class Recovered:
-    """What a restart finds: what still waits, what was cut off, and the first free queue number."""
+    """What a restart finds: what waits, of it what was cut off and runs `again`, what was cut off too often,
+    and the first free queue number.
+    """
 
     pending: tuple[Waiting, ...]
-    interrupted: tuple[str, ...]
+    again: tuple[str, ...]
+    given_up: tuple[str, ...]
     next_number: float
 
 
@@ -49,7 +52,9 @@ class Store(Protocol):
     """Durable memory. Whatever a method returned from survives a `kill -9`."""
 
     async def recover(self) -> Recovered:
-        """Take up what an earlier process left: what ran becomes interrupted. Called once, first."""
+        """Take up what an earlier process left: what ran is put back before all that waits, unless it was
+        cut off before. Called once, first.
+        """
 
     async def add(self, job: Job) -> Waiting:
         """Keep a new pending job. A finished one with the same id is replaced; otherwise `IdTaken`."""

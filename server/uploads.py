@@ -6,15 +6,19 @@ import asyncio
 import filecmp
 import os
 import re
+import secrets
 import shutil
-import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 from aiohttp import BodyPartReader, web
 
 from execution.errors import OutsideRoot
 from execution.files.folders import Folders
+from execution.files.partial import claimed
 from server.answers import refusal
 from server.bodies import CHUNK, read_field, too_large
 
@@ -47,11 +51,14 @@ class Form:
     """A multipart form with one file, which lies in a temporary place until it is put where it belongs."""
 
     name: str
+    held: IO[bytes]
+    """Keeps the file from being swept up."""
     file: Path
     fields: dict[str, str] = field(default_factory=dict)
 
     def discard(self) -> None:
         self.file.unlink(missing_ok=True)
+        self.held.close()
 
 
 @dataclass
@@ -91,7 +98,7 @@ async def read_parts(request: web.Request, spool: Path, cap: int, file_part: str
             if not isinstance(part, BodyPartReader) or count(received) >= MOST_FIELDS:
                 raise refusal(400, "bad_form", "The form has too many or nested parts.")
             if part.name == file_part and part.filename is not None and received.form is None:
-                received.form = Form(part.filename, await spooled(part, spool, cap), received.fields)
+                received.form = Form(part.filename, *await spooled(part, spool, cap), received.fields)
             else:
                 text = received.fields[part.name or ""] = await read_field(part)
                 received.repeated.setdefault(part.name or "", []).append(text)
@@ -108,22 +115,23 @@ def count(received: Received) -> int:
     return sum(map(len, received.repeated.values()))
 
 
-async def spooled(part: BodyPartReader, spool: Path, cap: int) -> Path:
-    """Write a part to a temporary file."""
+async def spooled(part: BodyPartReader, spool: Path, cap: int) -> tuple[IO[bytes], Path]:
+    """Write a part to a temporary file, and give it open."""
     os.makedirs(spool, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=spool)
+    file, path = claimed(spool)
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            size = 0
-            while chunk := await part.read_chunk(CHUNK):
-                size += len(chunk)
-                if size > cap:
-                    raise too_large(cap)
-                await asyncio.to_thread(file.write, chunk)
+        size = 0
+        while chunk := await part.read_chunk(CHUNK):
+            size += len(chunk)
+            if size > cap:
+                raise too_large(cap)
+            await asyncio.to_thread(file.write, chunk)
+        await asyncio.to_thread(file.flush)
     except BaseException:
-        os.unlink(name)
+        path.unlink()
+        file.close()
         raise
-    return Path(name)
+    return file, path
 
 
 @dataclass(frozen=True)
@@ -164,12 +172,10 @@ def put(file: Path, place: Destination, overwrite: bool) -> str:
     already.
 
     Neither replacing nor comparing follows a link out of the folder: a link of that name counts as another
-    file, and is
-    itself replaced.
+    file, and is itself replaced.
     """
     place.folder.mkdir(parents=True, exist_ok=True)
-    staged = staged_in(file, place.folder)
-    try:
+    with staged_in(file, place.folder) as staged:
         if overwrite:
             os.replace(staged, place.folder / place.name)
             return place.name
@@ -185,6 +191,29 @@ def put(file: Path, place: Destination, overwrite: bool) -> str:
                 continue
             return name
         raise refusal(409, "exists", "There are too many files of this name.")
+
+
+@contextmanager
+def staged_in(file: Path, folder: Path) -> Iterator[Path]:
+    """A hidden copy of `file` in `folder`, on disk, ready to be renamed; gone afterwards, if it was not.
+
+    Costs nothing on the same file system: it is a second name of the file, under the lock of who holds that.
+    """
+    linked = folder / f".{secrets.token_hex(4)}.part"
+    try:
+        os.link(file, linked)
+        copy: IO[bytes] = linked.open("rb")
+        staged = linked
+    except OSError:
+        copy, staged = claimed(folder)
+        with file.open("rb") as source:
+            shutil.copyfileobj(source, copy, CHUNK)
+        copy.flush()
+    try:
+        with copy:
+            os.fchmod(copy.fileno(), 0o644)
+            os.fsync(copy.fileno())
+            yield staged
     finally:
         staged.unlink(missing_ok=True)
 
@@ -199,21 +228,3 @@ def put_or_refuse(file: Path, place: Destination, overwrite: bool) -> str:
         ) from error
     except OSError as error:
         raise refusal(507, "not_kept", "The file could not be written.", error.strerror or "") from error
-
-
-def staged_in(file: Path, folder: Path) -> Path:
-    """A hidden copy of `file` in `folder`, on disk, ready to be renamed; costs nothing on the same file
-    system.
-    """
-    descriptor, name = tempfile.mkstemp(prefix=".", suffix=".part", dir=folder)
-    os.close(descriptor)
-    staged = Path(name)
-    staged.unlink()
-    try:
-        os.link(file, staged)
-    except OSError:
-        shutil.copyfile(file, staged)
-    os.chmod(staged, 0o644)
-    with staged.open("rb") as written:
-        os.fsync(written.fileno())
-    return staged

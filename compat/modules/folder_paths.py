@@ -1,4 +1,4 @@
-"""ComfyUI's `folder_paths`: its functions over our one resolver, `execution.folders.Folders`."""
+"""ComfyUI's `folder_paths`: its functions over our one resolver, `execution.files.folders.Folders`."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@
     worker → server    Hello, Loaded, EventSent, JobDone, Answer, Broadcast
 
 An `Ask` is answered by one `Answer` with its number, also while a job computes. The questions a worker
-knows are listed in `execution.worker`.
+knows are listed in `execution.wire.worker`.
 """
 
 from __future__ import annotations

@@ -4,12 +4,12 @@ import asyncio
 import json
 import logging
 import sqlite3
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 
+from execution.files.partial import claimed
 from server.answers import answer, refusal
 from server.assets.places import Place
 from server.assets.shown import shown
@@ -96,7 +96,11 @@ async def post_mask(request: web.Request) -> web.Response:
 
 def put_bytes(content: bytes, spool: Path, place: Destination, overwrite: bool) -> str:
     """Put bytes in place like an uploaded file."""
-    with tempfile.NamedTemporaryFile(dir=spool) as file:
-        file.write(content)
-        file.flush()
-        return put_or_refuse(Path(file.name), place, overwrite)
+    file, path = claimed(spool)
+    try:
+        with file:
+            file.write(content)
+            file.flush()
+            return put_or_refuse(path, place, overwrite)
+    finally:
+        path.unlink(missing_ok=True)

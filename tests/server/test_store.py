@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.jobs import Job, Outcome, Status, preview_file, shown_files, without_secrets
-from server.journal import Journal, lenient, number_text
-from server.store import IdTaken, Page
+from server.journal import CUT_OFF, Journal, lenient, number_text
+from server.store import IdTaken, Page, Recovered
 
 PROMPT = {"1": {"class_type": "A", "inputs": {"x": 1, "text": "ü\ud800"}}}
 
@@ -62,33 +62,77 @@ async def test_a_queue_longer_than_a_page_is_whole(store: Journal) -> None:
     assert [entry[0] for entry in queue] == sorted(entry[0] for entry in queue)
 
 
-async def test_a_restart_requeues_what_waited_and_marks_what_ran(tmp_path: Path) -> None:
+async def killed(path: Path) -> tuple[Journal, Recovered]:
+    """The journal as the next process finds it."""
+    journal = Journal(path)
+    return journal, await journal.recover()
+
+
+@pytest.mark.parametrize("number", [5.0, 6.5, 99.0])
+async def test_a_restart_puts_what_ran_before_what_waited(tmp_path: Path, number: float) -> None:
+    """Also when others were put before it while it ran."""
     first = Journal(tmp_path / "j.sqlite")
-    for name, number in (("ran", 5.0), ("late", 7.0), ("early", 6.0)):
-        await first.add(job(name, number))
+    for name, place in (("ran", number), ("late", 7.0), ("early", 6.0), ("front", -4.0)):
+        await first.add(job(name, place))
     await first.start("ran", time.time())
-    done = {
-        "kind": "Done",
-        "number": 3,
-        "place": {"node": "9.0", "display_node": "9"},
-        "ui": {"text": ["kept"]},
-    }
-    first.record("ran", [(3, json.dumps(done))])
-    await first._database.write(lambda connection: None)  # what was posted is on disk before this is
-    second = Journal(tmp_path / "j.sqlite")
-    recovered = await second.recover()
-    assert [waiting.id for waiting in recovered.pending] == ["early", "late"]
-    assert recovered.interrupted == ("ran",)
+    second, recovered = await killed(tmp_path / "j.sqlite")
+    assert [waiting.id for waiting in recovered.pending] == ["ran", "front", "early", "late"]
+    assert (recovered.again, recovered.given_up) == (("ran",), ())
     assert recovered.next_number > 7
-    entry = (await history(second))["ran"]
-    assert entry["status"]["completed"] is False
-    assert entry["status"]["messages"][0][0] == "execution_interrupted"
-    assert entry["outputs"] == {"9": {"text": ["kept"]}}, "what was shown before the end is kept"
+    assert (await texts(second.queue(Status.PENDING)))[0][1] == "ran"
+    assert await history(second) == {}, "it has not ended"
     record = await second.job("ran")
     assert record is not None
-    assert [each["status"] for each in record["changes"]] == ["pending", "running", "interrupted"]
+    assert [each["status"] for each in record["changes"]] == ["pending", "running", "pending"]
+    assert record["changes"][-1]["why"] == CUT_OFF
     first.close()
     second.close()
+
+
+async def test_several_that_ran_keep_their_order(tmp_path: Path) -> None:
+    first = Journal(tmp_path / "j.sqlite")
+    for name, place in (("a", 8.0), ("b", 9.0), ("waits", 3.0)):
+        await first.add(job(name, place))
+    for name in "ab":
+        await first.start(name, time.time())
+    second, recovered = await killed(tmp_path / "j.sqlite")
+    assert [waiting.id for waiting in recovered.pending] == ["a", "b", "waits"]
+    first.close()
+    second.close()
+
+
+async def test_a_job_under_which_the_server_dies_twice_is_given_up(tmp_path: Path) -> None:
+    first = Journal(tmp_path / "j.sqlite")
+    for name, number in (("ran", 5.0), ("late", 7.0)):
+        await first.add(job(name, number))
+    await first.start("ran", time.time())
+    place = {"node": "9.0", "display_node": "9", "real_node": "9"}
+    events: list[dict[str, Any]] = [
+        {"kind": "Started", "number": 1}, {"kind": "Running", "number": 2, "place": place},
+        {"kind": "Done", "number": 3, "place": place, "ui": {"text": ["kept"]}},
+        {"kind": "Running", "number": 4, "place": {"node": "1", "display_node": "1", "real_node": "1"}},
+    ]  # fmt: skip
+    second, recovered = await killed(tmp_path / "j.sqlite")
+    assert recovered.again == ("ran",)
+    await second.start("ran", time.time())
+    second.record("ran", [(event["number"], json.dumps(event)) for event in events])
+    await second._database.write(lambda connection: None)  # what was posted is on disk before this is
+    third, recovered = await killed(tmp_path / "j.sqlite")
+    assert (recovered.again, recovered.given_up) == ((), ("ran",))
+    assert [waiting.id for waiting in recovered.pending] == ["late"]
+    entry = (await history(third))["ran"]
+    assert (entry["status"]["status_str"], entry["status"]["completed"]) == ("error", False)
+    ((kind, error),) = entry["status"]["messages"]
+    assert (kind, error["exception_type"], error["node_id"]) == ("execution_error", "ServerDied", "1")
+    assert "node 1" in error["exception_message"]
+    assert "not tried again" in error["exception_message"]
+    assert entry["outputs"] == {"9": {"text": ["kept"]}}, "what was shown before the end is kept"
+    record = await third.job("ran")
+    assert record is not None
+    changes = [each["status"] for each in record["changes"]]
+    assert changes == ["pending", "running", "pending", "running", "error"]
+    for journal in (first, second, third):
+        journal.close()
 
 
 async def test_history_is_paged_from_both_ends(store: Journal) -> None:

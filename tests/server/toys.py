@@ -30,7 +30,7 @@ from execution.declare.registry import Registry
 from execution.declare.spec import InputSpec, NodeSpec
 from execution.engine import Engine
 from execution.events import Preview
-from execution.files.folders import Folders
+from execution.files.folders import Folders, atomic_write
 from execution.wire.channel import Channel
 from execution.wire.messages import Broadcast, Hello
 from execution.wire.worker import Worker
@@ -67,6 +67,18 @@ def save(filename_prefix: str, value: Annotated[Any, Socket("*")], folders: Fold
     place = folders.save_place(filename_prefix)
     place.path(".png").write_bytes(ONE_PIXEL)
     return Ui(images=[{"filename": place.name(".png"), "subfolder": place.subfolder, "type": "output"}])
+
+
+@node("ToyWrite", category="toys", output_node=True)
+def write(filename_prefix: str, kilobytes: Whole, seed: Whole, folders: Folders) -> Ui:
+    """Toy Write: saves a file in small pieces, each on disk before the next."""
+    place = folders.save_place(filename_prefix)
+    with atomic_write(place.path(".bin")) as file:
+        for _ in range(kilobytes):
+            file.write(b"x" * 1024)
+            file.flush()
+            time.sleep(0.001)
+    return Ui(images=[{"filename": place.name(".bin"), "subfolder": place.subfolder, "type": "output"}])
 
 
 @node("ToySleep", category="toys")

@@ -30,7 +30,7 @@ from execution.run.emitter import Emitter, Meter, ignore
 from execution.run.failure import Failure
 from execution.run.graph import MOST_NODES, Graph
 from execution.run.keys import ValueKey, no_name
-from execution.run.running import Running, Surroundings
+from execution.run.running import Running, ShownFiles, Surroundings
 from execution.run.schedule import Schedule
 
 BACKGROUND_THREADS = 4
@@ -91,12 +91,14 @@ class Engine:
         rescue: Rescue = lambda error: False,
         previews: Callable[[], bool] = lambda: True,
         most_nodes: int = MOST_NODES,
+        shown_files: ShownFiles = lambda shown: (),
     ) -> None:
         """Build an engine; nothing runs yet.
 
         emit: takes each event. memory: bytes in use, put on each event. value_key: names values the
         engine does not know, for keys. rescue: asked when a node raised whether it is worth one more try.
-        previews: whether anybody looks at them.
+        previews: whether anybody looks at them. shown_files: the files behind what a node shows; a result
+        whose files are gone or others does not count.
         """
         self.registry, self.most_nodes = registry, most_nodes
         self.cache = Budgeted() if cache is None else cache
@@ -105,7 +107,14 @@ class Engine:
         self._background = ThreadPoolExecutor(BACKGROUND_THREADS, "background")
         self._ran = Memory()
         self._around = Surroundings(
-            registry.types, self.cache, self._background, value_key, rescue, previews, self._ran.remember
+            registry.types,
+            self.cache,
+            self._background,
+            value_key,
+            rescue,
+            previews,
+            self._ran.remember,
+            shown_files,
         )
 
     async def run(self, job: Job) -> Result:

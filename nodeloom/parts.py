@@ -75,6 +75,7 @@ def build_parts(
         memory=lambda: memory(residency.device),
         rescue=lambda error: make_room(error, residency, cache, notice),
         previews=previews_wanted,
+        shown_files=folders.shown_files,
     )
     return Parts(folders, residency, registry, packs, cache, engine)
 

@@ -88,7 +88,12 @@ def open_regular(path: Path) -> tuple[BinaryIO, os.stat_result]:
 
 def etag_of(status: os.stat_result) -> str:
     """A validator that changes with the file."""
-    return f'"{status.st_mtime_ns:x}-{status.st_size:x}"'
+    return '"' + "-".join(f"{each:x}" for each in state_of(status)) + '"'
+
+
+def state_of(status: os.stat_result) -> tuple[int, ...]:
+    """What is another number when a file is another one: its times, size, and place on the disk."""
+    return status.st_mtime_ns, status.st_size, status.st_ctime_ns, status.st_ino
 
 
 def matches(header: str, etag: str) -> bool:

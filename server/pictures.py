@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from server.answers import refusal
-from server.files import open_regular
+from server.files import open_regular, state_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -130,7 +130,7 @@ class Pictures:
         """The stored picture in another form."""
         file, status = await asyncio.to_thread(open_regular, path)
         file.close()
-        key = (path, status.st_mtime_ns, status.st_size, form)
+        key = (path, state_of(status), form)
         if key in self._kept:
             self._kept.move_to_end(key)
             return self._kept[key]

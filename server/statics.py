@@ -15,7 +15,7 @@ from pathlib import Path
 from aiohttp import web
 
 from server.answers import not_found
-from server.files import matches, open_regular, send_file
+from server.files import matches, open_regular, send_file, state_of
 from server.safety import PAGE_POLICY
 
 TYPES: Mapping[str, str] = {
@@ -81,7 +81,7 @@ class Statics:
     """Sends files of trusted folders, from memory where they are small."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[tuple[str, int, int], Kept] = OrderedDict()
+        self._kept: OrderedDict[tuple[object, ...], Kept] = OrderedDict()
         self._size = 0
         self._lock = threading.Lock()
 
@@ -108,7 +108,7 @@ class Statics:
         with file:
             if status.st_size > MOST_FILE:
                 return None
-            key = (str(path), status.st_mtime_ns, status.st_size)
+            key = (str(path), *state_of(status))
             with self._lock:
                 if key in self._kept:
                     self._kept.move_to_end(key)

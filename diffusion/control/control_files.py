@@ -22,7 +22,7 @@ from diffusion.families.shapes import Unlike, unet_sizes
 from diffusion.model import Model
 from diffusion.residency.budget import Identity, Residency, Resident
 from diffusion.weights.entries import Entry
-from diffusion.weights.files import Weights, open_weights
+from diffusion.weights.files import Weights, identity, open_weights
 from diffusion.weights.loading import build_empty
 
 LOW_RANK = "lora_controlnet"
@@ -131,8 +131,7 @@ def summed(weights: Weights, base: Weights) -> Weights:
 
 
 def _identity(weights: Weights) -> Identity:
-    status = weights.path.stat()
-    return (str(weights.path.resolve()), status.st_mtime_ns, status.st_size, "control")
+    return identity(weights, "control")
 
 
 def control_weights(weights: Weights) -> Weights:

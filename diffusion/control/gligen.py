@@ -17,7 +17,7 @@ from diffusion.hooks import Hooks, Place
 from diffusion.networks.attention import attention
 from diffusion.networks.transformer import Attention, FeedForward
 from diffusion.residency.budget import Residency, Resident
-from diffusion.weights.files import Weights, open_weights
+from diffusion.weights.files import Weights, identity, open_weights
 
 MOST = 30  # boxes in training; fewer are filled up with the learned "nothing"
 FREQUENCIES = 8
@@ -146,13 +146,12 @@ def load_gligen(path: Path | str, residency: Residency | None = None) -> Gligen:
     if text is None or last is None or not places:
         raise unknown(opened, "It holds no GLIGEN layers for words in boxes")
     channels = [weights[f"fusers.{number}.norm1.weight"].shape[0] for number in range(len(places))]
-    status = weights.path.stat()
-    identity = (str(weights.path.resolve()), status.st_mtime_ns, status.st_size, "gligen")
 
     def build() -> GligenNet:
         return GligenNet(text[0], last[0], channels)
 
-    return Gligen(Resident(residency or Residency(), "control", weights, build, identity), places)
+    of = identity(weights, "gligen")
+    return Gligen(Resident(residency or Residency(), "control", weights, build, of), places)
 
 
 def gligen_weights(weights: Weights) -> tuple[Weights, dict[Key, int]]:

@@ -19,7 +19,7 @@ from diffusion.families.catalogue import unknown
 from diffusion.networks.vision import prepared, vision_config, with_places
 from diffusion.residency.budget import Residency, Resident
 from diffusion.text.encoding import TextEncoder
-from diffusion.weights.files import Weights, open_weights
+from diffusion.weights.files import Weights, identity, open_weights
 
 TRIGGER = "photomaker"
 PREFIX = "id_encoder."
@@ -126,6 +126,5 @@ def photomaker_from(weights: Weights, second: int, residency: Residency) -> Phot
     def build() -> IdentityNet:
         return with_places(IdentityNet(config, second))
 
-    status = weights.path.stat()
-    identity = (str(weights.path.resolve()), status.st_mtime_ns, status.st_size, "photomaker")
-    return PhotoMaker(Resident(residency, "vision", weights, build, identity), config.image_size)
+    of = identity(weights, "photomaker")
+    return PhotoMaker(Resident(residency, "vision", weights, build, of), config.image_size)

@@ -19,7 +19,7 @@ from diffusion.control.control_union import Layer
 from diffusion.errors import Mismatch
 from diffusion.families.catalogue import unknown
 from diffusion.residency.budget import Residency, Resident
-from diffusion.weights.files import Weights, open_weights
+from diffusion.weights.files import Weights, identity, open_weights
 
 
 class StyleNet(nn.Module):
@@ -63,13 +63,12 @@ def load_style_model(path: Path | str, residency: Residency | None = None) -> St
     """The style model of a file. UnknownModel if it is something else."""
     weights = open_weights(path)
     sizes = style_sizes(weights)
-    status = weights.path.stat()
-    identity = (str(weights.path.resolve()), status.st_mtime_ns, status.st_size, "style")
 
     def build() -> StyleNet:
         return StyleNet(*sizes)
 
-    return StyleModel(Resident(residency or Residency(), "control", weights, build, identity))
+    of = identity(weights, "style")
+    return StyleModel(Resident(residency or Residency(), "control", weights, build, of))
 
 
 def style_sizes(weights: Weights) -> tuple[int, int, int, int]:

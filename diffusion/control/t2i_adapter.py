@@ -19,7 +19,7 @@ from diffusion.families.catalogue import unknown
 from diffusion.families.shapes import unet_sizes
 from diffusion.networks.unet import Control, UNetSizes
 from diffusion.residency.budget import Residency, Resident
-from diffusion.weights.files import Weights
+from diffusion.weights.files import Weights, identity
 
 LEVEL_BLOCKS = 2  # of a full adapter, which the original layout numbers through
 FOLDS: Mapping[int, tuple[int, int]] = {64: (1, 8), 192: (3, 8), 256: (1, 16), 768: (3, 16)}
@@ -194,9 +194,8 @@ def _level_name(name: str) -> str:
 def adapter_from(weights: Weights, residency: Residency) -> T2IAdapter:
     """The adapter of tensors in diffusers' names. UnknownModel if its sizes are of none."""
     sizes = adapter_sizes(weights)
-    status = weights.path.stat()
-    identity = (str(weights.path.resolve()), status.st_mtime_ns, status.st_size, "t2i")
-    return T2IAdapter(Resident(residency, "control", weights, lambda: AdapterNet(sizes), identity))
+    of = identity(weights, "t2i")
+    return T2IAdapter(Resident(residency, "control", weights, lambda: AdapterNet(sizes), of))
 
 
 def adapter_sizes(weights: Weights) -> AdapterSizes:

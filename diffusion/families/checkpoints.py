@@ -40,7 +40,7 @@ from diffusion.residency.precision import Part
 from diffusion.text.clip import ClipText
 from diffusion.text.encoding import Find, TextEncoder, Tower, Vectors, no_embeddings
 from diffusion.text.tokenizer import Vocabulary
-from diffusion.weights.files import Weights, open_weights
+from diffusion.weights.files import Weights, identity, open_weights
 from diffusion.weights.loading import build_empty
 
 VAE_PREFIXES = ("first_stage_model.", "vae.", "")
@@ -279,8 +279,7 @@ def _resident(
 
 def _identity(weights: Weights, part: str) -> Identity:
     """Which file, in which state, and which part of it."""
-    status = weights.path.stat()
-    return (str(weights.path.resolve()), status.st_mtime_ns, status.st_size, part)
+    return identity(weights, part)
 
 
 def _rows(vectors: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 from diffusion.families.catalogue import unknown
 from diffusion.families.layouts import clip_vision
 from diffusion.residency.budget import Residency, Resident
-from diffusion.weights.files import Weights, open_weights
+from diffusion.weights.files import Weights, identity, open_weights
 from diffusion.weights.loading import Check, never
 
 MEAN = (0.48145466, 0.4578275, 0.40821073)
@@ -101,9 +101,8 @@ def vision_from(weights: Weights, residency: Residency) -> VisionEncoder:
     def build() -> CLIPVisionModelWithProjection:
         return with_places(CLIPVisionModelWithProjection(config))
 
-    status = weights.path.stat()
-    identity = (str(weights.path.resolve()), status.st_mtime_ns, status.st_size, "vision")
-    return VisionEncoder(Resident(residency, "vision", weights, build, identity), config.image_size)
+    of = identity(weights, "vision")
+    return VisionEncoder(Resident(residency, "vision", weights, build, of), config.image_size)
 
 
 def with_places(module: M) -> M:

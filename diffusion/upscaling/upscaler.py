@@ -14,7 +14,7 @@ from diffusion.latents.tiling import in_tiles
 from diffusion.residency.budget import Residency, Resident
 from diffusion.upscaling.foreign_upscalers import Unavailable, Unsuitable, foreign
 from diffusion.upscaling.upscaler_networks import Network, recognised
-from diffusion.weights.files import Entry, Weights, open_weights
+from diffusion.weights.files import Entry, Weights, identity, open_weights
 from diffusion.weights.loading import Check, build_empty, never
 
 TILE = 512  # pixels of a side, as long as memory allows
@@ -54,14 +54,12 @@ def load_upscaler(path: Path | str, residency: Residency | None = None) -> Upsca
     """The upscaling network of a file. UnknownModel if it is of another kind."""
     network = network_of(open_weights(path))
     weights = network.weights
-    status = weights.path.stat()
-    identity = (str(weights.path.resolve()), status.st_mtime_ns, status.st_size, "upscaler")
     resident = Resident(
         residency or Residency(),
         "upscaler",
         weights,
         network.build,
-        identity,
+        identity(weights, "upscaler"),
         channels_last=network.channels_last,
         override=network.computes_in,
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import mmap
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,7 +20,7 @@ from diffusion.weights.entries import Entry, Weights, let_go, mapped, require_wh
 from diffusion.weights.pickled import open_pickled
 from diffusion.weights.safetensors_header import Span, read_header
 
-__all__ = ["Entry", "Weights", "open_weights"]
+__all__ = ["Entry", "Weights", "identity", "open_weights"]
 
 DTYPES: Mapping[str, torch.dtype] = {
     "BOOL": torch.bool,
@@ -47,6 +48,13 @@ FOREIGN_STARTS: Mapping[bytes, str] = {
     b"7z\xbc\xaf": "This is a 7z archive; unpack it first.",
     b"\x1f\x8b": "This is a gzip archive; unpack it first.",
 }
+
+
+def identity(weights: Weights, part: str) -> tuple[Any, ...]:
+    """Which file tensors are from, in which state (times, size, place on the disk), and a part of it."""
+    status = weights.path.stat()
+    state = status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino
+    return (str(weights.path.resolve()), *state, part)
 
 
 def open_weights(path: Path | str) -> Weights:

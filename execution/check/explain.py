@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from execution.check.validation import Validation
+from execution.files.identity import Stamp
 from execution.run.cache import Cache
 from execution.run.failure import shown
 from execution.run.keys import Key, has_nan
@@ -83,7 +84,7 @@ def explanation(
             general = [] if validation.error is None or validation.node_errors else [validation.error]
             nodes[node_id] = {"state": "blocked", "reasons": [], "problems": own or general}
             continue
-        why = [] if found[node_id] == "cached" else reasons(task, tasks, memory.last(task))
+        why = [] if found[node_id] == "cached" else _why(task, tasks, cache, memory)
         nodes[node_id] = {"state": found[node_id], "reasons": why, "problems": []}
     return {"nodes": nodes}
 
@@ -106,6 +107,14 @@ def states(tasks: Mapping[str, Task], targets: Iterable[str], cache: Cache) -> d
                 above = task.strong if certain else task.sources
                 pending += [each for each in above if found[each] == "not_needed"]
     return found
+
+
+def _why(task: Task, tasks: Mapping[str, Task], cache: Cache, memory: Memory) -> list[Reason]:
+    """Files that go with a result and are gone or others, or what in the key differs."""
+    files = [] if task.volatile else cache.changed_files(task.key)
+    if files:
+        return [{"kind": "file", "path": str(path)} for path in files]
+    return reasons(task, tasks, memory.last(task))
 
 
 def reasons(task: Task, tasks: Mapping[str, Task], ran: Ran | None) -> list[Reason]:
@@ -169,6 +178,8 @@ def _items(fingerprint: Any) -> Sequence[Any]:
 
 
 def _path(stamp: Any) -> str | None:
-    """The path in a file's stamp (path, size, time)."""
+    """The path in a file's stamp."""
+    if isinstance(stamp, Stamp):
+        return stamp.path
     is_stamp = isinstance(stamp, tuple) and len(stamp) == 3 and isinstance(stamp[0], str)
     return str(stamp[0]) if is_stamp else None

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from execution.cancel import CancelToken
@@ -56,6 +57,9 @@ class Seat(Protocol):
     def background(self, work: Callable[[], T]) -> Future[T]:
         """Start work beside the lane that the job waits for before it is finished."""
 
+    def wrote(self, path: Path) -> None:
+        """The node has written this file, or will have by the end of the job."""
+
     def in_lane(self, work: Callable[[], T]) -> Awaitable[T]:
         """Run work in the lane, for `async def` nodes."""
 
@@ -77,6 +81,9 @@ class AloneSeat:
         future: Future[T] = Future()
         future.set_result(work())
         return future
+
+    def wrote(self, path: Path) -> None:
+        """Nobody asks."""
 
     async def in_lane(self, work: Callable[[], T]) -> T:
         """Do the work now."""
@@ -156,6 +163,13 @@ class Run:
     def background(self, work: Callable[[], T]) -> Future[T]:
         """Start work beside the lane, such as encoding a picture; it is joined before the job is finished."""
         return self.seat.background(work)
+
+    def wrote(self, path: Path) -> None:
+        """Tell of a file that belongs to the result: without it, or with another, the node runs again.
+
+        Files that a node shows need not be told.
+        """
+        self.seat.wrote(path)
 
     def in_lane(self, work: Callable[[], T]) -> Awaitable[T]:
         """From an `async def` node: run heavy work in the lane, where the sync nodes run."""

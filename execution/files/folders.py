@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from execution.errors import FileMissing, OutsideRoot
+from execution.files.identity import Stamp, stamp_of
 from execution.files.saving import Counters, SavePlace, atomic_write, filled_in
 
 __all__ = ["MODEL_KINDS", "WEIGHTS", "Folders", "Kind", "SavePlace", "atomic_write"]
@@ -241,14 +242,23 @@ class Folders:
             raise OutsideRoot(root, name)
         return Path(path)
 
-    def stamp(self, kind: str, name: str) -> tuple[str, int, int] | None:
-        """The fingerprint of the file behind a choice: path, size, time of change; None without one."""
+    def stamp(self, kind: str, name: str) -> Stamp | None:
+        """The fingerprint of the file behind a choice; None without one."""
         try:
-            path = self.resolve(kind, name)
-            status = path.stat()
+            return stamp_of(self.resolve(kind, name))
         except (FileMissing, OutsideRoot, OSError):
             return None
-        return str(path), status.st_size, status.st_mtime_ns
+
+    def shown_files(self, shown: Mapping[str, Any]) -> Iterator[Path]:
+        """The files that a node says it shows: objects with `filename`, `subfolder` and `type` (a root)."""
+        lists = (value for value in shown.values() if isinstance(value, list | tuple))
+        for each in (item for items in lists for item in items if isinstance(item, Mapping)):
+            name, subfolder, root = (each.get(key) for key in ("filename", "subfolder", "type"))
+            if isinstance(name, str) and root in self.roots:
+                try:
+                    yield self.inside(str(root), f"{subfolder}/{name}" if subfolder else name)
+                except OutsideRoot:
+                    continue
 
     def save_place(
         self,
@@ -297,10 +307,18 @@ def _nearest(name: str, names: Sequence[str]) -> list[str]:
 def _top_files(folder: Path, medium: str) -> list[str]:
     try:
         with os.scandir(folder) as entries:
-            names = sorted(each.name for each in entries if each.is_file() and not each.name.startswith("."))
+            names = sorted(each.name for each in entries if _is_offered(each, medium))
     except FileNotFoundError:
         return []
-    return [each for each in names if _is_of(each, medium)]
+    return names
+
+
+def _is_offered(entry: os.DirEntry[str], medium: str) -> bool:
+    """Whether a file of a root can be chosen: it is there, not hidden, and no link leads out of the root."""
+    if entry.name.startswith(".") or not _is_of(entry.name, medium) or not entry.is_file():
+        return False
+    root = os.path.realpath(os.path.dirname(entry.path)).rstrip(os.sep) + os.sep
+    return not entry.is_symlink() or os.path.realpath(entry.path).startswith(root)
 
 
 def _is_of(name: str, medium: str) -> bool:
@@ -342,7 +360,10 @@ def _walk(root: Path, suffixes: frozenset[str], stamps: dict[str, int]) -> Itera
                     seen.add(real)
                     pending.append(entry.path)
             elif not suffixes or os.path.splitext(entry.name)[1].lower() in suffixes:
-                yield os.path.relpath(entry.path, root).replace(os.sep, "/")
+                if entry.is_symlink():
+                    stamps[entry.path] = _changed_at(entry.path)
+                if entry.is_file():
+                    yield os.path.relpath(entry.path, root).replace(os.sep, "/")
 
 
 def _entries(folder: str) -> list[os.DirEntry[str]]:

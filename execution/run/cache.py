@@ -13,10 +13,12 @@ import itertools
 import sys
 import threading
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 from execution.events import Place
+from execution.files.identity import Trace, trace_of
 from execution.run.keys import Key
 
 Sizer = Callable[[Any], Mapping[Hashable, int]]
@@ -43,6 +45,13 @@ class Entry:
     shown: list[Shown] | None = None
     blocked: bool = False
     notices: tuple[str, ...] = ()
+    files: Mapping[Path, Trace | None] = field(default_factory=dict)
+    """The files that the node, or nodes in its expansion, wrote or showed, as they were then."""
+
+    @property
+    def changed_files(self) -> list[Path]:
+        """Those of the files that are gone or others now: the node has to write them again."""
+        return [path for path, trace in self.files.items() if trace_of(path) != trace]
 
 
 class Cache(Protocol):
@@ -57,6 +66,9 @@ class Cache(Protocol):
 
     def has(self, key: Key) -> bool:
         """Whether there is one; looking changes nothing."""
+
+    def changed_files(self, key: Key) -> list[Path]:
+        """The files that go with a result and are gone or others now, for which it does not count."""
 
     def put(self, key: Key, entry: Entry) -> None:
         """Keep a result, evicting others as needed."""
@@ -86,6 +98,10 @@ class NoCache:
     def has(self, key: Key) -> bool:
         """Nothing is there."""
         return False
+
+    def changed_files(self, key: Key) -> list[Path]:
+        """Nothing is there."""
+        return []
 
     def put(self, key: Key, entry: Entry) -> None:
         """Nothing is kept."""
@@ -151,6 +167,9 @@ class Budgeted:
         """The result kept under a key; using it makes it younger."""
         with self._lock:
             kept = self._kept.get(key)
+            if kept is not None and kept.entry.changed_files:
+                self.discard(key)
+                kept = None
             self._counts["misses" if kept is None else "hits"] += 1
             if kept is None:
                 return None
@@ -160,7 +179,13 @@ class Budgeted:
 
     def has(self, key: Key) -> bool:
         """Whether there is one; looking changes nothing."""
-        return key in self._kept
+        kept = self._kept.get(key)
+        return kept is not None and not kept.entry.changed_files
+
+    def changed_files(self, key: Key) -> list[Path]:
+        """The files that go with a result and are gone or others now, for which it does not count."""
+        kept = self._kept.get(key)
+        return [] if kept is None else kept.entry.changed_files
 
     def put(self, key: Key, entry: Entry) -> None:
         """Keep a result, evicting others as needed; one that is bigger than the budget is not kept."""

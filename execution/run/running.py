@@ -13,10 +13,11 @@ import inspect
 import threading
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 from execution import events
@@ -25,6 +26,7 @@ from execution.declare.outcome import Outcome
 from execution.declare.run import Run
 from execution.errors import Cancelled, DependencyCycle, GraphError
 from execution.events import Place
+from execution.files.identity import trace_of
 from execution.run.cache import Cache, Entry
 from execution.run.calling import Calls, Lists, Rescue, awaited
 from execution.run.emitter import Emitter
@@ -38,6 +40,8 @@ from execution.run.seat import NodeSeat, settle_future
 from execution.run.task import State, Task
 
 T = TypeVar("T")
+ShownFiles = Callable[[Mapping[str, Any]], Iterable[Path]]
+"""The files that a node shows, by what it shows."""
 WAKE_SECONDS = 0.1
 """How often the lane looks for a cancel while it waits for an awaitable."""
 
@@ -53,6 +57,7 @@ class Surroundings:
     rescue: Rescue
     previews: Callable[[], bool]
     remember: Callable[[Sequence[Task], Mapping[str, Task]], None]
+    shown_files: ShownFiles
 
 
 class Running:
@@ -84,6 +89,7 @@ class Running:
         self._async_tasks: set[asyncio.Task[None]] = set()
         self._seats: dict[str, NodeSeat] = {}
         self._futures: list[Future[Any]] = []
+        self._saving: list[tuple[Task, Entry]] = []
 
     # --- the lane ---
 
@@ -280,6 +286,8 @@ class Running:
                 self._show(
                     replace(place, real_node=task.id, display_node=task.place.display_node), ui, True, 0.0
                 )
+        elif entry.ui or entry.shown or task.written:
+            self._saving.append((task, entry))
         report = partial(self._show, task.place, entry.ui, known, 0.0 if known else task.seconds)
         seat = self._seats.get(task.id)
         if seat is None:
@@ -340,6 +348,14 @@ class Running:
         self._cancel_async()
         await asyncio.gather(*self._async_tasks, return_exceptions=True)
         await asyncio.gather(*map(asyncio.wrap_future, self._futures), return_exceptions=True)
+        for task, entry in self._saving:
+            entry.files = {path: trace_of(path) for path in self._files_of(task, entry)}
+
+    def _files_of(self, task: Task, entry: Entry) -> Iterator[Path]:
+        """The files that go with a result: those written, and those shown by it or in its expansion."""
+        yield from task.written
+        for shown in (entry.ui, *(ui for _, ui in entry.shown or ())):
+            yield from self._around.shown_files(shown or {})
 
     # --- for seats ---
 
@@ -364,6 +380,13 @@ class Running:
         """Background work of a task failed: the job fails, and the task's result is not kept."""
         self._around.cache.discard(task.key)
         self._fail(task.place, error, {})
+
+    def wrote(self, task: Task, path: Path) -> None:
+        """A task has written a file, which goes with the results of all that it is inside of."""
+        inside: Task | None = task
+        while inside is not None:
+            inside.written |= {path}
+            inside = self.schedule.tasks.get(inside.place.parent_node or "")
 
     def in_lane(self, work: Callable[[], T]) -> Awaitable[T]:
         """On the loop: run work in the lane."""

@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from execution import events
@@ -27,6 +28,9 @@ class House(Protocol):
 
     def submit(self, work: Callable[[], T]) -> Future[T]:
         """Start work beside the lane."""
+
+    def wrote(self, task: Task, path: Path) -> None:
+        """A task has written a file."""
 
     def went_wrong_behind(self, task: Task, error: BaseException) -> None:
         """Background work of a task failed."""
@@ -102,6 +106,10 @@ class NodeSeat:
             self._house.went_wrong_behind(self.task, error)
         if report is not None:
             report()
+
+    def wrote(self, path: Path) -> None:
+        """A file belongs to the result of this node, and of those whose expansion it is in."""
+        self._house.wrote(self.task, path)
 
     def in_lane(self, work: Callable[[], T]) -> Awaitable[T]:
         """Run work in the lane, for `async def` nodes."""

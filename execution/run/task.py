@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
+from pathlib import Path
 from typing import Any
 
 from execution.declare.conversion import converted_or_same
@@ -69,6 +70,8 @@ class Task:
     seconds: float = 0.0
     notices: tuple[str, ...] = ()
     """What it has told the person."""
+    written: frozenset[Path] = frozenset()
+    """The files that it, or nodes in its expansion, said to have written."""
     outcomes: tuple[Outcome[Any], ...] = ()
     outputs_from: tuple[str, ...] = ()
     """The nodes that its outcomes point to."""

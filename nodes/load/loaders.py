@@ -176,7 +176,7 @@ def approximate_vaes(folders: Folders) -> list[str]:
 
 
 def tiny_vae_stamps(vae_name: str | None, folders: Folders) -> list[Any] | None:
-    """Path, size and time of both halves of a tiny autoencoder; None for any other name."""
+    """The stamps of both halves of a tiny autoencoder; None for any other name."""
     if vae_name not in TINY_VAES:
         return None
     halves = (approximation(folders, f"{vae_name}_{half}") for half in ("encoder", "decoder"))

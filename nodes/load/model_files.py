@@ -44,6 +44,7 @@ class Writing:
         path = place.path(".safetensors")
         with atomic_write(path) as file:
             write_safetensors(file, entries, {**stated, **self.texts}, run.progress)
+        run.wrote(path)
         return path
 
 

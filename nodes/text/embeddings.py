@@ -10,6 +10,7 @@ from diffusion.text.encoding import Vectors
 from diffusion.text.prompt_syntax import possible_names
 from execution.errors import FolderError
 from execution.files.folders import Folders
+from execution.files.identity import Stamp
 
 SUFFIXES = ("", ".safetensors", ".pt", ".bin")
 NAMED = re.compile(r"embedding:([^\s():]+)")
@@ -36,12 +37,12 @@ def embedding_finder(folders: Folders) -> Callable[[str], Vectors | None]:
 
 
 def embedding_stamps(folders: Folders, *texts: str | None) -> list[Any] | None:
-    """Path, size and time of every embedding that the texts name; None if they name none."""
+    """The stamp of every embedding that the texts name; None if they name none."""
     written = {name for text in texts if text for name in NAMED.findall(text)}
     names = {name for each in written for name in possible_names(each)}
     return [[name, _stamp(folders, name)] for name in sorted(names)] or None
 
 
-def _stamp(folders: Folders, name: str) -> tuple[str, int, int] | None:
+def _stamp(folders: Folders, name: str) -> Stamp | None:
     stamps = (folders.stamp("embeddings", name + suffix) for suffix in SUFFIXES)
     return next(filter(None, stamps), None)

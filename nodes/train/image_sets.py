@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from diffusion.images import resize
 from execution.declare.node import Choice, Range, Run, Spare, Tip, node
 from execution.files.folders import Folders
+from execution.files.identity import Stamp, stamp_of
 from nodes.image.decoding import read_image
 from nodes.sockets import Clip, Conditioning, Image
 from nodes.text.text import encoded
@@ -47,10 +48,10 @@ class ImagesAndTexts(NamedTuple):
     CONDITIONING: Conditioning
 
 
-def stamps(folder: str, folders: Folders) -> list[tuple[str, int, int]]:
+def stamps(folder: str, folders: Folders) -> list[Stamp]:
     """What lies in a set, so that a change is seen."""
     paths = sorted(folders.inside("input", folder).rglob("*"))
-    return [(str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in paths if path.is_file()]
+    return [stamp_of(path) for path in paths if path.is_file()]
 
 
 @node("LoadImageSetFromFolderNode", category="loaders", experimental=True, fingerprint=stamps)

@@ -8,6 +8,7 @@ import math
 import threading
 import time
 import weakref
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -1183,3 +1184,23 @@ def test_a_notice_is_told_once_for_each_text_and_again_when_the_result_is_reused
 def test_a_node_called_by_hand_tells_the_log(caplog: pytest.LogCaptureFixture) -> None:
     Run(node="7").notice("no such file")
     assert "node 7: no such file" in caplog.text
+
+
+def test_files_that_a_node_wrote_belong_to_its_result(tmp_path: Path) -> None:
+    def work(inputs: Inputs, run: Run) -> Outcome[Any]:
+        def write() -> None:
+            (tmp_path / "a").write_text("saved")
+
+        run.background(write)
+        run.wrote(tmp_path / "a")
+        return one(1)
+
+    with lab(toy("Save", work)) as here:
+        prompt = {"s": node("Save")}
+        for gone in (False, False, True, False):
+            if gone:
+                (tmp_path / "a").unlink()
+            here.run(prompt, "s")
+            assert here.of(Done)[-1].cached == (not gone and here.ran == [])
+            assert (tmp_path / "a").read_text() == "saved"
+        assert here.ran == []

@@ -110,3 +110,23 @@ def test_a_wrong_option_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(BadOption, match="input folder"):
         Engine(data_dir=tmp_path, input_dir=tmp_path / "file" / "in")
+
+
+def test_a_picture_that_was_deleted_or_changed_is_saved_again(engine: Engine, prompt: dict[str, Any]) -> None:
+    prompt["1"]["inputs"]["color"] = 0x334455
+    (first,) = engine.run(prompt).files
+    assert engine.run(prompt).files == (first,)
+    first.unlink()
+    assert engine.explain(prompt)["nodes"]["3"] == {
+        "state": "will_run",
+        "reasons": [{"kind": "file", "path": str(first)}],
+        "problems": [],
+    }
+    again = engine.run(prompt)
+    (second,) = again.files
+    assert again.executed == ("3",)
+    assert second.is_file()
+    second.write_bytes(b"something else")
+    (third,) = engine.run(prompt).files
+    with Image.open(third) as saved:
+        assert saved.size == (16, 8)

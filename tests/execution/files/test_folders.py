@@ -202,7 +202,8 @@ def test_an_input_may_say_which_root_it_is_in(folders: Folders) -> None:
 def test_a_stamp_changes_with_its_file(folders: Folders) -> None:
     path = folders.models("checkpoints")[0] / "a.safetensors"
     stamp = folders.stamp("checkpoints", "a.safetensors")
-    assert stamp == (str(path), 1, path.stat().st_mtime_ns)
+    assert stamp is not None
+    assert stamp[:3] == (str(path), 1, path.stat().st_mtime_ns)
     path.write_text("longer")
     assert folders.stamp("checkpoints", "a.safetensors") != stamp
     assert folders.stamp("checkpoints", "gone") is None
@@ -252,3 +253,44 @@ def test_whatever_the_name_what_is_resolved_lies_inside(name: str) -> None:
     root = os.path.realpath(folders.input)
     with contextlib.suppress(FolderError):
         assert os.path.commonpath([root, folders.inside("input", name)]) == root
+
+
+def test_a_link_that_leads_nowhere_is_not_offered_until_it_does(folders: Folders, tmp_path: Path) -> None:
+    root, target = folders.models("checkpoints")[0], tmp_path / "disk" / "late.ckpt"
+    (root / "late.ckpt").symlink_to(target)
+    (root / "gone.ckpt").symlink_to(tmp_path / "nothing")
+    assert folders.list("checkpoints") == ["a.safetensors", "sub/b.ckpt", "sub/deep/c.pt"]
+    assert folders.match("checkpoints", "gone.ckpt") is None
+    put(target)
+    assert "late.ckpt" in folders.list("checkpoints")
+    target.unlink()
+    assert "late.ckpt" not in folders.list("checkpoints")
+
+
+def test_inputs_that_cannot_be_loaded_are_not_offered(folders: Folders, tmp_path: Path) -> None:
+    (folders.input / "gone.png").symlink_to(tmp_path / "nothing.png")
+    (folders.input / "outside.png").symlink_to(put(tmp_path / "secret.png"))
+    (folders.input / "same.png").symlink_to(folders.input / "one.png")
+    os.mkfifo(folders.input / "pipe.png")
+    names = folders.list("input:image")
+    assert "same.png" in names
+    assert not {"gone.png", "outside.png", "pipe.png"} & set(names)
+    for name in names:
+        assert folders.input_file(name).is_file()
+
+
+def test_the_files_that_a_node_shows_are_found(folders: Folders) -> None:
+    shown = {
+        "images": [
+            {"filename": "a.png", "subfolder": "x", "type": "output"},
+            {"filename": "b.png", "subfolder": "", "type": "temp"},
+            {"filename": "../../c.png", "subfolder": "", "type": "output"},
+            {"filename": "d.png", "subfolder": "", "type": "elsewhere"},
+            {"filename": 7},
+            "e.png",
+        ],
+        "text": ["a"],
+        "animated": True,
+    }
+    roots = {name: Path(os.path.realpath(folders.roots[name])) for name in ("output", "temp")}
+    assert list(folders.shown_files(shown)) == [roots["output"] / "x" / "a.png", roots["temp"] / "b.png"]

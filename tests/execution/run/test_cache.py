@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from execution.files.identity import trace_of
 from execution.run.cache import (
     LEAST_BYTES,
     Budgeted,
@@ -237,3 +239,20 @@ def test_whatever_happens_the_count_is_right_and_within_the_budget(
         assert len(kept) == len(cache)
         assert cache.bytes == sum(sizes[each] + LEAST_BYTES for each in kept) + (500 if kept else 0)
         assert cache.bytes <= budget or len(kept) == 1
+
+
+def test_a_result_whose_files_are_gone_or_others_does_not_count(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"one")
+    cache, entry = Budgeted(), Entry(([1],))
+    cache.put(b"k", entry)
+    entry.files = {path: trace_of(path)}
+    assert cache.has(b"k")
+    assert cache.get(b"k") is entry
+    assert not cache.changed_files(b"k")
+    path.unlink()
+    assert cache.changed_files(b"k") == [path]
+    assert not cache.has(b"k")
+    assert cache.get(b"k") is None
+    assert len(cache) == 0
+    assert not cache.changed_files(b"k")

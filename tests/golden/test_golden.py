@@ -22,11 +22,10 @@ from execution.files.folders import Folders
 from execution.run.cache import Budgeted
 from nodes.program import build_registry
 from nodes.values import named_tensors, storages
+from tests.golden.bundle import RTOL, differences
 from tests.golden.weights import HERE, ensure, models_folder, needed
 
 STAND_IN_DIGEST = "c10fc35b168c1659c92c57ab9fe70ffd5626c6f223a03e97c788acefabeabe67"
-RTOL = 1e-4
-ATOL = 1e-5
 MEGABYTE = 2**20
 MEMORY = 6000 * MEGABYTE  # holds the largest checkpoint
 
@@ -54,16 +53,6 @@ def expected(case: dict[str, Any]) -> dict[str, torch.Tensor]:
     return load_file(HERE / "expected" / f"{case['name'].replace('/', '__')}.safetensors")
 
 
-def difference(ours: torch.Tensor | None, theirs: torch.Tensor, rtol: float) -> str | None:
-    """What is wrong with a tensor, or None."""
-    if ours is None:
-        return "is missing"
-    if ours.shape != theirs.shape:
-        return f"has shape {tuple(ours.shape)}, not {tuple(theirs.shape)}"
-    most, allowed = (ours - theirs).abs().max().item(), rtol * theirs.abs().max().item() + ATOL
-    return None if most <= allowed else f"differs by {most:.3g}, allowed are {allowed:.3g}"
-
-
 @pytest.mark.timeout(1800)  # the first case of a checkpoint writes it
 @pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
 def test_a_workflow_gives_the_tensors_of_the_reference(engine: Engine, case: dict[str, Any]) -> None:
@@ -76,9 +65,7 @@ def test_a_workflow_gives_the_tensors_of_the_reference(engine: Engine, case: dic
         for node in case["want"]
         for path, tensor in named_tensors(result.outputs[node]).items()
     }
-    theirs = expected(case)
-    found = {key: difference(ours.get(key), each, case.get("rtol", RTOL)) for key, each in theirs.items()}
-    assert {key: problem for key, problem in found.items() if problem} == {}
+    assert differences(ours, expected(case), case.get("rtol", RTOL)) == {}
 
 
 def test_every_recorded_tensor_belongs_to_a_case() -> None:

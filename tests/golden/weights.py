@@ -10,6 +10,7 @@ import hashlib
 import json
 import math
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -39,7 +40,25 @@ FILES = {
 }
 """Where each stand-in lies below the models folder."""
 
-GAINS = {"model.diffusion_model.out.2.weight": 0.2}
+GAINS: tuple[tuple[str, float], ...] = (
+    (r"model\.diffusion_model\.out\.2\.weight", 0.2),
+    (r"(.*\.)?SelfAttention\.q\.weight", 0.125),  # T5 divides attention by nothing
+    (r"(.*\.)?relative_attention_bias\.weight", 2.0),
+    (r"(vae\.)?decoder\.(conv_out|head\.2)\.weight", 0.3),  # pictures inside the range
+)
+"""Patterns of whole keys whose matrices and kernels are scaled further; the first that fits counts."""
+
+TABLES = {
+    "pos_embed": 0.3,
+    "positional_encoding": 0.3,
+    "scale_shift_table": 0.3,
+    "y_embedding": 0.3,
+    "image_index_embedding": 0.3,
+    "gammas": 0.4,
+    "register_tokens": 0.5,
+    "text_embedding_padding": 0.5,
+}
+"""Learned tables by the last part of their key, and how far their numbers spread."""
 
 
 def models_folder() -> Path:
@@ -107,15 +126,29 @@ def tensor_for(key: str, shape: tuple[int, ...]) -> Tensor:
     leaf = key.rsplit(".", 1)[-1]
     if leaf == "position_ids":
         return torch.arange(shape[-1]).expand(*shape).clone()
-    if leaf == "alpha":  # of a LoRA of rank 4: alpha / rank = 1
+    if leaf == "alpha" and not shape:  # of a LoRA of rank 4: alpha / rank = 1
         return torch.tensor(4.0)
     if leaf == "logit_scale":
         return torch.full(shape, 4.6052)
+    if leaf == "num_batches_tracked":
+        return torch.tensor(1)
     if not shape:
         return torch.tensor(1.0)
     noise = torch.randn(shape, generator=generator)
-    if len(shape) == 1:
-        return 1.0 + 0.05 * noise if leaf in ("weight", "gamma", "scale") else 0.02 * noise
-    if "embedding" in key:
-        return 0.05 * noise
-    return noise * (GAINS.get(key, 1.0) / math.sqrt(math.prod(shape[1:])))
+    if leaf in TABLES:
+        return TABLES[leaf] * noise
+    if leaf == "running_var":
+        return 1.0 + 0.05 * noise.abs()
+    flat = len(shape) == 1
+    in_one_line = math.prod(shape) == max(shape)
+    if (flat and leaf == "weight") or (in_one_line and leaf in ("gamma", "scale")):
+        return 1.0 + 0.05 * noise
+    if flat:
+        return 0.02 * noise
+    spread = 0.05 if "embedding" in key else 1 / math.sqrt(math.prod(shape[1:]))
+    return noise * (spread * gain(key))
+
+
+def gain(key: str) -> float:
+    """How much further a matrix of this key is scaled."""
+    return next((value for pattern, value in GAINS if re.fullmatch(pattern, key)), 1.0)

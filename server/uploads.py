@@ -5,7 +5,6 @@ never through a link.
 import asyncio
 import filecmp
 import os
-import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -21,29 +20,11 @@ from execution.files.folders import Folders
 from execution.files.partial import claimed
 from server.answers import refusal
 from server.bodies import CHUNK, read_field, too_large
+from server.names import file_name, folder_name
 
-RESERVED = re.compile(r"^(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
 UPLOAD_ROOTS = ("input", "output", "temp")
 MOST_FIELDS = 128
 MOST_COPIES = 10_000
-
-
-def bad_name(name: str) -> web.HTTPException:
-    """The 400 for a name that is no plain file name."""
-    message = (
-        "A file name must be a plain name: no folders, no control characters, nothing a system reserves."
-    )
-    return refusal(400, "bad_name", message, name[:100].encode("ascii", "replace").decode())
-
-
-def file_name(name: str) -> str:
-    """`name`, if it is a plain file name on every system; 400 otherwise."""
-    fits = name.isprintable() and 0 < len(name.encode()) <= 240
-    if not fits or any(each in name for each in '/\\:*?"<>|'):
-        raise bad_name(name)
-    if name != name.strip() or name.endswith(".") or RESERVED.match(name):
-        raise bad_name(name)
-    return name
 
 
 @dataclass
@@ -157,9 +138,7 @@ def user_destination(folders: Folders, root: str, subfolder: str, name: str) -> 
     if root not in UPLOAD_ROOTS:
         raise refusal(400, "bad_type", f"type must be one of {', '.join(UPLOAD_ROOTS)}.")
     name = file_name(name)
-    subfolder = subfolder.replace("\\", "/").removesuffix("/")
-    for part in subfolder.split("/") if subfolder else ():
-        file_name(part)
+    subfolder = folder_name(subfolder)
     try:
         folder = folders.inside(root, subfolder) if subfolder else Path(os.path.realpath(folders.roots[root]))
     except OutsideRoot as error:

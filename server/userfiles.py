@@ -15,6 +15,7 @@ from execution.errors import OutsideRoot
 from execution.files.folders import Folders, atomic_write
 from server.answers import not_found, refusal
 from server.files import matches, open_regular
+from server.names import is_plain
 
 DEFAULT_USER = "default"
 CLOSED = frozenset({"comfyui-manager"})
@@ -58,7 +59,7 @@ class UserFiles:
         """The place of a name. 404 for one that leads out, or to what no route may touch."""
         parts = [part for part in name.replace("\\", "/").split("/") if part]
         closed = any(part in (".", "..") or part.startswith("__") or part.lower() in CLOSED for part in parts)
-        unfit = not parts or name.startswith("/") or not name.isprintable()
+        unfit = not parts or name.startswith("/") or not is_plain(name)
         if unfit or closed or parts[-1].lower().endswith(CLOSED_SUFFIXES):
             not_found()
         return self._inside("/".join(parts))

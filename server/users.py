@@ -9,6 +9,7 @@ from aiohttp import web
 
 from execution.files.folders import Folders, atomic_write
 from server.answers import refusal
+from server.names import is_plain
 from server.userfiles import DEFAULT_USER, UserFiles
 
 HEADER = "comfy-user"
@@ -64,7 +65,7 @@ class Users:
 
     def add(self, name: object) -> str:
         """A new user's id. 400 for a name that will not do or is taken."""
-        if not isinstance(name, str) or not 0 < len(name.strip()) <= MOST_NAME or not name.isprintable():
+        if not isinstance(name, str) or not 0 < len(name.strip()) <= MOST_NAME or not is_plain(name):
             message = f"username must be a text of 1 to {MOST_NAME} printable characters."
             raise refusal(400, "invalid_username", message)
         name = name.strip()

@@ -15,7 +15,8 @@ from server.assets.places import MODEL_TYPE, MODELS, ROOTS, Place
 from server.assets.records import Asset
 from server.assets.seeding import UNWALKED
 from server.envelopes import Refusal
-from server.uploads import Destination, Received, file_name, put_or_refuse, user_destination
+from server.names import file_name, folder_name
+from server.uploads import Destination, Received, put_or_refuse, user_destination
 
 
 @dataclass(frozen=True)
@@ -87,8 +88,7 @@ def place_for(folders: Folders, order: Order) -> Destination:
         raise Refusal(
             422, "unknown_model_type", f"A model needs a tag {MODEL_TYPE}KIND; the kinds are {known}."
         )
-    for part in (*subfolder.split("/"), name) if subfolder else (name,):
-        file_name(part)
+    subfolder, name = folder_name(subfolder), file_name(name)
     if kind.suffixes and Path(name).suffix.lower() not in kind.suffixes:
         suffixes = ", ".join(sorted(kind.suffixes))
         raise Refusal(422, "unsupported_type", f"A file of {order.kind} ends in one of {suffixes}.")

@@ -106,9 +106,7 @@ async def test_s3_static_files_stay_in_their_folder(calm: Client, settings: Sett
 
 BAD_NAMES = [
     "../../custom_nodes/x/__init__.py", "..\\\\..\\\\x.png", "/etc/cron.d/x", "a/b.png", "CON", "con.png",
-    "nul.txt",
-    "COM1.png", "trailing.", "trailing ", " leading", "..", ".", "a\x00b.png", "a\x1bb.png", "C:x.png", "a:b",
-    "x" * 300, "a?.png", "", "LPT9",
+    "nul.txt", "COM1.png", "trailing.", "..", ".", "a\x00b.png", "x" * 300, "", "LPT9", " ",
 ]  # fmt: skip
 
 

@@ -13,8 +13,8 @@ from PIL.PngImagePlugin import PngInfo
 
 from server.answers import refusal
 from server.files import INLINE_TYPES, matches, wanted_range
+from server.names import file_name
 from server.settings import Settings
-from server.uploads import file_name
 from tests.server.client import Client
 from tests.server.test_attacks import upload
 

@@ -44,6 +44,8 @@ from server.routes import (
     userdata,
     view,
 )
+from server.routes.v2 import assets as v2_assets
+from server.routes.v2 import jobs as v2_jobs
 from server.safety import Gate, protect
 from server.scheduler import Scheduler
 from server.settings import Settings
@@ -62,6 +64,8 @@ TOPICS = (
     history,
     jobs,
     assets,
+    v2_assets,
+    v2_jobs,
     view,
     upload,
     models,

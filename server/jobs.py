@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 SECRET = re.compile(r"api_?key|auth_?token|secret|password|credential", re.IGNORECASE)
 """Names of `extra_data` entries that are handed to the nodes of the run and to nothing and nobody else."""
@@ -27,6 +27,15 @@ class Status(StrEnum):
 FINAL = frozenset({Status.SUCCESS, Status.ERROR, Status.INTERRUPTED, Status.CANCELLED})
 
 
+class Once(NamedTuple):
+    """A key by which a client asks for a job once, however often it sends the request, and a digest of what
+    it asked for.
+    """
+
+    key: str
+    request: str
+
+
 @dataclass(frozen=True)
 class Job:
     """One prompt. `number` orders the queue; `session` and `client_id` say who hears of it."""
@@ -42,6 +51,9 @@ class Job:
     attempts: int = 0
     secrets: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """Keys and tokens of `extra_data`: kept in memory only, gone after a restart."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """What the client calls it by."""
+    once: Once | None = None
 
     @property
     def workflow_id(self) -> str | None:

@@ -11,8 +11,8 @@ from typing import Any
 
 from server.answers import dumps
 from server.database import Database
-from server.jobs import MOST_ATTEMPTS, Job, Outcome, Status, died_twice, preview_file, shown_files
-from server.store import IdTaken, Page, Recovered, Waiting
+from server.jobs import MOST_ATTEMPTS, Job, Once, Outcome, Status, died_twice, preview_file, shown_files
+from server.store import IdTaken, Page, Recovered, Repeated, Waiting
 
 logger = logging.getLogger(__name__)
 VERSION = 2
@@ -47,6 +47,13 @@ CREATE TABLE IF NOT EXISTS changes(
 CREATE INDEX IF NOT EXISTS changes_job ON changes(job);
 CREATE TABLE IF NOT EXISTS events(
     job TEXT NOT NULL, number INTEGER NOT NULL, body TEXT NOT NULL, PRIMARY KEY(job, number)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS labels(
+    job TEXT NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY(job, name)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS labels_value ON labels(name, value);
+CREATE TABLE IF NOT EXISTS once(
+    session TEXT NOT NULL, key TEXT NOT NULL, request TEXT NOT NULL, job TEXT NOT NULL,
+    PRIMARY KEY(session, key)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS once_job ON once(job);
 """
 LISTED = frozenset({Status.SUCCESS, Status.ERROR, Status.INTERRUPTED})
 """What the history shows: not what was cancelled before it ran."""
@@ -109,8 +116,18 @@ def change(connection: sqlite3.Connection, job: str, status: Status, at: float, 
     connection.execute("UPDATE jobs SET status = ? WHERE id = ?", (status, job))
 
 
+def refuse_repeated(connection: sqlite3.Connection, session: str, once: Once) -> None:
+    """See `Store.answered`."""
+    statement = "SELECT job, request FROM once WHERE session = ? AND key = ?"
+    found = connection.execute(statement, (session, once.key)).fetchone()
+    if found:
+        raise Repeated(found["job"], found["request"] == once.request)
+
+
 def insert(connection: sqlite3.Connection, job: Job, prompt: str, extra_data: str) -> Waiting:
     """Add a pending job in place of an ended one with the same id."""
+    if job.once is not None:
+        refuse_repeated(connection, job.session, job.once)
     found = connection.execute("SELECT status FROM jobs WHERE id = ?", (job.id,)).fetchone()
     if found and found["status"] in (Status.PENDING, Status.RUNNING):
         raise IdTaken(job.id)
@@ -131,6 +148,11 @@ def insert(connection: sqlite3.Connection, job: Job, prompt: str, extra_data: st
     names, marks = ", ".join(columns), ", ".join("?" * len(columns))
     cursor = connection.execute(f"INSERT INTO jobs({names}) VALUES({marks})", tuple(columns.values()))
     change(connection, job.id, Status.PENDING, job.created)
+    labels = [(job.id, name, value) for name, value in job.labels.items()]
+    connection.executemany("INSERT INTO labels VALUES(?, ?, ?)", labels)
+    if job.once is not None:
+        row = (job.session, *job.once, job.id)
+        connection.execute("INSERT INTO once VALUES(?, ?, ?, ?)", row)
     return Waiting(job.number, cursor.lastrowid or 0, job.id)
 
 
@@ -171,6 +193,8 @@ def erase(connection: sqlite3.Connection, jobs: Iterable[str]) -> None:
     ids = [(job,) for job in jobs]
     connection.executemany("DELETE FROM events WHERE job = ?", ids)
     connection.executemany("DELETE FROM changes WHERE job = ?", ids)
+    connection.executemany("DELETE FROM labels WHERE job = ?", ids)
+    connection.executemany("DELETE FROM once WHERE job = ?", ids)
     connection.executemany("DELETE FROM jobs WHERE id = ?", ids)
 
 
@@ -244,7 +268,10 @@ def record_of(row: sqlite3.Row) -> dict[str, Any]:
     return record
 
 
-SHORT = "id, number, status, workflow_id, created, started, ended, attempts, error, preview, outputs_count"
+SHORT = (
+    "id, ordinal, number, status, workflow_id, created, started, ended, attempts, error, "
+    "preview, outputs_count"
+)
 
 
 def select_jobs(connection: sqlite3.Connection, page: Page) -> tuple[list[dict[str, Any]], int]:
@@ -253,6 +280,11 @@ def select_jobs(connection: sqlite3.Connection, page: Page) -> tuple[list[dict[s
     where, values = f"status IN ({marks})", list[Any](page.statuses)
     if page.workflow_id is not None:
         where, values = f"{where} AND workflow_id = ?", [*values, page.workflow_id]
+    for name, value in page.labels.items():
+        where += " AND EXISTS(SELECT 1 FROM labels WHERE job = jobs.id AND name = ? AND value = ?)"
+        values += [name, value]
+    if page.before is not None:
+        where, values = f"{where} AND ordinal < ?", [*values, page.before]
     order = "coalesce(ended, 1e18) - coalesce(started, 0)" if page.by_duration else "created"
     way = "ASC" if page.ascending else "DESC"
     total = connection.execute(f"SELECT count(*) FROM jobs WHERE {where}", values).fetchone()[0]
@@ -260,7 +292,13 @@ def select_jobs(connection: sqlite3.Connection, page: Page) -> tuple[list[dict[s
         f"SELECT {SHORT} FROM jobs WHERE {where} ORDER BY {order} {way}, ordinal {way} LIMIT ? OFFSET ?",
         [*values, page.limit, page.offset],
     ).fetchall()
-    return [record_of(row) for row in rows], total
+    return [{**record_of(row), "labels": labels_of(connection, row["id"])} for row in rows], total
+
+
+def labels_of(connection: sqlite3.Connection, job: str) -> dict[str, str]:
+    """What a job is called by."""
+    rows = connection.execute("SELECT name, value FROM labels WHERE job = ? ORDER BY name", (job,))
+    return {row["name"]: row["value"] for row in rows}
 
 
 def put_aside_other_versions(path: Path) -> None:
@@ -305,6 +343,9 @@ class Journal:
         prompt, extra_data = dumps(job.prompt), dumps(job.extra_data)
         waiting: Waiting = await self._write(lambda connection: insert(connection, job, prompt, extra_data))
         return waiting
+
+    async def answered(self, session: str, once: Once) -> None:
+        await self._database.read(lambda connection: refuse_repeated(connection, session, once))
 
     async def load(self, job: str) -> Job | None:
         row = await self._row("SELECT * FROM jobs WHERE id = ? AND status IN ('pending', 'running')", job)
@@ -385,7 +426,8 @@ class Journal:
         if row is None:
             return None
         changes = await self._rows("SELECT at, status, why FROM changes WHERE job = ? ORDER BY rowid", job)
-        return {**record_of(row), "changes": [dict(each) for each in changes]}
+        labels = await self._database.read(lambda connection: labels_of(connection, job))
+        return {**record_of(row), "labels": labels, "changes": [dict(each) for each in changes]}
 
     def close(self) -> None:
         self._database.close()

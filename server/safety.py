@@ -22,6 +22,8 @@ from aiohttp import web
 
 from server.settings import Settings, is_loopback
 
+ALLOWED_HEADERS = "Content-Type, Authorization, If-Match, If-None-Match, Idempotency-Key"
+"""What pages of configured origins may send."""
 DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 PAGE_POLICY = (
     "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' blob: data:; "
@@ -142,7 +144,7 @@ class Gate:
         return {
             "Access-Control-Allow-Origin": origin,
             "Access-Control-Allow-Methods": "GET, POST, DELETE, PUT, PATCH, OPTIONS",
-            "Access-Control-Allow-Headers": "Content-Type, Authorization, If-Match, If-None-Match",
+            "Access-Control-Allow-Headers": ALLOWED_HEADERS,
             "Access-Control-Expose-Headers": "ETag, Content-Disposition",
             "Cross-Origin-Resource-Policy": "cross-origin",
             "Vary": "Origin",

@@ -26,9 +26,11 @@ from server.endings import Endings
 from server.frames import Frame, Picture, Translator, ended, status
 from server.jobs import MOST_ATTEMPTS, Job, Outcome, Status, died_twice, error_of
 from server.journal import lenient
+from server.progress import Tally
 from server.sockets import Hub, do_nothing
 from server.specs import Catalogue
 from server.store import Store, Waiting
+from server.watching import Watchers
 from server.workers import Crew, State, Worker
 
 logger = logging.getLogger(__name__)
@@ -54,10 +56,22 @@ class Running:
     unsaved: list[tuple[int, str]] = field(default_factory=list)
     live: Mapping[str, Any] | None = None
     """The latest progress, which is not kept in the store."""
+    tally: Tally = field(default_factory=Tally)
 
     @property
     def attempt(self) -> int:
         return self.job.attempts + 1
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a job is that has not ended. `position` is 1 for the next one to run, None once it runs."""
+
+    is_running: bool
+    is_cancelled: bool = False
+    position: int | None = None
+    progress: Mapping[str, Any] | None = None
+    outputs: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Scheduler:
@@ -72,6 +86,7 @@ class Scheduler:
         """Called when a worker has its node types."""
         self.ended: Callable[[str, Mapping[str, Any]], None] = ignore
         """Called with a job's id and outputs when they are written."""
+        self.watchers = Watchers()
         self._pending: list[Waiting] = []
         self._waiting: dict[str, Waiting] = {}
         self._starting: dict[str, bool] = {}
@@ -94,7 +109,7 @@ class Scheduler:
         for job in recovered.given_up:
             logger.error("Job %s ran when the server was killed, twice; it is not tried again.", job)
         self._next_number = recovered.next_number
-        self._hub.changed = self._tell_listening
+        self._hub.changed = self.watchers.changed = self._tell_listening
         self.crew = crew
         self._tasks = [asyncio.create_task(self._assign_all()), asyncio.create_task(self._save_events())]
 
@@ -173,6 +188,7 @@ class Scheduler:
             logger.warning("Job %s does not stop; its worker is ended.", job)
             running.worker.kill()
         running.cancelled = running.cancelled or now
+        self.watchers.wake(job)
         await running.worker.send(CancelJob(job))
         return True
 
@@ -208,7 +224,8 @@ class Scheduler:
         worker.job = job.id
         self._running[job.id] = running
         self._tell_status()  # before the job's own first message, as ComfyUI does
-        await worker.send(Listening(self._hub.listens(job.session, job.client_id)))
+        await worker.send(Listening(self._is_looked_at(job)))
+        self.watchers.wake(job.id)
         extra_data = {**job.extra_data, **self._secrets.get(job.id, {})}
         await worker.send(RunJob(job.id, job.prompt, job.targets, extra_data))
         if self._starting.get(job.id):
@@ -273,10 +290,13 @@ class Scheduler:
         for frame in running.translator.frames(event):
             if isinstance(frame, Picture):
                 self._hub.show(frame, job.session, job.client_id)
+                self.watchers.show(frame)
             else:
                 self._hub.send(frame, job.session, job.client_id)
         if isinstance(event, PreviewReady):
             return
+        running.tally.take(event)
+        self.watchers.wake(job.id)
         shape, _ = to_json(event)
         shape["number"] += running.base
         if isinstance(event, Progress):
@@ -337,6 +357,7 @@ class Scheduler:
     def _changed(self) -> None:
         """The queue changed: look for work, and tell everybody, a moment later, how long it is."""
         self._wake.set()
+        self.watchers.wake_all()
         if not self._status_due:
             self._status_due = True
             asyncio.get_running_loop().call_later(STATUS_SECONDS, self._tell_status_if_due)
@@ -352,10 +373,27 @@ class Scheduler:
     def _tell_listening(self) -> None:
         """Somebody came or left: previews are made only where somebody looks."""
         for running in self._running.values():
-            looks = self._hub.listens(running.job.session, running.job.client_id)
+            looks = self._is_looked_at(running.job)
             sending = asyncio.create_task(running.worker.send(Listening(looks)))
             self._sending.add(sending)
             sending.add_done_callback(self._sending.discard)
+
+    def _is_looked_at(self, job: Job) -> bool:
+        return self._hub.listens(job.session, job.client_id) or self.watchers.looks(job.id)
+
+    def standing(self, job: str) -> Standing | None:
+        """Where a job is; None when it does not wait or run any more."""
+        running = self._running.get(job)
+        if running is not None:
+            cancelled = running.cancelled is not None
+            outputs = dict(running.translator.outputs)
+            return Standing(True, cancelled, None, running.tally.to_json(), outputs)
+        if job in self._starting:
+            return Standing(True, self._starting[job])
+        place = self._waiting.get(job)
+        if place is None:
+            return None
+        return Standing(False, position=1 + sum(other < place for other in self._waiting.values()))
 
     def snapshot(self, session: str, client: str) -> Iterator[Frame]:
         """What a client that connects needs to know of its running jobs."""

@@ -5,15 +5,23 @@ are JSON ready to
 be sent, so that a long list costs no parsing.
 """
 
-from collections.abc import AsyncIterator, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
-from server.jobs import Job, Outcome, Status
+from server.jobs import Job, Once, Outcome, Status
 
 
 class IdTaken(Exception):
     """A job with this id waits or runs."""
+
+
+class Repeated(Exception):
+    """A request with this key has been answered by a job already; `same` tells whether it asked the same."""
+
+    def __init__(self, job: str, same: bool) -> None:
+        self.job, self.same = job, same
+        super().__init__(job)
 
 
 class Waiting(NamedTuple):
@@ -46,6 +54,9 @@ class Page:
     workflow_id: str | None = None
     by_duration: bool = False
     ascending: bool = False
+    labels: Mapping[str, str] = field(default_factory=dict)
+    before: int | None = None
+    """Only jobs that were added before the one with this `ordinal`."""
 
 
 class Store(Protocol):
@@ -57,7 +68,12 @@ class Store(Protocol):
         """
 
     async def add(self, job: Job) -> Waiting:
-        """Keep a new pending job. A finished one with the same id is replaced; otherwise `IdTaken`."""
+        """Keep a new pending job. A finished one with the same id is replaced; otherwise `IdTaken`.
+        `Repeated` when its key has a job already.
+        """
+
+    async def answered(self, session: str, once: Once) -> None:
+        """Raises `Repeated` when a key of this session has a job already."""
 
     async def load(self, job: str) -> Job | None:
         """A job that is not finished, without its secrets."""

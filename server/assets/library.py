@@ -119,18 +119,17 @@ class Assets:
         """An asset by its id."""
         return await self._database.read(lambda connection: records.select_one(connection, "id = ?", asset))
 
-    async def first_of(self, hash: str, kind: str | None = None) -> Asset | None:
-        """The oldest asset of these bytes, perhaps only of a kind."""
-        where, values = ("hash = ? AND kind = ?", (hash, kind)) if kind else ("hash = ?", (hash,))
+    async def first_of(self, hash: str, name: str | None = None) -> Asset | None:
+        """The oldest asset of these bytes, perhaps only one of this name."""
+        where, values = ("hash = ? AND name = ?", (hash, name)) if name else ("hash = ?", (hash,))
         return await self._database.read(lambda connection: records.select_one(connection, where, *values))
 
-    async def path(self, asset: Asset) -> Path | None:
+    async def whereabouts(self, asset: Asset) -> tuple[Place, Path] | None:
         """Where an asset's bytes are now; None when they are gone."""
         path = await self._checked(asset.place, asset.hash)
-        if path is None and asset.hash is not None:
-            found = await self.by_hash(asset.hash)
-            path = found[1] if found else None
-        return path
+        if path is not None:
+            return asset.place, path
+        return await self.by_hash(asset.hash) if asset.hash is not None else None
 
     async def by_hash(self, hash: str, kind: str | None = None) -> tuple[Place, Path] | None:
         """A file of these bytes, perhaps only of a kind; each is looked at before it is trusted."""

@@ -1,11 +1,18 @@
-"""The files that a job's nodes showed, noted as assets of the job."""
+"""What a job's nodes showed, noted as assets of the job: files where they are, texts as files of text."""
 
+import asyncio
+import hashlib
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
+from execution.files.folders import Folders, atomic_write
 from server.assets.library import Assets
 from server.assets.places import ROOTS, Place
 from server.assets.records import Asset
+
+TEXTS = "texts"
+"""The folder of texts, below `temp`."""
 
 
 class Shown(NamedTuple):
@@ -45,3 +52,28 @@ async def note_outputs(assets: Assets, job: str, outputs: Mapping[str, Any]) -> 
         if asset is not None:
             noted.append((shown, asset))
     return noted
+
+
+async def note_texts(
+    assets: Assets, folders: Folders, job: str, outputs: Mapping[str, Any]
+) -> list[tuple[Shown, Asset]]:
+    """The texts that a job's nodes showed, kept as temporary files, each named by its bytes."""
+    noted = []
+    for node, ui in outputs.items():
+        texts = ui.get("text") if isinstance(ui, dict) else None
+        for text in texts if isinstance(texts, list | tuple) else ():
+            if isinstance(text, str) and text:
+                content = text.encode("utf-8", "replace")
+                place = Place("temp", f"{TEXTS}/{hashlib.sha256(content).hexdigest()[:32]}.txt")
+                await asyncio.to_thread(keep_text, folders.inside(*place), content)
+                asset = await assets.note(place, job)
+                if asset is not None:
+                    noted.append((Shown(str(node), "text", place), asset))
+    return noted
+
+
+def keep_text(path: Path, content: bytes) -> None:
+    """Write a text unless it is there; blocks."""
+    if not path.is_file():
+        with atomic_write(path) as file:
+            file.write(content)

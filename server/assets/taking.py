@@ -100,11 +100,24 @@ async def take(assets: Assets, folders: Folders, file: Path, order: Order) -> tu
 
     409 when the bytes have another hash than the order says.
     """
-    destination = place_for(folders, order)
+    hash = await checked_hash(file, order)
+    return await put_in_place(assets, folders, file, order, hash)
+
+
+async def checked_hash(file: Path, order: Order) -> str:
+    """The hash of a spooled file; 409 when it is not the one that the order says."""
     hash, _ = await asyncio.to_thread(digest, file, threading.Event())
     if order.hash is not None and order.hash != hash:
         code = "hash_mismatch" if is_hash(order.hash) else "invalid_hash"
         raise Refusal(409, code, f"The bytes that came have the hash {hash}, not the one that was said.")
+    return hash
+
+
+async def put_in_place(
+    assets: Assets, folders: Folders, file: Path, order: Order, hash: str
+) -> tuple[Asset, bool]:
+    """See `take`; the hash is known."""
+    destination = place_for(folders, order)
     found = await assets.by_hash(hash, order.kind)
     if found is not None:
         place = found[0]
@@ -114,4 +127,7 @@ async def take(assets: Assets, folders: Folders, file: Path, order: Order) -> tu
     asset = await assets.note(place, hash=hash)
     if asset is None:
         raise Refusal(507, "not_kept", "The file was taken, and is gone again.")
-    return await assets.describe(asset.id, order.described) or asset, found is None
+    described = dict(order.described)
+    if found is not None and "expires" in described:  # taken again it is kept longer, never shorter
+        described["expires"] = asset.expires and max(asset.expires, described["expires"])
+    return await assets.describe(asset.id, described) or asset, found is None

@@ -169,10 +169,10 @@ async def get_content(request: web.Request) -> web.StreamResponse:
 
 async def send_asset(request: web.Request, asset: Asset, inline: bool) -> web.StreamResponse:
     """Send an asset's bytes under its name; never as active content."""
-    path = await parts(request).assets.path(asset)
-    if path is None:
+    found = await parts(request).assets.whereabouts(asset)
+    if found is None:
         raise Refusal(404, "FILE_NOT_FOUND", "The file of this asset is gone.")
-    return await send_user_file(request, path, asset.name, inline)
+    return await send_user_file(request, found[1], asset.name, inline)
 
 
 async def get_tags(request: web.Request) -> web.Response:

@@ -77,11 +77,12 @@ async def test_a_file_written_anew_is_another_asset_and_the_old_bytes_are_missin
     gone = await assets.find(old.id)
     assert gone is not None
     assert MISSING in gone.tags
-    assert await assets.path(old) is None
+    assert await assets.whereabouts(old) is None
     assert await assets.by_hash(hash_of(b"one")) is None
     (folders.input / "copy.png").write_bytes(b"one")
     await assets.note(Place("input", "copy.png"))
-    assert await assets.path(old) == (folders.input / "copy.png").resolve(), "the bytes are what counts"
+    copy = (Place("input", "copy.png"), (folders.input / "copy.png").resolve())
+    assert await assets.whereabouts(old) == copy, "the bytes are what counts"
 
 
 async def test_a_change_behind_its_back_is_seen_before_bytes_are_given(
@@ -94,7 +95,7 @@ async def test_a_change_behind_its_back_is_seen_before_bytes_are_given(
     file.write_bytes(b"six")
     os.utime(file, ns=(2, 2))
     assert await assets.by_hash(hash_of(b"one")) is None
-    assert await assets.path(asset) is None
+    assert await assets.whereabouts(asset) is None
     found = await assets.by_hash(hash_of(b"six"))
     assert found is not None
     assert found[0] == Place("input", "a.png")

@@ -17,6 +17,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], Any]
 Waiting = tuple[Work, "Future[Any]"]
+Result = tuple["Future[Any]", Any, Exception | None]
 MOST_PER_COMMIT = 256
 
 
@@ -86,8 +87,10 @@ class Database:
         return batch, False
 
     def _commit(self, batch: list[Waiting]) -> None:
-        """Run a batch in one transaction; one that raises is undone alone."""
-        results: list[tuple[Future[Any], Any]] = []
+        """Run a batch in one transaction; one that raises is undone alone. All are told after the commit: an
+        error, too, may rest on what another of the batch wrote.
+        """
+        results: list[Result] = []
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             for work, future in batch:
@@ -99,18 +102,18 @@ class Database:
             for _, future in batch:
                 settle(future, error=error)
             return
-        for future, result in results:
-            settle(future, result)
+        for future, result, raised in results:
+            settle(future, result, raised)
 
-    def _run(self, work: Work, future: "Future[Any]", results: list[tuple["Future[Any]", Any]]) -> None:
+    def _run(self, work: Work, future: "Future[Any]", results: list[Result]) -> None:
         self._connection.execute("SAVEPOINT one")
         try:
-            results.append((future, work(self._connection)))
+            results.append((future, work(self._connection), None))
         except Exception as error:
             if not self._connection.in_transaction:
                 raise  # a full disk ends the whole transaction
             self._connection.execute("ROLLBACK TO one")
-            settle(future, error=error)
+            results.append((future, None, error))
         self._connection.execute("RELEASE one")
 
 

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.jobs import Job, Outcome, Status, preview_file, shown_files, without_secrets
+from server.jobs import Job, Once, Outcome, Status, preview_file, shown_files, without_secrets
 from server.journal import CUT_OFF, Journal, lenient, number_text
-from server.store import IdTaken, Page, Recovered
+from server.store import IdTaken, Page, Recovered, Repeated
 
 PROMPT = {"1": {"class_type": "A", "inputs": {"x": 1, "text": "ü\ud800"}}}
 
@@ -301,3 +301,31 @@ def test_whole_queue_numbers_have_no_point() -> None:
 def test_what_nodes_show_becomes_json_whatever_it_is() -> None:
     strange = {"n": math.nan, "i": [math.inf], "p": Path("x"), 3: {"t": (1, 2)}}
     assert json.loads(lenient(strange)) == {"n": None, "i": [None], "p": "x", "3": {"t": [1, 2]}}
+
+
+async def test_a_key_has_one_job_until_that_is_forgotten(store: Journal) -> None:
+    await store.add(job("a", session="me", once=Once("key", "what")))
+    for once, same in ((Once("key", "what"), True), (Once("key", "else"), False)):
+        with pytest.raises(Repeated) as raised:
+            await store.add(job("b", session="me", once=once))
+        assert (raised.value.job, raised.value.same) == ("a", same)
+        with pytest.raises(Repeated):
+            await store.answered("me", once)
+    await store.answered("you", Once("key", "what"))
+    await store.add(job("c", session="you", once=Once("key", "what")))
+    await store.finish("a", Outcome(Status.SUCCESS), time.time())
+    await store.forget(["a"])
+    await store.add(job("d", session="me", once=Once("key", "else")))
+
+
+async def test_jobs_are_found_by_their_labels(store: Journal) -> None:
+    for index in range(4):
+        await store.add(job(str(index), labels={"client": "acme" if index % 2 else "other", "n": str(index)}))
+    records, total = await store.jobs(Page(limit=9, labels={"client": "acme"}))
+    assert ([record["id"] for record in records], total) == (["3", "1"], 2)
+    assert records[0]["labels"] == {"client": "acme", "n": "3"}
+    before, _ = await store.jobs(Page(limit=9, before=records[0]["ordinal"]))
+    assert [record["id"] for record in before] == ["2", "1", "0"]
+    record = await store.job("2")
+    assert record is not None
+    assert record["labels"] == {"client": "other", "n": "2"}

@@ -91,6 +91,8 @@ class Scheduler:
         self._waiting: dict[str, Waiting] = {}
         self._starting: dict[str, bool] = {}
         self._running: dict[str, Running] = {}
+        self._ending: dict[str, Running] = {}
+        """Jobs that have ended and whose end is on its way to the disk."""
         self._secrets: dict[str, Mapping[str, Any]] = {}
         self._next_number = 0.0
         self._wake = asyncio.Event()
@@ -324,7 +326,11 @@ class Scheduler:
         self._flush(running)
         job = running.job
         self._secrets.pop(job.id, None)
-        await self._endings.write(job.id, running.translator.outcome(why))
+        self._ending[job.id] = running
+        try:
+            await self._endings.write(job.id, running.translator.outcome(why))
+        finally:
+            del self._ending[job.id]
         self.ended(job.id, running.translator.outputs)
         self._send(running, ended(job.id))
         self._changed()
@@ -383,7 +389,7 @@ class Scheduler:
 
     def standing(self, job: str) -> Standing | None:
         """Where a job is; None when it does not wait or run any more."""
-        running = self._running.get(job)
+        running = self._running.get(job) or self._ending.get(job)
         if running is not None:
             cancelled = running.cancelled is not None
             outputs = dict(running.translator.outputs)

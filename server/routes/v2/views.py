@@ -8,7 +8,7 @@ from aiohttp import web
 
 from server.assets.outputs import Shown, note_outputs, note_texts
 from server.assets.records import Asset
-from server.jobs import Status
+from server.jobs import FINAL, Status
 from server.parts import Parts, parts
 from server.scheduler import Standing
 
@@ -119,6 +119,8 @@ async def job_view(request: web.Request, record: Mapping[str, Any]) -> dict[str,
     here: Parts = parts(request)
     job = record["id"]
     standing = here.scheduler.standing(job)
+    if standing is None and Status(record["status"]) not in FINAL:  # it has ended since it was read
+        record = await here.store.job(job) or record
     outputs = standing.outputs if standing is not None else record["outputs"] or {}
     state = state_of(record, standing)
     address = f"/api/v2/jobs/{job}"

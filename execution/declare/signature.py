@@ -188,8 +188,9 @@ def _shown(parameter: inspect.Parameter, hint: Annotation, node: str, v3: bool) 
         found = {
             key: Branch(each, tuple(parameters_of(each, node, v3))) for key, each in branches.classes.items()
         }
+        options = {name: value for name, value in (spec.options or {}).items() if name != "default"}
         offered = [{"key": key, "inputs": _groups(branch.parameters)} for key, branch in found.items()]
-        spec = InputSpec(name, CHOICE, {"options": offered, **(spec.options or {})}, spec.group)
+        spec = InputSpec(name, CHOICE, {"options": offered, **options}, spec.group)
         return Parameter(parameter.name, "input", name, hint, spec, branches=found)
     return Parameter(parameter.name, "input", name, hint, spec)
 

@@ -174,6 +174,17 @@ def temporary_name() -> str:
     return f"ComfyUI_temp_{secrets.token_hex(4)}"
 
 
+def shown_for_a_while(
+    images: Tensor, prefix: str, texts: dict[str, str], run: Run, folders: Folders
+) -> list[dict[str, str]]:
+    """Write images that are kept until the program ends; gives where each will be."""
+    name = f"{prefix}_{secrets.token_hex(4)}"
+    shown: list[dict[str, str]] = _saved(images, name, "temp", texts, run, folders, compress_level=1)[
+        "images"
+    ]
+    return shown
+
+
 def _saved(
     images: Tensor,
     prefix: str,

@@ -1,6 +1,9 @@
 """Schedules: the noise levels a sampler steps through, and what can be done to them."""
 
+import re
 from typing import Annotated, Literal, NamedTuple
+
+import torch
 
 from diffusion.noise import schedules, tuned_schedules
 from diffusion.noise import sigmas as levels
@@ -31,6 +34,20 @@ def basic(model: SomeModel, scheduler: SchedulerName, steps: StepCount = 20, den
     A schedule for a model, by its name.
     """
     return schedule(present(model).prediction, scheduler, steps, denoise)
+
+
+@node("ManualSigmas", category="sampling/custom_sampling/schedulers", v3=True, experimental=True)
+def manual(
+    sigmas: Annotated[str, Tip("Numbers with commas or blanks between, the last one mostly 0.")] = "1, 0.5",
+) -> Annotated[Sigmas, Output("SIGMAS")]:
+    """ManualSigmas.
+
+    A schedule written down number by number.
+    """
+    found = re.findall(r"[-+]?(?:\d*\.)?\d+\.?(?:[eE][-+]?\d+)?", sigmas)
+    if not found:
+        raise ValueError(f"input 'sigmas' is {sigmas!r}, which holds no number; write some such as 1, 0.5, 0")
+    return torch.tensor([float(each) for each in found])
 
 
 @node("KarrasScheduler", category="sampling/custom_sampling/schedulers")

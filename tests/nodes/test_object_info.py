@@ -22,6 +22,11 @@ BEYOND = {
     "CLIPTextEncodeModes",
     "WildcardText",
     *("ScribbleHint", "LineArtHint", "TileHint", "BlurHint", "RecolourHint", "DepthHint", "NormalHint"),
+    *("ComfySwitchNode", "ComfyAndNode", "ComfyOrNode", "ComfyNotNode", "CustomCombo", "SeedNode"),
+    *("ComfyMathExpression", "ComfyNumberConvert", "CreateList", "GetItemFromList"),
+    *("StringFormat", "JsonExtractString"),
+    *("ResizeImageMaskNode", "ResolutionSelector", "BatchImagesNode", "BatchMasksNode", "BatchLatentsNode"),
+    *("ImageCompare", "ColorTransfer", "SaveImageAdvanced", "ManualSigmas"),
     *("IfElse", "SwitchValue", "MakeList", "BatchToList", "ListToBatch", "ListItem", "ListLength"),
     *("ForEachStart", "ForEachEnd", "WhileStart", "WhileEnd", "WhileRound", "LoopItem", "LoopGather"),
 }

@@ -104,8 +104,8 @@ def without_trigger(text: str) -> tuple[str, str]:
 def last_place(text: TextEncoder, words: str) -> int:
     """The place of the last token of these words in an embedding that begins with them."""
     chunks = next(iter(text.tokenize(words).values()))
-    end = text.vocabulary.end
-    used = [next(place for place, (token, _) in enumerate(chunk) if token == end) for chunk in chunks]
+    frame = text.towers[0].rule.frame
+    used = [len(frame.within(chunk)) + 1 for chunk in chunks]
     return sum(len(chunk) for chunk in chunks[:-1]) + used[-1] - 1
 
 

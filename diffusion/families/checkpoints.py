@@ -6,7 +6,7 @@ used.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -15,9 +15,9 @@ from torch import Tensor
 
 from diffusion.errors import FileProblem
 from diffusion.families.catalogue import Architecture, architecture, unet_part, unknown
-from diffusion.families.layouts import clip_text, ldm_vae
+from diffusion.families.layouts import ldm_vae
 from diffusion.families.picture_conditions import UPSCALER_BETAS, camera_projection
-from diffusion.families.shapes import Unlike, text_sizes, vae_sizes
+from diffusion.families.shapes import Unlike, vae_sizes
 from diffusion.families.unclip import image_noise
 from diffusion.latents.autoencoder import VAE
 from diffusion.latents.latent_format import SD1, LatentFormat
@@ -37,29 +37,15 @@ from diffusion.noise.prediction import (
 )
 from diffusion.residency.budget import Identity, Residency, Resident
 from diffusion.residency.precision import Part
-from diffusion.text.clip import ClipText
-from diffusion.text.encoding import Find, TextEncoder, Tower, Vectors, no_embeddings
-from diffusion.text.tokenizer import Vocabulary
+from diffusion.text.encoding import TextEncoder
+from diffusion.text.loading import text_encoder_from, text_parts
+from diffusion.text.tokens import Find, Vectors, no_embeddings
 from diffusion.weights.files import Weights, identity, open_weights
 from diffusion.weights.loading import build_empty
 
 VAE_PREFIXES = ("first_stage_model.", "vae.", "")
 
-# Where text towers stand in files, and what each is called: CLIP ViT-L, OpenCLIP ViT-H or ViT-bigG.
-TEXT_PLACES: tuple[tuple[str, str], ...] = (
-    ("cond_stage_model.transformer.", "l"),
-    ("cond_stage_model.model.", "h"),
-    ("conditioner.embedders.0.transformer.", "l"),
-    ("conditioner.embedders.0.model.", "g"),
-    ("conditioner.embedders.1.model.", "g"),
-    ("text_encoders.clip_l.transformer.", "l"),
-    ("text_encoders.clip_g.transformer.", "g"),
-)
-
 M = TypeVar("M", bound=torch.nn.Module)
-
-WIDTHS: Mapping[int, str] = {768: "l", 1024: "h", 1280: "g"}
-
 
 VIDEO_SIGMAS = (0.002, 700.0)  # Blattmann et al. 2023, 2311.15127, appendix D.3, as the models are published
 
@@ -68,24 +54,6 @@ CLOCKS: Mapping[str, Callable[[Target, bool], Prediction]] = {
     "stable_diffusion": lambda target, zero_snr: stable_diffusion(target, zero_snr=zero_snr),
     "video": lambda target, zero_snr: continuous_edm(target, *VIDEO_SIGMAS),
     "upscaler": lambda target, zero_snr: discrete(target, scaled_linear_sigmas(*UPSCALER_BETAS)),
-}
-
-
-class Usage(NamedTuple):
-    """How a family uses a tower: which hidden state, through the final norm or not, how chunks are padded."""
-
-    layer: int
-    normed: bool
-    padding: int
-    gives_pooled: bool = True
-
-
-END = 49407
-USES: Mapping[tuple[str, ...], Mapping[str, Usage]] = {
-    ("l",): {"l": Usage(-1, True, END)},
-    ("h",): {"h": Usage(-2, True, 0)},
-    ("g",): {"g": Usage(-2, False, 0)},
-    ("l", "g"): {"l": Usage(-2, False, END, gives_pooled=False), "g": Usage(-2, False, 0)},
 }
 
 
@@ -137,20 +105,6 @@ def load_vae(path: Path | str, residency: Residency | None = None) -> VAE:
     return vae_from(vae, residency or Residency())
 
 
-def load_text_encoder(
-    paths: Sequence[Path | str], residency: Residency | None = None, find: Find = no_embeddings
-) -> TextEncoder:
-    """The text encoder whose towers stand in one or several files."""
-    towers: dict[str, Weights] = {}
-    for path in paths:
-        weights = open_weights(path)
-        found = text_parts(weights)
-        if not found:
-            raise unknown(weights, "No CLIP text encoder was found in it")
-        towers |= found
-    return text_encoder_from(towers, residency or Residency(), find)
-
-
 def load_taesd(
     encoder: Path | str | None,
     decoder: Path | str | None,
@@ -195,20 +149,6 @@ def load_embedding(path: Path | str) -> Vectors:
     return {"": _rows(weights.tensor(next(iter(tables))))}
 
 
-def text_parts(weights: Weights) -> dict[str, Weights]:
-    """The text towers of a file by key, under our names."""
-    found: dict[str, Weights] = {}
-    for prefix, key in TEXT_PLACES:
-        tower = clip_text(weights.under(prefix))
-        if "text_model.encoder.layers.0.mlp.fc1.weight" in tower:
-            found[key] = tower
-    alone = clip_text(weights)
-    shape = alone.shape("text_model.embeddings.token_embedding.weight")
-    if not found and shape is not None:
-        found[WIDTHS.get(shape[1], "l")] = alone
-    return found
-
-
 def vae_part(weights: Weights) -> Weights | None:
     """The VAE's tensors in a file, under its own names; None if it has none."""
     for prefix in VAE_PREFIXES:
@@ -236,28 +176,6 @@ def vae_from(weights: Weights, residency: Residency) -> VAE:
         raise unknown(weights, f"Its VAE cannot be read: {error}.") from None
     resident = _resident(residency, "vae", weights, lambda: AutoencoderKL(sizes), channels_last=True)
     return VAE(resident, sizes.latent_channels, sizes.downscale, video=sizes.video)
-
-
-def text_encoder_from(
-    towers: Mapping[str, Weights], residency: Residency, find: Find = no_embeddings
-) -> TextEncoder:
-    """The text encoder of towers by key, each under our names."""
-    keys = tuple(sorted(towers, key="lhg".index))
-    uses = USES.get(keys)
-    if uses is None:
-        some = next(iter(towers.values()))
-        raise unknown(some, f"Its text encoders ({', '.join(keys)}) are not used together by any family")
-    made = tuple(_tower(key, towers[key], uses[key], residency) for key in keys)
-    return TextEncoder(made, Vocabulary.read(), find)
-
-
-def _tower(key: str, weights: Weights, usage: Usage, residency: Residency) -> Tower:
-    try:
-        sizes = text_sizes(weights, open_clip=key != "l")
-    except Unlike as error:
-        raise unknown(weights, f"Its text encoder cannot be read: {error}.") from None
-    resident = _resident(residency, "text", weights, lambda: ClipText(sizes), key)
-    return Tower(key, resident, sizes.layers, sizes.width, sizes.positions, *usage)
 
 
 def _resident(

@@ -16,13 +16,12 @@ from diffusion.families.catalogue import architecture, unet_part
 from diffusion.families.checkpoints import (
     Checkpoint,
     model_from,
-    text_encoder_from,
-    text_parts,
     vae_from,
     vae_part,
 )
 from diffusion.residency.budget import Residency
-from diffusion.text.encoding import Find, no_embeddings
+from diffusion.text.loading import text_encoder_from, text_parts
+from diffusion.text.tokens import Find, no_embeddings
 from diffusion.weights.entries import Entry, Weights
 from diffusion.weights.files import open_weights
 

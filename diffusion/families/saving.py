@@ -18,7 +18,9 @@ from diffusion.model import Model
 from diffusion.networks.vision import VisionEncoder
 from diffusion.noise.prediction import EPS, V
 from diffusion.residency.budget import Resident
-from diffusion.text.encoding import TextEncoder, Tower
+from diffusion.text.encoding import TextEncoder
+from diffusion.text.recipes import STABLE_DIFFUSION
+from diffusion.text.tower import Tower
 from diffusion.weights.entries import Entry
 from diffusion.weights.loading import NO_PATCHES, Patches
 
@@ -51,16 +53,25 @@ def vae_entries(vae: VAE) -> Entries:
 
 
 def text_entries(text: TextEncoder) -> Entries:
-    """A text encoder under the names of checkpoints: OpenCLIP's for its towers, CLIP's own for CLIP L."""
-    places = TEXT[tuple(tower.key for tower in text.towers)]
+    """A text encoder under the names of checkpoints.
+
+    Families that read CLIP alone have OpenCLIP's names for its towers and CLIP's own for CLIP L; others have
+    each tower's own names under `text_encoders.`.
+    """
+    places = TEXT.get(tuple(tower.key for tower in text.towers))
     entries: Entries = {}
     for tower in text.towers:
         own = tower_entries(text, tower)
+        if places is None or text.recipe.name not in CLIP_ALONE:
+            key = f"clip_{tower.key}" if tower.key in ("l", "g", "h") else tower.key
+            entries |= _named(f"text_encoders.{key}.transformer.", own)
+            continue
         laid_out = own if tower.key == "l" else to_open_clip(own, "text_model", TEXT_PROJECTION)
         entries |= _named(places[tower.key], laid_out)
     return entries
 
 
+CLIP_ALONE = frozenset(recipe.name for recipe in STABLE_DIFFUSION.values())
 TEXT_PROJECTION = ("text_projection.weight", "text_projection")
 VISION_PROJECTION = ("visual_projection.weight", "proj")
 

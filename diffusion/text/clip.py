@@ -13,7 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from diffusion.errors import Mismatch
 from diffusion.networks.attention import attention
+from diffusion.text.tower import Reading, States
 
 END_OF_TEXT = 49407
 
@@ -66,9 +68,10 @@ class SelfAttention(nn.Module):
         self.q_proj = nn.Linear(width, width)
         self.out_proj = nn.Linear(width, width)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, seen: Tensor | None = None) -> Tensor:
+        """`seen` [B, 1, T, T] says which positions each one sees, if it is not just all that are earlier."""
         q, k, v = self.q_proj(x), self.k_proj(x), self.v_proj(x)
-        out: Tensor = self.out_proj(attention(q, k, v, self.heads, causal=True))
+        out: Tensor = self.out_proj(attention(q, k, v, self.heads, seen, causal=seen is None))
         return out
 
 
@@ -97,8 +100,8 @@ class Layer(nn.Module):
         self.mlp = FeedForward(sizes.width, sizes.inner, sizes.activation)
         self.layer_norm2 = nn.LayerNorm(sizes.width)
 
-    def forward(self, x: Tensor) -> Tensor:
-        x = x + self.self_attn(self.layer_norm1(x))
+    def forward(self, x: Tensor, seen: Tensor | None = None) -> Tensor:
+        x = x + self.self_attn(self.layer_norm1(x), seen)
         out: Tensor = x + self.mlp(self.layer_norm2(x))
         return out
 
@@ -138,21 +141,43 @@ class ClipText(nn.Module):
         normed: bool = True,
         vectors: Tensor | None = None,
         projected: bool = True,
+        mask: Tensor | None = None,
     ) -> Encoded:
         """tokens [B, T]; `layer` −1 is the last, −2 the one before; `normed` adds the final norm.
 
         `vectors` [B, T, width] stand in for the tokens' own (textual inversion); the tokens then only say
-        where the text ends. Not `projected`, the pooled vector is as it leaves the last norm.
+        where the text ends. Not `projected`, the pooled vector is as it leaves the last norm. What `mask`
+        [B, T] is 0 at is seen by no position.
         """
         tower = self.text_model
         h = tower.embeddings(tokens) if vectors is None else tower.embeddings.placed(vectors)
+        seen = None if mask is None else earlier(mask)
         chosen, wanted = h, len(tower.encoder.layers) + layer
         for number, block in enumerate(tower.encoder.layers):
-            h = block(h)
+            h = block(h, seen)
             chosen = h if number == wanted else chosen
         last = tower.final_layer_norm(h)
         hidden = last if normed and layer == -1 else tower.final_layer_norm(chosen) if normed else chosen
         return Encoded(hidden, self.pool(last, tokens, projected))
+
+    def embed(self, numbers: Tensor) -> Tensor:
+        """The vectors [B, T, width] of tokens [B, T], without their positions."""
+        table = self.text_model.embeddings.token_embedding
+        vectors: Tensor = table(numbers.to(table.weight.device))
+        return vectors
+
+    def see(self, pixels: Tensor) -> tuple[Tensor, int, int]:
+        """Refused: this tower reads words only."""
+        raise Mismatch("CLIP's text encoder cannot look at pictures.", "Use a text encoder that can.")
+
+    def encode(self, reading: Reading, layer: int, normed: bool, projected: bool) -> States:
+        """The states of a layer, as every tower gives them."""
+        found: Encoded = self(
+            *(reading.numbers, layer, normed, reading.vectors),
+            projected=projected,
+            mask=reading.mask,
+        )
+        return States(found.hidden, found.pooled)
 
     def pool(self, last: Tensor, tokens: Tensor, projected: bool = True) -> Tensor:
         """The last layer's normed vector at the first end of text, projected if there is a projection."""
@@ -161,3 +186,10 @@ class ClipText(nn.Module):
         has_projection = projected and self.sizes.projection is not None
         out: Tensor = self.text_projection(pooled) if has_projection else pooled
         return out
+
+
+def earlier(mask: Tensor) -> Tensor:
+    """Where each position may look, [B, 1, T, T]: not behind itself, and where `mask` [B, T] is not 0."""
+    length = mask.shape[1]
+    below = torch.ones(length, length, dtype=torch.bool, device=mask.device).tril()
+    return below & mask.bool()[:, None, None, :]

@@ -21,8 +21,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from diffusion.text.encoding import Chunk, Embedding, TextEncoder, Tokens
+from diffusion.text.encoding import TextEncoder
 from diffusion.text.prompt_syntax import EMPHASIS, Piece, weighted
+from diffusion.text.recipe import Embedding
+from diffusion.text.tokens import Tokens
 from diffusion.weights.loading import Check, never
 
 Mode = Literal["comfy", "a1111", "compel", "down_weight"]
@@ -85,8 +87,7 @@ def tokens_of(clip: TextEncoder, pieces: Pieces) -> Tokens:
                 sections.append([])
             if part:
                 sections[-1].append(Piece(part, weight))
-    read = [clip.tokenize_pieces(each) for each in sections]
-    return {key: [chunk for each in read for chunk in each[key]] for key in read[0]}
+    return clip.one_behind_the_other([clip.tokenize_pieces(each) for each in sections])
 
 
 def _comfy(clip: TextEncoder, pieces: Pieces, check: Check) -> Embedding:
@@ -94,31 +95,16 @@ def _comfy(clip: TextEncoder, pieces: Pieces, check: Check) -> Embedding:
 
 
 def _a1111(clip: TextEncoder, pieces: Pieces, check: Check) -> Embedding:
-    tokens = tokens_of(clip, pieces)
-    plain = {key: [_unweighted(chunk) for chunk in chunks] for key, chunks in tokens.items()}
-    found = clip.encode(plain, check)
-    parts, start = [], 0
-    for tower in clip.towers:
-        vectors = found.cond[..., start : start + tower.width]
-        weights = torch.tensor([weight for chunk in tokens[tower.key] for _, weight in chunk])
-        parts.append(_multiplied(vectors, weights[: vectors.shape[1]], tower.length))
-        start += tower.width
-    return found._replace(cond=torch.cat(parts, dim=-1))
+    return clip.encode(tokens_of(clip, pieces), check, _multiplied)
 
 
-def _unweighted(chunk: Chunk) -> Chunk:
-    return [(token, 1.0) for token, _ in chunk]
-
-
-def _multiplied(vectors: Tensor, weights: Tensor, length: int) -> Tensor:
-    """Vectors [1, T, C] times weights [T], each chunk of `length` scaled back to its mean."""
-    if bool((weights == 1).all()):
-        return vectors
-    chunks = vectors.reshape(1, -1, length, vectors.shape[-1])
-    scaled = chunks * weights.reshape(1, -1, length, 1)
-    before, after = chunks.mean((2, 3), keepdim=True), scaled.mean((2, 3), keepdim=True)
+def _multiplied(vectors: Tensor, empty: Tensor, weights: Tensor) -> Tensor:
+    """Vectors times weights, each chunk scaled back to its mean; what an empty text gives plays no part."""
+    scaled = vectors * weights
+    within = tuple(range(1, vectors.dim()))
+    before, after = vectors.mean(within, keepdim=True), scaled.mean(within, keepdim=True)
     factor = torch.where(after == 0, torch.ones_like(after), before / after)
-    return (scaled * factor).reshape(vectors.shape)
+    return scaled * factor
 
 
 def _compel(clip: TextEncoder, pieces: Pieces, check: Check) -> Embedding:
@@ -134,15 +120,9 @@ def _blended(clip: TextEncoder, pieces: Pieces, weights: Sequence[float], check:
         if weight < 1:
             rest = tokens_of(clip, [*pieces[:number], *pieces[number + 1 :]])
             part = math.tan(min(1 - weight, MOST_TAKEN_OUT) * math.pi / 2)
-            total = total + clip.encode(_as_long(clip, rest, tokens), check).cond * part
+            total = total + clip.encode(clip.as_long(rest, tokens), check).cond * part
             share += part
     return whole._replace(cond=total / share)
-
-
-def _as_long(clip: TextEncoder, tokens: Tokens, other: Mapping[str, Sequence[Chunk]]) -> Tokens:
-    """`tokens` with empty chunks behind, as many as `other` has."""
-    empty = clip.tokenize_pieces([])
-    return {key: [*chunks, *empty[key] * (len(other[key]) - len(chunks))] for key, chunks in tokens.items()}
 
 
 def _down_weight(clip: TextEncoder, pieces: Pieces, check: Check) -> Embedding:

@@ -109,6 +109,11 @@ def _number(text: str) -> float | None:
     return number if math.isfinite(number) else None
 
 
+def unescaped(text: str) -> str:
+    """A text whose escaped parentheses are plain ones."""
+    return text.replace("\\(", "(").replace("\\)", ")")
+
+
 def _plain(text: str) -> str:
     return text.replace(OPEN, "(").replace(CLOSE, ")")
 

@@ -10,13 +10,13 @@ from diffusion.families import diffusers_folder
 from diffusion.families.checkpoints import (
     load_checkpoint,
     load_taesd,
-    load_text_encoder,
     load_unet,
     load_vae,
 )
 from diffusion.latents.latent_format import SD1, SDXL
 from diffusion.noise.prediction import V, stable_diffusion
 from diffusion.residency.budget import Residency
+from diffusion.text.loading import load_text_encoder
 from execution.declare.node import Choice, Folder, Options, Tip, node
 from execution.errors import FileMissing
 from execution.files.folders import Folders

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from diffusion.families.checkpoints import load_embedding
-from diffusion.text.encoding import Vectors
 from diffusion.text.prompt_syntax import possible_names
+from diffusion.text.tokens import Vectors
 from execution.errors import FolderError
 from execution.files.folders import Folders
 from execution.files.identity import Stamp

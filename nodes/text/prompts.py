@@ -4,9 +4,9 @@ import re
 from typing import Annotated, Any
 
 from diffusion.patches.weights.weight_hooks import spans as encoder_spans
-from diffusion.text.encoding import Embedding
 from diffusion.text.prompt_modes import Mode, encode
 from diffusion.text.prompt_schedule import spans, together
+from diffusion.text.recipe import Embedding
 from execution.declare.node import Range, Run, Tip, node
 from execution.files.folders import Folders
 from nodes.sockets import Clip, Conditioning

@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 from diffusion.patches.weights.weight_hooks import spans
-from diffusion.text.encoding import Tokens
+from diffusion.text.tokens import Tokens
 from execution.declare.node import Range, Run, Tip, node
 from execution.files.folders import Folders
 from nodes.sockets import Clip, Conditioning

@@ -80,7 +80,7 @@ class Loading:
         **_options: Any,
     ) -> Any:
         """The text encoder of files."""
-        from diffusion.families.checkpoints import load_text_encoder
+        from diffusion.text.loading import load_text_encoder
         from nodes.text.embeddings import embedding_finder
 
         return shown(load_text_encoder(ckpt_paths, self.residency, embedding_finder(self.host.folders)))

@@ -14,12 +14,12 @@ from torch import Tensor
 
 from diffusion.errors import FileProblem
 from diffusion.families.catalogue import unet_part
-from diffusion.families.checkpoints import text_parts
 from diffusion.noise.clocks import Clock
 from diffusion.patches.weights import adapters
 from diffusion.patches.weights.adapter_names import tower_targets, unet_targets
 from diffusion.patches.weights.mixing import with_more
 from diffusion.text.encoding import TextEncoder
+from diffusion.text.loading import text_parts
 from diffusion.weights.files import Entry, Weights
 from diffusion.weights.loading import Patches
 

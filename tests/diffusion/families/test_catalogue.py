@@ -9,11 +9,12 @@ import torch
 
 from diffusion.errors import FileProblem, UnknownModel
 from diffusion.families.catalogue import FAMILIES, Architecture, architecture, unet_part
-from diffusion.families.checkpoints import text_parts, vae_part
+from diffusion.families.checkpoints import vae_part
 from diffusion.families.shapes import text_sizes, vae_sizes
 from diffusion.latents.vae import AutoencoderKL
 from diffusion.networks.unet import UNet, UNetSizes
 from diffusion.text.clip import ClipText
+from diffusion.text.loading import text_parts
 from diffusion.weights.entries import Entry, Weights
 from tests.diffusion.small_models import SD1, SD2, SDXL, as_weights
 from tests.golden.weights import manifests

@@ -13,7 +13,6 @@ from diffusion.families.checkpoints import (
     load_checkpoint,
     load_embedding,
     load_taesd,
-    load_text_encoder,
     load_unet,
     load_vae,
 )
@@ -25,6 +24,7 @@ from diffusion.noise.prediction import V
 from diffusion.residency.budget import Residency
 from diffusion.residency.precision import Precision
 from diffusion.text.clip import ClipText, TextSizes
+from diffusion.text.loading import load_text_encoder
 from tests.diffusion.latents.test_taesd import halves
 from tests.diffusion.small_models import (
     METADATA,
@@ -169,7 +169,7 @@ def test_a_part_that_is_not_there_is_said(tmp_path: Path, path: Path, residency:
     with pytest.raises(UnknownModel, match="No VAE"):
         load_vae(tmp_path / "clip.safetensors", residency)
     save_file({"x": torch.zeros(1)}, tmp_path / "x.safetensors")
-    with pytest.raises(UnknownModel, match="No CLIP text encoder"):
+    with pytest.raises(UnknownModel, match="No text encoder"):
         load_text_encoder([tmp_path / "x.safetensors"], residency)
     with pytest.raises(UnknownModel, match="No part of an image model"):
         load_checkpoint(tmp_path / "x.safetensors", residency)

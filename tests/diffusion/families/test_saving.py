@@ -5,13 +5,15 @@ import torch
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from diffusion.families import saving
-from diffusion.families.checkpoints import text_parts
 from diffusion.families.layouts import to_open_clip
 from diffusion.networks.vision import VisionEncoder, vision_part
 from diffusion.residency.budget import Residency, Resident
 from diffusion.text.clip import ClipText, TextSizes
-from diffusion.text.encoding import TextEncoder, Tower
+from diffusion.text.encoding import TextEncoder
+from diffusion.text.loading import text_parts
+from diffusion.text.recipes import STABLE_DIFFUSION
 from diffusion.text.tokenizer import Vocabulary
+from diffusion.text.tower import Tower
 from diffusion.weights.files import Weights
 from diffusion.weights.loading import NO_PATCHES
 from tests.diffusion.small_models import as_weights, seeded, weights_of
@@ -21,12 +23,13 @@ SIZES = TextSizes(width=64, layers=2, heads=1, inner=96, projection=48)
 
 def encoder(*keys: str) -> TextEncoder:
     """A text encoder of small towers."""
-    towers = []
+    towers, recipe = [], STABLE_DIFFUSION[keys]
     for number, key in enumerate(keys):
         weights = weights_of(seeded(lambda: ClipText(SIZES), number))
         resident = Resident(Residency(), "text", weights, lambda: ClipText(SIZES), (id(weights),))
-        towers.append(Tower(key, resident, SIZES.layers, SIZES.width))
-    return TextEncoder(tuple(towers), Vocabulary.read())
+        rule = recipe.rules[key]
+        towers.append(Tower(key, resident, SIZES.layers, SIZES.width, Vocabulary.read(), rule))
+    return TextEncoder(tuple(towers), recipe)
 
 
 def read(entries: saving.Entries) -> Weights:

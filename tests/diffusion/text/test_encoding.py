@@ -10,17 +10,11 @@ import torch
 from diffusion.residency.budget import Residency, Resident
 from diffusion.residency.precision import Precision
 from diffusion.text.clip import ClipText, TextSizes
-from diffusion.text.encoding import (
-    Find,
-    TextEncoder,
-    Token,
-    Tokens,
-    Tower,
-    chunked,
-    emphasised,
-    no_embeddings,
-)
+from diffusion.text.encoding import TextEncoder
+from diffusion.text.recipes import STABLE_DIFFUSION, clip_rule
 from diffusion.text.tokenizer import Vocabulary
+from diffusion.text.tokens import Find, Frame, Token, Tokens, no_embeddings
+from diffusion.text.tower import Tower, emphasised
 from tests.diffusion.small_models import TEXT, seeded, weights_of
 
 CLIP = Vocabulary.read()
@@ -28,10 +22,11 @@ START, END = 49_406, 49_407
 LARGE = TextSizes(width=128, layers=2, heads=2, inner=64, activation="gelu", projection=32)
 
 
-def tower(key: str, sizes: TextSizes, residency: Residency, **usage: object) -> Tower:
+def tower(key: str, sizes: TextSizes, residency: Residency, pad: int = END, **usage: object) -> Tower:
     weights = weights_of(seeded(lambda: ClipText(sizes), len(key) + sizes.width))
     resident = Resident(residency, "text", weights, lambda: ClipText(sizes), (key, sizes))
-    return replace(Tower(key, resident, sizes.layers, sizes.width), **usage)  # type: ignore[arg-type]
+    rule = replace(clip_rule(-1, True, pad), **usage)  # type: ignore[arg-type]
+    return Tower(key, resident, sizes.layers, sizes.width, CLIP, rule)
 
 
 @pytest.fixture
@@ -40,7 +35,7 @@ def residency() -> Residency:
 
 
 def single(residency: Residency, find: Find = no_embeddings) -> TextEncoder:
-    return TextEncoder((tower("l", TEXT, residency),), CLIP, find)
+    return TextEncoder((tower("l", TEXT, residency),), STABLE_DIFFUSION["l",], find)
 
 
 def numbers(chunk: list[Token]) -> list[int | torch.Tensor]:
@@ -55,7 +50,7 @@ def test_a_text_is_framed_and_padded(residency: Residency) -> None:
 
 
 def test_padding_is_the_familys(residency: Residency) -> None:
-    encoder = TextEncoder((tower("h", LARGE, residency, padding=0),), CLIP)
+    encoder = TextEncoder((tower("h", LARGE, residency, pad=0),))
     assert numbers(encoder.tokenize("a")["h"][0])[:4] == [START, 320, END, 0]
 
 
@@ -73,7 +68,7 @@ def test_a_long_stretch_is_cut_and_a_short_one_moves_on() -> None:
         (): [0],
     }
     for given, filled in lengths.items():
-        chunks = chunked([stretch(count) for count in given], 77, START, END, 0)
+        chunks = Frame(START, END, 0, 77, 77).chunks([stretch(count) for count in given])
         assert [numbers(chunk).count(7) for chunk in chunks] == filled, given
         assert all(len(chunk) == 77 and chunk[0][0] == START for chunk in chunks)
         assert all(numbers(chunk).count(END) == 1 for chunk in chunks)
@@ -115,8 +110,7 @@ def test_clip_skip_takes_an_earlier_layer_and_leaves_the_encoder_alone(residency
 
 
 def test_a_layer_that_a_tower_does_not_have_is_its_last_one_normed(residency: Residency) -> None:
-    unnormed = replace(single(residency).towers[0], layer=-2, normed=False)
-    encoder = TextEncoder((unnormed,), CLIP)
+    encoder = TextEncoder((tower("l", TEXT, residency, layer=-2, normed=False),))
     normed = single(residency).text("a cat").cond
     assert torch.equal(encoder.with_last_layer(-4).text("a cat").cond, normed)
     assert not torch.allclose(encoder.with_last_layer(-1).text("a cat").cond, normed)
@@ -124,8 +118,9 @@ def test_a_layer_that_a_tower_does_not_have_is_its_last_one_normed(residency: Re
 
 
 def both(residency: Residency) -> TextEncoder:
-    small = tower("l", TEXT, residency, layer=-2, normed=False, gives_pooled=False)
-    return TextEncoder((small, tower("g", LARGE, residency, layer=-2, normed=False, padding=0)), CLIP)
+    small = tower("l", TEXT, residency, layer=-2, normed=False)
+    large = tower("g", LARGE, residency, layer=-2, normed=False, pad=0)
+    return TextEncoder((small, large), STABLE_DIFFUSION["l", "g"])
 
 
 def test_two_towers_lie_side_by_side_and_the_second_gives_the_pooled(residency: Residency) -> None:
@@ -134,7 +129,7 @@ def test_two_towers_lie_side_by_side_and_the_second_gives_the_pooled(residency: 
     assert embedding.cond.shape == (1, 77, 64 + 128)
     assert embedding.pooled is not None
     assert embedding.pooled.shape == (1, 32)
-    alone = TextEncoder(encoder.towers[1:], CLIP).text("a cat")
+    alone = TextEncoder(encoder.towers[1:]).text("a cat")
     assert torch.equal(embedding.cond[..., 64:], alone.cond)
 
 

@@ -9,9 +9,10 @@ from compel import DownweightMode, EmbeddingsProvider
 
 from diffusion.residency.budget import Residency
 from diffusion.residency.precision import Precision
-from diffusion.text.encoding import TextEncoder, Tower
+from diffusion.text.encoding import TextEncoder
 from diffusion.text.prompt_modes import WAYS, Mode, bracketed, encode, tokens_of
 from diffusion.text.prompt_syntax import Piece
+from diffusion.text.tower import Tower
 from tests.diffusion.text.test_encoding import CLIP, LARGE, TEXT, tower
 
 MODES: tuple[Mode, ...] = ("comfy", "a1111", "compel", "down_weight")
@@ -21,7 +22,7 @@ MODES: tuple[Mode, ...] = ("comfy", "a1111", "compel", "down_weight")
 def clip() -> TextEncoder:
     """A text encoder of two towers."""
     residency = Residency(Precision("fp32"), "cpu")
-    return TextEncoder((tower("l", TEXT, residency), tower("g", LARGE, residency, padding=0)), CLIP)
+    return TextEncoder((tower("l", TEXT, residency), tower("g", LARGE, residency, pad=0)))
 
 
 @pytest.mark.parametrize(
@@ -84,7 +85,7 @@ class AsCompelWantsIt:
     bos_token_id, eos_token_id, model_max_length = CLIP.start, CLIP.end, 77
 
     def __init__(self, tower: Tower) -> None:
-        self.tower, self.pad_token_id = tower, tower.padding
+        self.tower, self.pad_token_id = tower, tower.rule.frame.pad
 
     def __call__(self, first: Any, mask: Any = None, **options: Any) -> Any:
         """The numbers of texts, or the vectors of numbers."""

@@ -63,10 +63,10 @@ def test_weights_can_be_rounded_to_eight_bits(call: Call, dtype: str) -> None:
 def test_the_configuration_says_clip_skip_and_prediction(call: Call) -> None:
     file = {"ckpt_name": "small.safetensors"}
     model, clip, _ = call("CheckpointLoader", config_name="v1-inference_clip_skip_2.yaml", **file)
-    assert clip.towers[0].layer == -2
+    assert clip.towers[0].rule.layer == -2
     model, clip, _ = call("CheckpointLoader", config_name="v2-inference-v.yaml", **file)
     assert model.prediction.target is V
-    assert clip.towers[0].layer == -1
+    assert clip.towers[0].rule.layer == -1
 
 
 def test_a_folder_in_diffusers_layout_is_opened(call: Call, registry: Registry, models: Path) -> None:

@@ -1,0 +1,126 @@
+"""The kinds of text encoders: which one a file's tensors are, and how its tower is built from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from torch import nn
+
+from diffusion.errors import FileProblem
+from diffusion.families.layouts import clip_text
+from diffusion.families.shapes import Unlike, text_sizes
+from diffusion.residency.budget import Residency, Resident
+from diffusion.text.clip import ClipText
+from diffusion.text.tokenizer import Vocabulary
+from diffusion.text.tokens import Tokenizer
+from diffusion.text.tower import Rule, Tower
+from diffusion.weights.files import Weights, identity
+from diffusion.weights.loading import build_empty
+
+
+@dataclass(frozen=True)
+class Network:
+    """A text network that can be built: its measures, and its tensors under its own names."""
+
+    build: Callable[[], nn.Module]
+    weights: Weights
+    layers: int
+    width: int
+    length: int | None = None
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of text encoder.
+
+    `key` is what its tower is called, `first` a tensor of its first layer, `sign` one that tells it from
+    others, `holds` what else must be so. `own` gives a
+    file's tensors the network's names, `network` reads the measures off them. `tokenizer` is given the whole
+    file.
+    """
+
+    key: str
+    title: str
+    first: str
+    sign: str
+    network: Callable[[Weights], Network]
+    tokenizer: Callable[[Weights], Tokenizer]
+    own: Callable[[Weights], Weights] = lambda weights: weights
+    holds: Callable[[Weights], bool] = lambda weights: True
+
+    def fits(self, weights: Weights) -> bool:
+        """Whether a file's tensors are an encoder of this kind."""
+        own = self.own(weights)
+        return self.sign in own and self.holds(own)
+
+    def is_text(self, weights: Weights) -> bool:
+        """Whether tensors that stand where this kind does are a text encoder at all, of whatever depth."""
+        return self.first in self.own(weights)
+
+
+def clip_vocabulary(weights: Weights) -> Tokenizer:
+    """CLIP's tokenizer, which is the same for all of its towers."""
+    return Vocabulary.read()
+
+
+def clip_network(open_clip: bool) -> Callable[[Weights], Network]:
+    """How a CLIP text tower is built: OpenCLIP's use another function between their layers."""
+
+    def network(weights: Weights) -> Network:
+        own = clip_text(weights)
+        sizes = text_sizes(own, open_clip=open_clip)
+        return Network(lambda: ClipText(sizes), own, sizes.layers, sizes.width, sizes.positions)
+
+    return network
+
+
+def _clip(key: str, title: str, layer: int) -> Kind:
+    first, sign = (f"text_model.encoder.layers.{number}.mlp.fc1.weight" for number in (0, layer))
+    return Kind(key, title, first, sign, clip_network(key != "l"), clip_vocabulary, clip_text)
+
+
+SPIECE = "spiece_model"  # a sentencepiece model among a file's tensors, as bytes
+CLIP_WIDTHS: Mapping[int, str] = {1024: "h", 1280: "g"}
+
+KINDS: tuple[Kind, ...] = (
+    _clip("g", "OpenCLIP bigG", 30),
+    _clip("h", "OpenCLIP H", 22),
+    _clip("l", "CLIP L", 0),
+)
+"""The most particular first: each is tried in turn."""
+
+BY_KEY: Mapping[str, Kind] = {kind.key: kind for kind in KINDS}
+
+
+def kind_of(weights: Weights) -> Kind | None:
+    """The kind of text encoder that a file's tensors are; None if they are something else."""
+    kind = next((kind for kind in KINDS if kind.fits(weights)), None)
+    if kind is not None and kind.key == "l":  # a tower with layers left out is still as wide as the whole one
+        table = kind.own(weights).shape("text_model.embeddings.token_embedding.weight")
+        return BY_KEY[CLIP_WIDTHS.get(table[1], "l")] if table else kind
+    return kind
+
+
+def tower_from(kind: Kind, weights: Weights, rule: Rule, residency: Residency) -> Tower:
+    """The tower of an encoder's tensors, among which its tokenizer may be. FileProblem if they do not fit."""
+    try:
+        network = kind.network(weights)
+    except Unlike as error:
+        problem = f"Its text encoder ({kind.title}) cannot be read: {error}."
+        raise FileProblem(weights.path, problem, "Choose another file.") from None
+    built: list[Any] = [build_empty(network.build, network.weights)]
+
+    def made() -> Any:
+        return built.pop() if built else network.build()
+
+    own = identity(weights, "text" + kind.key)
+    resident = Resident(residency, "text", network.weights, made, own)
+    tower = Tower(kind.key, resident, network.layers, network.width, kind.tokenizer(weights), rule)
+    return tower if network.length is None else _of_length(tower, network.length)
+
+
+def _of_length(tower: Tower, length: int) -> Tower:
+    """A tower whose table of positions says how long its chunks are."""
+    return tower.with_rule(frame=replace(tower.rule.frame, length=length, least=length))

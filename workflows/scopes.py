@@ -110,8 +110,44 @@ def _open(path: str, graph: Mapping[str, Any], definitions: Mapping[str, Mapping
         if not isinstance(node, Mapping) or "id" not in node or not isinstance(node.get("type"), str):
             raise WorkflowError(f"a node of the workflow has no `id` or no `type`: {str(node)[:80]}")
         nodes[id_of(node)] = node
-    links = dict(_link(each) for each in graph.get("links") or () if each is not None)
+    links = _distinct([_link(each) for each in graph.get("links") or () if each is not None], nodes)
     return Scope(path, nodes, _mended(links, nodes), definitions, graph.get("inputs") or ())
+
+
+def _distinct(rows: list[tuple[str, Link]], nodes: dict[str, Node]) -> dict[str, Link]:
+    """Links by number. Where several rows have one, each counts for the input of its target that names it.
+
+    The first keeps the number, the others get one of their own, in their inputs too. Of several rows that
+    no input names, and of those to one input, the last counts.
+    """
+    links: dict[str, Link] = {}
+    again: dict[str, dict[tuple[str, int], Link]] = {}
+    for number, link in rows:
+        if number in links:
+            again.setdefault(number, dict(_named(number, links[number], nodes))).update(
+                _named(number, link, nodes)
+            )
+        links[number] = link
+    for number, named in again.items():
+        for index, ((target, slot), link) in enumerate(named.items()):
+            own = f"{number}/{index}" if index else number
+            links[own] = link
+            if target in nodes and index:
+                slots = [dict(each) for each in slots_of(nodes[target], "inputs")]
+                slots[slot]["link"] = own
+                nodes[target] = {**nodes[target], "inputs": slots}
+    return links
+
+
+def _named(number: str, link: Link, nodes: Mapping[str, Node]) -> Iterator[tuple[tuple[str, int], Link]]:
+    """The link with the input that names it; one that leads out of a subgraph names its output itself."""
+    if link.target == str(OUTPUT_NODE):
+        yield (link.target, link.target_slot), link
+        return
+    slots = slots_of(nodes[link.target], "inputs") if link.target in nodes else ()
+    named = [slot for slot, each in enumerate(slots) if str(each.get("link")) == number]
+    if named:
+        yield (link.target, link.target_slot if link.target_slot in named else named[0]), link
 
 
 def _mended(links: dict[str, Link], nodes: Mapping[str, Node]) -> dict[str, Link]:

@@ -55,7 +55,9 @@ export class Runs extends EventTarget {
     );
     on("progress_state", ({ prompt_id, nodes }) => this.#states(prompt_id, nodes ?? {}));
     on("executed", ({ prompt_id, node, output }) => this.#executed(prompt_id, node, output));
-    on("nodeloom.notice", (data) => this.tell("noticed", { ...data, tab: this.jobs.get(data.prompt_id)?.tab }));
+    on("nodeloom.notice", (data) =>
+      this.tell("noticed", { ...data, tab: this.jobs.get(data.prompt_id)?.tab }),
+    );
     on("execution_error", (data) => this.#failed(data));
     on("execution_interrupted", ({ prompt_id }) => this.#ended(prompt_id, "interrupted"));
     on("execution_success", ({ prompt_id }) => this.#ended(prompt_id, "success"));

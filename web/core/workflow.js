@@ -1,6 +1,7 @@
 /** @import { Definition, GraphNode, Link } from "../types.js" */
 /** Reading and writing ComfyUI workflow JSON (0.4 and 1.0). What is not understood is kept where it was. */
 import { ROOT, Scope, Workflow } from "./document.js";
+import { distinctLinks } from "./link_rows.js";
 import { INPUT_PORTS, OUTPUT_PORTS } from "./types.js";
 
 /** @param {any} json @returns {boolean} whether this is the editor's format */
@@ -98,10 +99,13 @@ function readScope(scope, json) {
   const extensions = new Map(
     (json.extra?.linkExtensions ?? []).map((/** @type {any} */ one) => [one.id, one.parentId]),
   );
-  for (const raw of listOf(json.links)) {
-    const link = readLink(raw, extensions);
-    if (link) scope.put({ scope: scope.id, kind: "links", id: link.id, value: repaired(link, scope) });
-  }
+  const rows = listOf(json.links).flatMap((raw) => readLink(raw, extensions) ?? []);
+  const distinct = distinctLinks([...scope.nodes.values()], rows);
+  for (const node of distinct.nodes)
+    if (node !== scope.nodes.get(node.id))
+      scope.put({ scope: scope.id, kind: "nodes", id: node.id, value: node });
+  for (const link of distinct.links)
+    scope.put({ scope: scope.id, kind: "links", id: link.id, value: repaired(link, scope) });
   listOf(json.groups).forEach((group, index) =>
     scope.put({ scope: scope.id, kind: "groups", id: group.id ?? `group ${index}`, value: group }),
   );

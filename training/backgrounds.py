@@ -86,7 +86,8 @@ def _plain(colour: Colour) -> Pixels:
     y, x = np.mgrid[0:SIDE, 0:SIDE].astype(np.float32) / (SIDE - 1)
     glow = np.exp(-(((x - 0.5) ** 2) + (y - 0.42) ** 2) / 0.18)
     light = 0.93 + 0.09 * glow - 0.05 * y
-    return np.clip(np.array(colour, np.float32) / 255 * light[..., None], 0, 1).astype(np.float32)
+    lit: Pixels = np.clip(np.array(colour, np.float32) / 255 * light[..., None], 0, 1).astype(np.float32)
+    return lit
 
 
 Painter = Callable[[ImageDraw.ImageDraw, np.random.Generator, int], None]
@@ -98,7 +99,7 @@ def _scene(painter: Painter, random: np.random.Generator) -> Pixels:
     picture = Image.new("RGB", (large, large))
     painter(ImageDraw.Draw(picture), random, large)
     small = picture.filter(ImageFilter.GaussianBlur(3)).resize((SIDE, SIDE), Image.Resampling.BOX)
-    return np.asarray(small, np.float32) / 255
+    return np.asarray(small, np.float32) / np.float32(255)
 
 
 def _sky(draw: ImageDraw.ImageDraw, side: int, top: Colour, foot: Colour, share: float = 1.0) -> None:

@@ -63,7 +63,7 @@ class Guided(nn.Module):
         self.painter = painter.requires_grad_(False)
         self.control = ControlUNet(UNET_SIZES, HINT_CONVOLUTIONS)
         start(self.control, painter)
-        self.control.to(memory_format=torch.channels_last)
+        self.control.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # its stub lacks it
 
     def forward(self, x: Tensor, timesteps: Tensor, rows: Tensor, hints: Tensor) -> Tensor:
         """The noise in x [B, 4, h, w], with edges [B, 3, 8h, 8w] of 0 and 1."""
@@ -131,7 +131,7 @@ def finished_painter(checkpoint: Path, words: Words) -> Painter:
     """The finished painter of a checkpoint."""
     painter = Painter(len(words))
     painter.load_state_dict(take_apart(checkpoint, words))
-    painter.unet.to(memory_format=torch.channels_last)
+    painter.unet.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # its stub lacks it
     return painter.eval()
 
 

@@ -54,7 +54,8 @@ class Forgiving:
         noise = torch.from_numpy(random.standard_normal(clean.shape, dtype=np.float32))
         x = signal.sqrt() * clean + (1 - signal).sqrt() * noise
         predicted = self.painter(x, timesteps, self.words.rows(texts))
-        return (x - (1 - signal).sqrt() * predicted) / signal.sqrt()
+        restored: Tensor = (x - (1 - signal).sqrt() * predicted) / signal.sqrt()
+        return restored
 
 
 class Training(Learner):

@@ -88,7 +88,7 @@ def build(words: Words, pretrained: Path | None, seed: int) -> Painter:
             nn.init.zeros_(parameter)
     if pretrained is not None:
         painter.text.load_state_dict(load_file(pretrained))
-    painter.unet.to(memory_format=torch.channels_last)
+    painter.unet.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # its stub lacks it
     return painter
 
 

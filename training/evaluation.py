@@ -70,7 +70,7 @@ def paint(
     x = noise * (1 + sigmas[0] ** 2).sqrt()
     for step in dpmpp_2m(denoise, x, sigmas):
         x = step.x
-    return [pixels for z in x.split(8) for pixels in to_pixels(vae.decode(z / SCALE))]
+    return [pixels for z in torch.split(x, 8) for pixels in to_pixels(vae.decode(z / SCALE))]
 
 
 def score(judge: Judge, asked: Sequence[Request], pictures: Sequence[Pixels]) -> str:

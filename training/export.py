@@ -90,7 +90,7 @@ def preview_colours(latents: Tensor, pictures: Sequence[Pixels]) -> str:
 
     A least-squares fit of the pictures, reduced to the size of the latents [N, C, h, w], on the latents.
     """
-    small = F.adaptive_avg_pool2d(to_tensor(pictures), latents.shape[-2:])
+    small = F.adaptive_avg_pool2d(to_tensor(pictures), (latents.shape[-2], latents.shape[-1]))
     values = latents.movedim(1, -1).flatten(0, 2)
     known = torch.cat([values, torch.ones(len(values), 1)], dim=1)
     rows = torch.linalg.lstsq(known, small.movedim(1, -1).flatten(0, 2)).solution

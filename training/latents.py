@@ -42,10 +42,12 @@ def load_autoencoder(state: Path) -> AutoencoderKL:
 @torch.no_grad()
 def whiten(vae: AutoencoderKL, pictures: Tensor) -> None:
     """Give the mean latents of these pictures mean 0 and deviation 1/0.18215 in each channel, in place."""
-    latents = torch.cat([vae.encode(part) for part in pictures.split(16)])
+    latents = torch.cat([vae.encode(part) for part in torch.split(pictures, 16)])
     channels = latents.shape[1]
     mean, deviation = latents.mean(dim=(0, 2, 3)), latents.std(dim=(0, 2, 3)) * SCALE
     into, out_of = vae.quant_conv, vae.post_quant_conv
+    assert into.bias is not None  # both convolutions have one
+    assert out_of.bias is not None
     into.weight[:channels] /= deviation[:, None, None, None]
     into.bias[:channels] = (into.bias[:channels] - mean) / deviation
     into.bias[channels:] -= 2 * deviation.log()  # the log-variances follow

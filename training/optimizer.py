@@ -27,7 +27,7 @@ class Muon(torch.optim.Optimizer):
         self.dtype = torch.bfloat16 if multiplies_bfloat16() else torch.float32
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> None:
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]  # no closure is ever given
         """One update from the gradients at hand. A direction serves `every` steps, then it is renewed."""
         for group in self.param_groups:
             for index, parameter in enumerate(group["params"]):
@@ -55,7 +55,8 @@ def orthogonal(matrix: Tensor, steps: int = 4, dtype: torch.dtype = torch.float3
     for _ in range(steps):
         gram = x @ x.T
         x = a * x + torch.addmm(gram, gram, gram, beta=b, alpha=c) @ x
-    return (x.T if tall else x).to(matrix.dtype)
+    direction: Tensor = (x.T if tall else x).to(matrix.dtype)
+    return direction
 
 
 class Optimizer:
@@ -98,7 +99,8 @@ class Optimizer:
 
 def split(module: nn.Module, adam_only: Sequence[str] = ()) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
     """(what Muon trains, what Adam trains): weights of two and more axes, unless named by a given word."""
-    matrices, others = [], []
+    matrices: list[nn.Parameter] = []
+    others: list[nn.Parameter] = []
     for name, parameter in module.named_parameters():
         if not parameter.requires_grad:
             continue

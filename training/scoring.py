@@ -64,7 +64,9 @@ def requests(number: int, seen: bool, layouts: Iterable[str] = ("large",), seed:
 def small(picture: Pixels) -> NDArray[np.float32]:
     """The picture at 32×32."""
     step = picture.shape[0] // SMALL
-    return picture[..., :3].reshape(SMALL, step, SMALL, step, 3).mean(axis=(1, 3), dtype=np.float32)
+    squares = picture[..., :3].reshape(SMALL, step, SMALL, step, 3)
+    reduced: NDArray[np.float32] = squares.mean(axis=(1, 3), dtype=np.float32)
+    return reduced
 
 
 @dataclass(frozen=True)

@@ -130,7 +130,7 @@ class Sprites(Mapping[str, Image.Image]):
 def fit(sprite: Image.Image, side: int) -> Pixels:
     """Trim, scale to a square of `side` pixels keeping proportions, stand on the bottom edge, premultiply."""
     visible = sprite.getchannel("A").point(lambda alpha: 255 if alpha > 12 else 0).getbbox()
-    trimmed = premultiplied(np.asarray(sprite.crop(visible), np.float32) / 255)
+    trimmed = premultiplied(np.asarray(sprite.crop(visible), np.float32) / np.float32(255))
     height, width = trimmed.shape[:2]
     scale = side / max(height, width)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))

@@ -18,7 +18,8 @@ SHADOW = {"soft": 2.5, "down": 3, "right": 2, "dark": 0.4}
 def rim(covered: NDArray[np.float32]) -> NDArray[np.float32]:
     """How white each pixel is: the objects themselves and all that is nearer to them than `RIM`."""
     distance = ndimage.distance_transform_edt(covered < 0.5)
-    return np.clip(RIM + 0.5 - distance, 0, 1).astype(np.float32)
+    white: NDArray[np.float32] = np.clip(RIM + 0.5 - distance, 0, 1).astype(np.float32)
+    return white
 
 
 def render_sticker(composition: Composition, sprites: Sprites) -> Pixels:

@@ -13,8 +13,8 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 from torch import Tensor
+from torch.multiprocessing.spawn import spawn
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Team:
         joined = torch.cat([tensor.flatten() for tensor in tensors])
         dist.all_reduce(joined)
         joined /= self.size
-        for tensor, piece in zip(tensors, joined.split([t.numel() for t in tensors]), strict=True):
+        for tensor, piece in zip(tensors, torch.split(joined, [t.numel() for t in tensors]), strict=True):
             tensor.copy_(piece.view_as(tensor))
 
 
@@ -42,7 +42,7 @@ def gather_team(size: int, work: Callable[..., None], *arguments: Any, port: int
         work(Team(), *arguments)
         return
     os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
-    mp.spawn(_member, (size, work, arguments), nprocs=size)  # type: ignore[no-untyped-call]  # torch's own
+    spawn(_member, (size, work, arguments), nprocs=size)  # type: ignore[no-untyped-call]  # torch's own
 
 
 def _member(rank: int, size: int, work: Callable[..., None], arguments: tuple[Any, ...]) -> None:

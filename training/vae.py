@@ -60,7 +60,7 @@ def picture(random: np.random.Generator, sprites: Sprites, codes: Sequence[str],
     for _ in range(random.integers(1, 4)):
         side = int(random.integers(36, 112))
         left, top = random.integers(-16, SIDE - side + 16, 2)
-        paste(canvas, fit(sprites[codes[random.integers(len(codes))]], side), int(left), int(top))
+        paste(canvas, fit(sprites[codes[int(random.integers(len(codes)))]], side), int(left), int(top))
     return canvas
 
 

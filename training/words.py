@@ -49,7 +49,7 @@ class Words:
 
 def every_word() -> Iterable[str]:
     """Each word and sign that any caption contains."""
-    texts = set()
+    texts: set[str] = set()
     for layout in LAYOUTS:
         for thing in THINGS:
             pair = (thing, THINGS[0]) if layout == "pair" else (thing,)

@@ -29,90 +29,94 @@ def specs() -> dict:
     return recorded
 
 
-def application() -> web.Application:
+def etag(body: bytes) -> str:
+    """What a revision of a file is called."""
+    return f'"{hashlib.sha256(body).hexdigest()[:16]}"'
+
+
+class Pages:
     """The routes the page asks at its start, and user files with revisions."""
-    app = web.Application()
-    files: dict[str, bytes] = {}
-    settings: dict[str, object] = {}
-    prompts: list[dict] = []
-    pictures: dict[str, bytes] = {}
 
-    def etag(body: bytes) -> str:
-        return f'"{hashlib.sha256(body).hexdigest()[:16]}"'
+    def __init__(self) -> None:
+        """Nothing is kept yet."""
+        self.files: dict[str, bytes] = {}
+        self.settings: dict[str, object] = {}
+        self.prompts: list[dict] = []
+        self.pictures: dict[str, bytes] = {}
 
-    async def object_info(_: web.Request) -> web.Response:
+    async def object_info(self, _: web.Request) -> web.Response:
         response = web.json_response(specs())
         response.enable_compression()
         return response
 
-    async def get_settings(_: web.Request) -> web.Response:
-        return web.json_response(settings)
+    async def get_settings(self, _: web.Request) -> web.Response:
+        return web.json_response(self.settings)
 
-    async def post_settings(request: web.Request) -> web.Response:
-        settings.update(await request.json())
+    async def post_settings(self, request: web.Request) -> web.Response:
+        self.settings.update(await request.json())
         return web.Response()
 
-    async def userdata(request: web.Request) -> web.Response:
+    async def userdata(self, request: web.Request) -> web.Response:
         folder = request.query["dir"]
-        found = [name for name in files if name.startswith(folder + "/")]
+        found = [name for name in self.files if name.startswith(folder + "/")]
         return web.json_response(
             [
-                {"path": name.removeprefix(folder + "/"), "size": len(files[name]), "modified": 0}
+                {"path": name.removeprefix(folder + "/"), "size": len(self.files[name]), "modified": 0}
                 for name in found
             ]
         )
 
-    async def file(request: web.Request) -> web.Response:
+    async def file(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
         if request.method == "POST":
             wanted = request.headers.get("If-Match")
-            if wanted and (name not in files or etag(files[name]) != wanted):
+            if wanted and (name not in self.files or etag(self.files[name]) != wanted):
                 return web.json_response({"error": {"message": "changed"}}, status=412)
-            if name in files and not wanted and request.query.get("overwrite") == "false":
+            if name in self.files and not wanted and request.query.get("overwrite") == "false":
                 return web.json_response({"error": {"message": "exists"}}, status=409)
-            files[name] = await request.read()
-            return web.json_response({"path": name}, headers={"ETag": etag(files[name])})
-        if name not in files:
+            self.files[name] = await request.read()
+            return web.json_response({"path": name}, headers={"ETag": etag(self.files[name])})
+        if name not in self.files:
             raise web.HTTPNotFound
         if request.method == "DELETE":
-            del files[name]
+            del self.files[name]
             return web.Response(status=204)
-        return web.Response(body=files[name], headers={"ETag": etag(files[name])})
+        return web.Response(body=self.files[name], headers={"ETag": etag(self.files[name])})
 
-    async def prompt(request: web.Request) -> web.Response:
-        prompts.append(await request.json())
+    async def prompt(self, request: web.Request) -> web.Response:
+        self.prompts.append(await request.json())
         return web.json_response(
-            {"prompt_id": f"job-{len(prompts)}", "number": len(prompts), "node_errors": {}}
+            {"prompt_id": f"job-{len(self.prompts)}", "number": len(self.prompts), "node_errors": {}}
         )
 
-    async def upload(request: web.Request) -> web.Response:
+    async def upload(self, request: web.Request) -> web.Response:
         form = await request.post()
         picture = form["image"]
-        pictures[picture.filename] = picture.file.read()
+        self.pictures[picture.filename] = picture.file.read()
         return web.json_response({"name": picture.filename, "subfolder": "", "type": "input"})
 
-    async def view(request: web.Request) -> web.Response:
+    async def view(self, request: web.Request) -> web.Response:
         name = request.query["filename"]
-        if name not in pictures:
+        if name not in self.pictures:
             raise web.HTTPNotFound
-        return web.Response(body=pictures[name], content_type="image/png")
+        return web.Response(body=self.pictures[name], content_type="image/png")
 
-    async def sent(_: web.Request) -> web.Response:
-        return web.json_response(prompts)
+    async def sent(self, _: web.Request) -> web.Response:
+        return web.json_response(self.prompts)
 
-    async def queue(_: web.Request) -> web.Response:
+    async def queue(self, _: web.Request) -> web.Response:
         return web.json_response({"queue_running": [], "queue_pending": []})
 
-    async def empty(_: web.Request) -> web.Response:
+    async def empty(self, _: web.Request) -> web.Response:
         return web.json_response({})
 
-    async def listed_examples(_: web.Request) -> web.Response:
+    async def listed_examples(self, _: web.Request) -> web.Response:
         return web.json_response(examples(ROOT / "examples"))
 
-    async def none(_: web.Request) -> web.Response:
+    async def none(self, _: web.Request) -> web.Response:
         return web.json_response([])
 
-    async def socket(request: web.Request) -> web.WebSocketResponse:
+    async def socket(self, request: web.Request) -> web.WebSocketResponse:
         open_socket = web.WebSocketResponse()
         await open_socket.prepare(request)
         await open_socket.send_json(
@@ -125,7 +129,7 @@ def application() -> web.Application:
             pass
         return open_socket
 
-    async def page(request: web.Request) -> web.StreamResponse:
+    async def page(self, request: web.Request) -> web.StreamResponse:
         path = ROOT / (request.match_info.get("path") or "index.html")
         if not path.is_file():
             raise web.HTTPNotFound
@@ -138,24 +142,28 @@ def application() -> web.Application:
         response.enable_compression()
         return response
 
+
+def application() -> web.Application:
+    """The routes the page asks at its start."""
+    app, pages = web.Application(), Pages()
     app.add_routes(
         [
-            web.get("/api/object_info", object_info),
-            web.get("/api/settings", get_settings),
-            web.post("/api/settings", post_settings),
-            web.get("/api/userdata", userdata),
-            web.route("*", "/api/userdata/{name}", file),
-            web.post("/api/prompt", prompt),
-            web.post("/api/upload/image", upload),
-            web.get("/api/view", view),
-            web.get("/test/prompts", sent),
-            web.get("/api/queue", queue),
-            web.post("/api/queue", empty),
-            web.get("/api/history", empty),
-            web.get("/api/extensions", none),
-            web.get("/nodeloom/examples", listed_examples),
-            web.get("/api/ws", socket),
-            web.get("/{path:.*}", page),
+            web.get("/api/object_info", pages.object_info),
+            web.get("/api/settings", pages.get_settings),
+            web.post("/api/settings", pages.post_settings),
+            web.get("/api/userdata", pages.userdata),
+            web.route("*", "/api/userdata/{name}", pages.file),
+            web.post("/api/prompt", pages.prompt),
+            web.post("/api/upload/image", pages.upload),
+            web.get("/api/view", pages.view),
+            web.get("/test/prompts", pages.sent),
+            web.get("/api/queue", pages.queue),
+            web.post("/api/queue", pages.empty),
+            web.get("/api/history", pages.empty),
+            web.get("/api/extensions", pages.none),
+            web.get("/nodeloom/examples", pages.listed_examples),
+            web.get("/api/ws", pages.socket),
+            web.get("/{path:.*}", pages.page),
         ]
     )
     return app

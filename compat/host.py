@@ -44,6 +44,7 @@ class Host:
     display_names: dict[str, str] = field(default_factory=dict)
     web_directories: dict[str, str] = field(default_factory=dict)
     foreign: set[str] = field(default_factory=set)
+    replacements: list[dict[str, Any]] = field(default_factory=list)
     server: Any = None
     loop: asyncio.AbstractEventLoop | None = None
     placeholders: dict[str, PlaceholderType] = field(default_factory=dict)

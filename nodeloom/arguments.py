@@ -251,6 +251,13 @@ def add_server_options(parser: argparse.ArgumentParser) -> None:
         metavar="ORIGIN",
         help="a further origin whose pages may talk to the server",
     )
+    server.add_argument(
+        "--feature-flag",
+        action="append",
+        default=[],
+        metavar="NAME[=VALUE]",
+        help="a further entry of /features, true or a JSON value",
+    )
     server.add_argument("--max-upload-size", type=float, default=200.0, metavar="MB", help="default: 200")
     server.add_argument("--tls-keyfile", type=Path, default=None, metavar="FILE", help="serve HTTPS")
     server.add_argument("--tls-certfile", type=Path, default=None, metavar="FILE", help="serve HTTPS")

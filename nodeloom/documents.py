@@ -13,6 +13,7 @@ from execution.declare.spec import NodeSpec
 from execution.errors import WorkflowError
 from pictures.texts import PNG_SIGNATURE, exif_texts, is_picture, png_texts
 from workflows.prompt import is_workflow, to_prompt
+from workflows.replacements import by_old_type, replaced_prompt, replaced_workflow
 
 
 class BadDocument(Exception):
@@ -28,7 +29,9 @@ class Document:
     extra_data: dict[str, Any] = field(default_factory=dict)
 
 
-def read(path: Path, specs: Mapping[str, NodeSpec]) -> Document:
+def read(
+    path: Path, specs: Mapping[str, NodeSpec], replacements: Sequence[Mapping[str, Any]] = ()
+) -> Document:
     """The prompt in a file: JSON of either form, or a picture that carries one.
 
     Raises:
@@ -43,20 +46,28 @@ def read(path: Path, specs: Mapping[str, NodeSpec]) -> Document:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise BadDocument(f"{path} is not a workflow: not valid JSON ({error})") from error
-    return document(path.stem, content, specs, str(path))
+    return document(path.stem, content, specs, str(path), replacements)
 
 
-def document(name: str, content: Any, specs: Mapping[str, NodeSpec], place: str = "the workflow") -> Document:
+def document(
+    name: str,
+    content: Any,
+    specs: Mapping[str, NodeSpec],
+    place: str = "the workflow",
+    replacements: Sequence[Mapping[str, Any]] = (),
+) -> Document:
     """The prompt in a JSON value of either form; a body of `POST /prompt` counts as the API's form.
+    `replacements` say what takes the place of node types that have gone.
 
     Raises:
         BadDocument: it is neither.
     """
     if isinstance(content, Mapping) and isinstance(content.get("prompt"), Mapping):
         content = content["prompt"]
+    listed = by_old_type(replacements)
     if is_workflow(content):
         try:
-            return Document(name, *to_prompt(content, specs))
+            return Document(name, *to_prompt(replaced_workflow(content, listed, specs), specs))
         except WorkflowError as error:
             raise BadDocument(f"{place}: {error}") from error
     if not isinstance(content, Mapping) or not content or not all(map(is_node, content.values())):
@@ -64,7 +75,7 @@ def document(name: str, content: Any, specs: Mapping[str, NodeSpec], place: str 
             f"{place} is no workflow: expected the editor's form (an object with `nodes` and `links`) "
             "or the API's (an object of nodes with `class_type` and `inputs`)"
         )
-    return Document(name, json.loads(json.dumps(content)))
+    return Document(name, json.loads(json.dumps(replaced_prompt(content, listed, specs))))
 
 
 def is_node(value: Any) -> bool:

@@ -6,6 +6,7 @@ import argparse
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from compat.host import Host, Send, nowhere
 from compat.packs import Packs, load_packs
@@ -19,6 +20,7 @@ from execution.files.folders import Folders
 from execution.run.cache import Cache, cache_for
 from nodeloom.places import BadOption, build_folders, make_folders, pack_folders
 from nodes.program import build_registry
+from nodes.replacements import REPLACEMENTS
 from nodes.values import memory, storages
 
 CACHE_SHARE = 4
@@ -35,6 +37,11 @@ class Parts:
     packs: Packs
     cache: Cache
     engine: Engine
+
+    @property
+    def replacements(self) -> list[dict[str, Any]]:
+        """What takes the place of node types that have gone: the program's, then what packs say."""
+        return [*REPLACEMENTS, *self.packs.host.replacements]
 
     def close(self) -> None:
         """Give back the memory, and the module names that packs needed."""

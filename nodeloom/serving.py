@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from nodeloom.arguments import NEEDLESS
 from nodeloom.places import ROOT, BadOption, build_folders, make_folders, pack_folders, state_dir
@@ -55,6 +57,7 @@ def server_settings(options: argparse.Namespace) -> Settings:
         cors_origins=(options.enable_cors_header,) if options.enable_cors_header else (),
         limits=Limits(upload=int(options.max_upload_size * MEGABYTE)),
         multi_user=options.multi_user,
+        feature_flags=dict(map(feature_flag, options.feature_flag)),
         tls=tls,
         version=VERSION,
         argv=tuple(sys.argv),
@@ -62,6 +65,17 @@ def server_settings(options: argparse.Namespace) -> Settings:
         quick_test=options.quick_test_for_ci,
         verbose=options.verbose,
     )
+
+
+def feature_flag(text: str) -> tuple[str, Any]:
+    """Name and value of `NAME[=VALUE]`; a value that is no JSON is a text."""
+    name, equals, value = text.partition("=")
+    if not name:
+        raise BadOption(f"--feature-flag {text}: expected NAME or NAME=VALUE")
+    try:
+        return name, json.loads(value) if equals else True
+    except ValueError:
+        return name, value
 
 
 def worker_arguments(options: argparse.Namespace) -> list[str]:

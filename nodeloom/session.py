@@ -102,10 +102,10 @@ class Engine:
         """
         if isinstance(workflow, Document):
             return workflow
-        specs = self.parts.registry.specs()
+        specs, replacements = self.parts.registry.specs(), self.parts.replacements
         if isinstance(workflow, str | Path):
-            return read(Path(workflow), specs)
-        return document("workflow", workflow, specs)
+            return read(Path(workflow), specs, replacements)
+        return document("workflow", workflow, specs, replacements=replacements)
 
     def lint(self, workflow: Workflow, targets: Collection[str] | None = None) -> Validation:
         """What is wrong with a workflow, without running it."""

@@ -60,6 +60,7 @@ def work(options: argparse.Namespace) -> int:
         folders=parts.folders,
         failures=failures,
         seconds=time.monotonic() - started,
+        replacements=parts.replacements,
     )
     return 0
 

@@ -31,7 +31,7 @@ async def ask_types(here: Parts) -> None:
     except NoAnswer as error:
         logger.debug("No fresh node types: %s", error)
         return
-    if await here.catalogue.replace(Loaded(specs, here.catalogue.failures, 0.0)):
+    if await here.catalogue.replace(Loaded(specs, here.catalogue.failures, 0.0, here.catalogue.replacements)):
         here.hub.send(Frame("nodeloom.specs", {"failures": here.catalogue.failures}, to_all=True))
 
 

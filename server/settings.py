@@ -1,9 +1,11 @@
 """What a server is started with: plain data, made by the command line or by a test."""
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 from execution.files.folders import Folders
 
@@ -69,6 +71,8 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     multi_user: bool = False
     """Whether each user has files and settings of their own."""
+    feature_flags: Mapping[str, Any] = field(default_factory=dict)
+    """Further entries of `/features`, for pages that ask for them."""
     tls: tuple[Path, Path] | None = None
     """Certificate and key file."""
     version: str = "0"

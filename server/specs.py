@@ -104,6 +104,8 @@ class Catalogue:
         self.specs: dict[str, NodeSpec] = {}
         self.failures: dict[str, str] = {}
         self.packs: list[dict[str, Any]] = []
+        self.replacements: list[dict[str, Any]] = []
+        """What takes the place of types that have gone; see `workflows.replacements`."""
         self.from_cache = False
         self.refreshed = 0.0
         """When a worker was last asked for fresh types, by the monotonic clock."""
@@ -115,6 +117,7 @@ class Catalogue:
         try:
             kept = await asyncio.to_thread(self._read)
             if kept is not None and not self._known.is_set():
+                self.replacements = kept["replacements"]
                 self._set(kept["specs"], kept["failures"], kept["packs"])
                 self.from_cache = True
         except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
@@ -137,10 +140,11 @@ class Catalogue:
 
     async def replace(self, loaded: Loaded) -> bool:
         """Take what a worker has loaded; whether anything is new by it."""
-        before = (self.specs, self.failures)
+        before = (self.specs, self.failures, self.replacements)
+        self.replacements = [dict(each) for each in loaded.replacements]
         self._set(loaded.specs, loaded.failures, self.packs)
         self.from_cache = False
-        changed = before != (self.specs, self.failures)
+        changed = before != (self.specs, self.failures, self.replacements)
         if not changed:
             self._version -= 1
         await self._save()
@@ -161,7 +165,8 @@ class Catalogue:
 
     async def _save(self) -> None:
         specs = {name: spec.to_json() for name, spec in self.specs.items()}
-        text = lenient({"specs": specs, "failures": self.failures, "packs": self.packs})
+        rest = {"failures": self.failures, "packs": self.packs, "replacements": self.replacements}
+        text = lenient({"specs": specs, **rest})
         try:
             await asyncio.to_thread(self._write, text.encode())
         except OSError as error:

@@ -17,6 +17,7 @@ from server.jobs import Job, without_secrets
 from server.parts import Parts
 from server.workers import NoAnswer
 from workflows.prompt import is_workflow, to_prompt
+from workflows.replacements import by_old_type, replaced_prompt, replaced_workflow
 
 SPECS_SECONDS = 300.0
 """How long a prompt waits for the first worker, when no specs are cached."""
@@ -133,11 +134,14 @@ async def check(parts: Parts, body: Mapping[str, Any]) -> Checked:
 
 
 async def converted(parts: Parts, document: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any] | None]:
-    """The prompt in API format, and, if it came as a workflow, what pictures made by it shall carry."""
+    """The prompt in API format, its gone node types replaced, and, if it came as a workflow, what pictures
+    made by it shall carry.
+    """
+    listed, specs = by_old_type(parts.catalogue.replacements), parts.catalogue.specs
     if not is_workflow(document):
-        return document, None
+        return dict(replaced_prompt(document, listed, specs)), None
     try:
-        prompt, _ = await asyncio.to_thread(to_prompt, document, parts.catalogue.specs)
+        prompt, _ = await asyncio.to_thread(to_prompt, replaced_workflow(document, listed, specs), specs)
     except WorkflowError as error:
         raise rejected(
             "invalid_workflow", "The workflow cannot be turned into a prompt.", str(error)

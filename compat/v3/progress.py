@@ -6,6 +6,7 @@ from typing import Any
 
 from compat.current import current_run
 from compat.previews import LARGEST, preview_of
+from compat.v3.replacing import Replacements, ReplacementsSync
 
 
 def report(
@@ -47,9 +48,12 @@ class ComfyAPI:
     VERSION = "latest"
     STABLE = False
     Execution = Execution
+    told: list[dict[str, Any]]
+    """Where replacements of nodes go; set for each program by `apis`."""
 
     def __init__(self) -> None:
         self.execution = Execution()
+        self.node_replacement = Replacements(self.told)
 
 
 class ComfyAPISync:
@@ -58,6 +62,14 @@ class ComfyAPISync:
     VERSION = "latest"
     STABLE = False
     Execution = ExecutionSync
+    told: list[dict[str, Any]]
 
     def __init__(self) -> None:
         self.execution = ExecutionSync()
+        self.node_replacement = ReplacementsSync(self.told)
+
+
+def apis(told: list[dict[str, Any]]) -> tuple[type[ComfyAPI], type[ComfyAPISync]]:
+    """Both classes for one program, whose replacements of nodes are `told`."""
+    asynchronous = type("ComfyAPI", (ComfyAPI,), {"told": told})
+    return asynchronous, type("ComfyAPISync", (ComfyAPISync,), {"told": told})

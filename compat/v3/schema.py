@@ -23,6 +23,7 @@ from compat.v3.inputs import (
     UploadType,
     comfy_type,
 )
+from compat.v3.replacing import NodeReplace
 from execution.declare.node import ExecutionBlocker
 
 PLAIN_TYPES: Mapping[str, str] = {
@@ -148,7 +149,8 @@ def io_names() -> dict[str, Any]:
     """The names of the `io` module."""
     ours = (
         Autogrow, Combo, ComfyNode, ControlAfterGenerate, DynamicCombo, FolderType, Hidden, Input, MatchType,
-        MultiCombo, MultiType, NodeOutput, NumberDisplay, Output, RemoteOptions, Schema, UploadType,
+        MultiCombo, MultiType, NodeOutput, NodeReplace, NumberDisplay, Output, RemoteOptions, Schema,
+        UploadType,
     )  # fmt: skip
     return {
         **{name: comfy_type(io_type) for name, io_type in PLAIN_TYPES.items()},

@@ -9,7 +9,7 @@ knows are listed in `execution.wire.worker`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -67,11 +67,15 @@ class Hello:
 
 @dataclass(frozen=True)
 class Loaded:
-    """The worker has its node types: `NodeSpec.to_json()` by name, and why others failed, by type or pack."""
+    """The worker has its node types: `NodeSpec.to_json()` by name, and why others failed, by type or pack.
+
+    replacements: what takes the place of types that have gone; see `workflows.replacements`.
+    """
 
     specs: Mapping[str, Any]
     failures: Mapping[str, str]
     seconds: float
+    replacements: Sequence[Mapping[str, Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

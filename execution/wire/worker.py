@@ -14,7 +14,7 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from execution.cancel import CancelToken
@@ -69,13 +69,15 @@ class Worker:
         folders: Folders | None = None,
         failures: Mapping[str, str] | None = None,
         seconds: float = 0.0,
+        replacements: Sequence[Mapping[str, Any]] = (),
     ) -> None:
-        """Say what node types there are (`failures`: packs that did not load), then work until `Shutdown`.
+        """Say what node types there are (`failures`: packs that did not load; `replacements`: of types that
+        have gone), then work until `Shutdown`.
 
         When the server is gone, what runs is cancelled, and the process ended if that does not help.
         """
         specs = {name: spec.to_json() for name, spec in registry.specs().items()}
-        self._send(Loaded(specs, {**(failures or {}), **registry.failures}, seconds))
+        self._send(Loaded(specs, {**(failures or {}), **registry.failures}, seconds, replacements))
         answers = _Answers(engine, registry, folders, services or {})
         threads = [
             threading.Thread(target=self._read, name="channel", daemon=True),

@@ -1,11 +1,13 @@
 """What the server is and has: /system_stats, /features, /users, /extensions, /i18n, templates, /free."""
 
 import asyncio
+import contextlib
 import json
 import os
 import platform
 import sys
 from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +18,17 @@ from server.bodies import read_object
 from server.files import send_user_file
 from server.parts import Parts, parts
 from server.statics import inside
+from server.subgraphs import Published, published
 from server.userfiles import DEFAULT_USER
-from server.workers import NoAnswer
+from workflows.replacements import by_old_type
 
 COMFYUI_VERSION = "0.3.64"
 """The release whose API this server speaks; clients compare it."""
 STATS_SECONDS = 3.0
+PACKAGES = (
+    "aiohttp", "av", "blake3", "comfy-kitchen", "diffusers", "numpy", "pillow", "safetensors", "scipy",
+    "torch", "torchsde", "transformers",
+)  # fmt: skip
 FREE_SECONDS = 30.0
 TEMPLATE_FOLDERS = ("example_workflows", "example", "examples", "workflow", "workflows")
 
@@ -38,18 +45,22 @@ def routes() -> list[web.RouteDef]:
         web.get("/workflow_templates", get_templates),
         web.get("/workflow_templates/{pack}/{name:.*}", get_template),
         web.get("/global_subgraphs", get_subgraphs),
-        web.get("/node_replacements", get_subgraphs),
+        web.get("/global_subgraphs/{id}", get_subgraph),
+        web.get("/node_replacements", get_replacements),
     ]
 
 
 def features(here: Parts) -> dict[str, Any]:
     """What this server can do, as clients ask for over both HTTP and the socket."""
+    own = {"version": here.settings.version, "numbered_messages": True, "revisions": True, "api_v2": True}
     return {
         "supports_preview_metadata": True,
+        "supports_model_type_tags": True,
         "max_upload_size": here.limits.upload,
-        "extension": {
-            "nodeloom": {"version": here.settings.version, "numbered_messages": True, "revisions": True}
-        },
+        "extension": {"manager": {"supports_v4": True}, "nodeloom": own},
+        "node_replacements": True,
+        "assets": True,
+        **here.settings.feature_flags,
     }
 
 
@@ -63,14 +74,27 @@ def memory() -> tuple[int, int]:
         return page * os.sysconf("SC_PHYS_PAGES"), page * os.sysconf("SC_AVPHYS_PAGES")
 
 
+def packages() -> list[dict[str, str | None]]:
+    """The installed versions of what the program stands on; blocks."""
+    found: list[dict[str, str | None]] = []
+    for name in PACKAGES:
+        with contextlib.suppress(PackageNotFoundError):
+            found.append({"name": name, "installed": version(name), "required": None})
+    return found
+
+
+async def worker_stats(here: Parts) -> list[Mapping[str, Any]]:
+    """What each worker that answers in time says of its device."""
+    asked = [worker.ask("stats", {}, STATS_SECONDS) for worker in here.crew.ready()]
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    return [each for each in answers if isinstance(each, Mapping)]
+
+
 async def get_stats(request: web.Request) -> web.Response:
-    """The machine, and the devices as a worker sees them; without a worker there are none."""
+    """The machine, and the devices as the workers see them; without a worker there are none."""
     here = parts(request)
-    try:
-        stats = await here.crew.ask("stats", {}, STATS_SECONDS)
-    except NoAnswer:
-        stats = {}
-    stats = stats if isinstance(stats, Mapping) else {}
+    told = await worker_stats(here)
+    stats = told[0] if told else {}
     total, free = memory()
     system = {
         "os": sys.platform,
@@ -85,11 +109,12 @@ async def get_stats(request: web.Request) -> web.Response:
         "python_implementation": platform.python_implementation(),
         "pytorch_version": stats.get("pytorch_version", ""),
         "embedded_python": False,
+        "deploy_environment": "manual",
+        "comfy_package_versions": await asyncio.to_thread(packages),
         "argv": list(here.settings.argv),
     }
-    return answer(
-        {"system": {**system, **dict(stats.get("system", {}))}, "devices": stats.get("devices", [])}
-    )
+    devices = [device for each in told for device in each.get("devices", ())]
+    return answer({"system": {**system, **dict(stats.get("system", {}))}, "devices": devices})
 
 
 async def get_features(request: web.Request) -> web.Response:
@@ -204,6 +229,28 @@ async def get_template(request: web.Request) -> web.StreamResponse:
     return not_found()
 
 
+async def published_subgraphs(request: web.Request) -> dict[str, Published]:
+    """See `subgraphs.published`."""
+    here = parts(request)
+    return await asyncio.to_thread(published, here.folders.base, pack_folders(here))
+
+
 async def get_subgraphs(request: web.Request) -> web.Response:
-    """None are published."""
-    return answer({})
+    """The published subgraphs by id: source, name, pack."""
+    return answer({name: each.to_json() for name, each in (await published_subgraphs(request)).items()})
+
+
+async def get_subgraph(request: web.Request) -> web.Response:
+    """One published subgraph, with its workflow as text in `data`."""
+    found = (await published_subgraphs(request)).get(request.match_info["id"])
+    if found is None:
+        not_found()
+    try:
+        return answer(await asyncio.to_thread(found.with_data))
+    except (OSError, ValueError):
+        return not_found()
+
+
+async def get_replacements(request: web.Request) -> web.Response:
+    """What takes the place of node types that have gone, by the old type."""
+    return answer(by_old_type(parts(request).catalogue.replacements))

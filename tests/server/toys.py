@@ -41,6 +41,22 @@ ONE_PIXEL = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010806000000"
     "1f15c4890000000d49444154789c6360f8cfc000000301010018dd8db00000000049454e44ae426082"
 )
+REPLACEMENTS = [
+    {"old_node_id": "ToyOldAdd", "new_node_id": "ToyNone"},
+    {
+        "old_node_id": "ToyOldAdd",
+        "new_node_id": "ToyAdd",
+        "input_mapping": [{"new_id": "a", "old_id": "left"}, {"new_id": "b", "old_id": "right"}],
+        "output_mapping": [{"old_idx": 1, "new_idx": 0}],
+    },
+    {
+        "old_node_id": "ToyOldNumber",
+        "new_node_id": "ToyNumber",
+        "old_widget_ids": ["unused", "count"],
+        "input_mapping": [{"new_id": "value", "old_id": "count"}],
+    },
+    {"old_node_id": "ToySleep", "new_node_id": "ToyNumber"},
+]
 
 
 @node("ToyNumber", category="toys")
@@ -218,7 +234,7 @@ def main() -> None:
         "value": lambda prompt, node, output: {"kept": engine.look(prompt, node), "output": output},
         "free": lambda unload_models, free_memory: [unload_models, free_memory],
     }
-    worker.serve(engine, registry, services, folders=folders)
+    worker.serve(engine, registry, services, folders=folders, replacements=REPLACEMENTS)
 
 
 if __name__ == "__main__":

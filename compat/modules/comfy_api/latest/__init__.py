@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from compat.host import Host
-from compat.v3.progress import ComfyAPI, ComfyAPISync
+from compat.v3.progress import apis
 from compat.v3.schema import ComfyExtension, io_names
 from compat.v3.ui import ui_names
 
@@ -24,11 +24,12 @@ def names(host: Host) -> Mapping[str, Any]:
     unknown = {kind: host.placeholder(f"comfy_api.latest.{kind}") for kind in ("Input", "InputImpl", "Types")}
     io = module_of("comfy_api.latest.io", io_names())
     ui = module_of("comfy_api.latest.ui", ui_names(host))
+    asynchronous, synchronous = apis(host.replacements)
     return {
         **unknown,
-        "ComfyAPI": ComfyAPI,
-        "ComfyAPISync": ComfyAPISync,
-        "ComfyAPI_latest": ComfyAPI,
+        "ComfyAPI": asynchronous,
+        "ComfyAPISync": synchronous,
+        "ComfyAPI_latest": asynchronous,
         "ComfyExtension": ComfyExtension,
         "IO": io,
         "UI": ui,

@@ -42,12 +42,17 @@ def png_chunks(texts: Mapping[str, str]) -> PngInfo:
     chunks = PngInfo()
     for key, text in texts.items():
         key, text = whole(key), whole(text)
-        latin = key.encode("latin-1", "replace").strip(b" ")[:LONGEST_KEYWORD].strip(b" ") or b"text"
-        if latin.decode("latin-1") == key:
+        if _latin(key) == key:
             chunks.add_text(key, text)
         else:
-            chunks.add_itxt(latin.decode("latin-1"), text, tkey=key)
+            chunks.add_itxt(_latin(key), text, tkey=key)
     return chunks
+
+
+def _latin(key: str) -> str:
+    """A keyword's stand-in that PNG allows."""
+    latin = key.encode("latin-1", "replace").decode("latin-1").strip(" ")[:LONGEST_KEYWORD].strip(" ")
+    return latin or "text"
 
 
 def exif_block(texts: Mapping[str, str], limit: int | None = None) -> tuple[bytes, list[str]]:
@@ -108,11 +113,10 @@ def png_texts(data: bytes) -> dict[str, str]:
         elif kind == b"zTXt" and rest:
             texts[keyword.decode("latin-1")] = _utf8(_inflated(rest[1:]))
         elif kind == b"iTXt" and len(rest) > 2:
-            parts = rest[2:].split(b"\0", 2)
-            text = _inflated(parts[-1]) if rest[0] else parts[-1]
-            written = parts[1] if len(parts) == 3 and parts[1] else b""
-            name = written.decode("utf-8", "replace") if written else keyword.decode("latin-1")
-            texts[name] = text.decode("utf-8", "replace")
+            parts = [*rest[2:].split(b"\0", 2), b"", b""]
+            text = _inflated(parts[2]) if rest[0] else parts[2]
+            own, name = parts[1].decode("utf-8", "replace"), keyword.decode("latin-1")
+            texts[own if own and _latin(own) == name else name] = text.decode("utf-8", "replace")
     return texts
 
 

@@ -25,7 +25,7 @@ import { readMetadata, wantedBytes } from "./web/core/metadata.js";
 const found = {};
 for (const path of process.argv.slice(1)) {
   const all = new Uint8Array(readFileSync(path));
-  const wanted = Math.min(all.length, wantedBytes(all.subarray(0, 16), path));
+  const wanted = Math.min(all.length, wantedBytes(all.subarray(0, 16)));
   const { workflow, prompt, parameters } = await readMetadata(all.slice(0, wanted));
   found[path] = { workflow, prompt, parameters, wanted };
 }

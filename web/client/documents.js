@@ -12,7 +12,6 @@ import { fileOf, Results } from "./results.js";
 import { ServerError } from "./server.js";
 
 export const FOLDER = "workflows";
-const LARGEST_FILE = 1024 ** 3;
 
 export class Documents {
   /** @type {Tab[]} */ tabs = [];
@@ -155,22 +154,10 @@ export class Documents {
 
   /** @param {File} file @returns {Promise<Tab | undefined>} nothing when it holds no workflow */
   async openFile(file) {
-    const name = file.name.replace(/\.[^.]+$/, "");
-    if (/json$/i.test(file.type) || /\.json$/i.test(file.name))
-      return this.openJson(parseJson(await file.text()), name);
-    const [{ readMetadata, wantedBytes }, { isGenerationText, promptFromText }] = await Promise.all([
-      import("../core/metadata.js"),
-      import("../core/a1111.js"),
-    ]);
-    const wanted = wantedBytes(new Uint8Array(await file.slice(0, 16).arrayBuffer()), file.name);
-    if (Math.min(wanted, file.size) > LARGEST_FILE) return undefined;
-    const texts = await readMetadata(
-      new Uint8Array(await file.slice(0, Math.min(wanted, file.size)).arrayBuffer()),
-    );
-    const workflow = texts.workflow && parseJson(texts.workflow);
-    if (workflow && isWorkflow(workflow)) return this.openJson(workflow, name);
-    if (texts.prompt) return this.openJson(parseJson(texts.prompt), name);
-    if (!texts.parameters || !isGenerationText(texts.parameters)) return undefined;
+    const name = file.name.replace(/(\.json)?\.[^.]+$/i, "");
+    const { readDropped } = await import("../core/dropped.js");
+    const held = await readDropped(file);
+    if (held?.generation === undefined) return held && this.openJson(held.json, name);
     const choices = (/** @type {string} */ type, /** @type {string} */ input) =>
       this.library()
         .get(type)
@@ -179,8 +166,10 @@ export class Documents {
       checkpoints: choices("CheckpointLoaderSimple", "ckpt_name"),
       loras: choices("LoraLoader", "lora_name"),
       upscalers: choices("UpscaleModelLoader", "model_name"),
+      embeddings: await this.server.embeddings(),
     };
-    return this.openJson(promptFromText(texts.parameters, files), name);
+    const { promptFromText } = await import("../core/a1111.js");
+    return this.openJson(promptFromText(held.generation, files), name);
   }
 
   /** @param {string} path below the user's folder @returns {Promise<Tab>} */

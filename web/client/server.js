@@ -82,6 +82,11 @@ export class Server {
   objectInfo() {
     return this.json("api/object_info");
   }
+
+  /** @returns {Promise<string[]>} their names; none where the server does not tell */
+  embeddings() {
+    return this.json("api/embeddings").catch(() => []);
+  }
   queue() {
     return this.exact("api/queue");
   }

@@ -2,7 +2,10 @@
 /** The generation text other tools write into pictures, turned into a prompt of ours. */
 import { whole } from "./exact.js";
 
-/** @typedef {{ checkpoints?: string[], loras?: string[], upscalers?: string[] }} Files names on the server */
+/**
+ * @typedef {{ checkpoints?: string[], loras?: string[], upscalers?: string[], embeddings?: string[] }} Files
+ *   names on the server
+ */
 /** @typedef {{ positive: string, negative: string, fields: Map<string, string> }} Generation */
 
 const SAMPLERS = new Map([
@@ -91,11 +94,7 @@ export function promptFromText(text, files = {}) {
     batch_size: Number(fields.get("batch size") ?? 1),
   });
   const sampler = { ...samplerOf(fields), positive: [positive, 0], negative: [negative, 0], model };
-  const first = build.add("KSampler", {
-    ...sampler,
-    latent_image: [latent, 0],
-    denoise: fields.has("hires upscale") ? 1 : Number(fields.get("denoising strength") ?? 1),
-  });
+  const first = build.add("KSampler", { ...sampler, latent_image: [latent, 0], denoise: 1 });
   const sampled =
     fields.has("hires upscale") || fields.has("hires resize")
       ? enlarged(build, { sampler, first, vae, fields, width, height, files })
@@ -140,10 +139,32 @@ function conditions(build, { positive, negative, fields }, files) {
         return "";
       })
       .trim();
-  const [wish, avoid] = [text(positive), text(negative)];
+  const [wish, avoid] = [text(positive), text(negative)].map((words) =>
+    withEmbeddings(words, files.embeddings),
+  );
   const first = build.add("CLIPTextEncode", { text: wish, clip }, "Positive");
   const second = build.add("CLIPTextEncode", { text: avoid, clip }, "Negative");
   return { model, vae: /** @type {[string, number]} */ ([loader, 2]), positive: first, negative: second };
+}
+
+/**
+ * That tool names embeddings as words, in any case; ours are told by `embedding:`.
+ * @param {string} text
+ * @param {string[]} [names] as the server lists them, folders and maybe suffixes included
+ * @returns {string}
+ */
+function withEmbeddings(text, names = []) {
+  /** @type {Map<string, string>} */ const known = new Map();
+  for (const name of names) {
+    const path = name.replace(/\.(safetensors|pt|bin|ckpt|pth|sft)$/i, "");
+    const word = path.replace(/^.*[\\/]/, "").toLowerCase();
+    if (word && !/[\s():]/.test(path) && !known.has(word)) known.set(word, path);
+  }
+  if (!known.size) return text;
+  const words = [...known.keys()].sort((a, b) => b.length - a.length);
+  const any = words.map((word) => word.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join("|");
+  const found = new RegExp(`(?<![\\p{L}\\p{N}_:/.\\\\-])(${any})(?![\\p{L}\\p{N}_-])`, "giu");
+  return text.replace(found, (word) => `embedding:${known.get(word.toLowerCase())}`);
 }
 
 /** @param {Map<string, string>} fields */
@@ -163,6 +184,22 @@ function samplerOf(fields) {
 }
 
 /**
+ * The size of the second pass: said outright (a side of 0 follows the other), or as a factor.
+ * @param {Map<string, string>} fields
+ * @param {number} width
+ * @param {number} height
+ */
+function largerSize(fields, width, height) {
+  const [wide = 0, high = 0] = (fields.get("hires resize") ?? "").split("x").map((side) => Number(side) || 0);
+  const scale = Number(fields.get("hires upscale")) || 1;
+  const grid = (/** @type {number} */ side) => Math.max(8, Math.round(side / 8) * 8);
+  return {
+    width: grid(wide || (high ? (width * high) / height : width * scale)),
+    height: grid(high || (wide ? (height * wide) / width : height * scale)),
+  };
+}
+
+/**
  * The second pass over a larger picture.
  * @param {Builder} build
  * @param {{ sampler: Record<string, any>, first: string, vae: [string, number], fields: Map<string, string>,
@@ -170,18 +207,24 @@ function samplerOf(fields) {
  * @returns {string}
  */
 function enlarged(build, { sampler, first, vae, fields, width, height, files }) {
-  const resize = fields.get("hires resize")?.split("x").map(Number);
-  const scale = Number(fields.get("hires upscale") ?? 1);
-  const grid = (/** @type {number} */ side) => Math.max(8, Math.round(side / 8) * 8);
-  const size = { width: grid(resize?.[0] || width * scale), height: grid(resize?.[1] || height * scale) };
+  const size = largerSize(fields, width, height);
+  const crop = Math.abs(size.width / size.height - width / height) > 0.05 ? "center" : "disabled";
   const upscaler = (fields.get("hires upscaler") ?? "latent").toLowerCase();
   const method = LATENT_UPSCALES.get(upscaler) ?? (upscaler.startsWith("latent") ? "bilinear" : undefined);
   const larger = method
-    ? build.add("LatentUpscale", { samples: [first, 0], upscale_method: method, ...size, crop: "disabled" })
+    ? build.add("LatentUpscale", { samples: [first, 0], upscale_method: method, ...size, crop })
     : throughPicture();
-  const steps = Number(fields.get("hires steps") ?? 0) || sampler.steps;
+  const own = new Map(
+    [...fields].flatMap(([key, value]) =>
+      key.startsWith("hires ") && !/^use same/i.test(value) ? [[key.slice(6), value]] : [],
+    ),
+  );
+  const steps = Number(own.get("steps") ?? 0) || sampler.steps;
+  const second = samplerOf(new Map([...fields, ...own]));
   return build.add("KSampler", {
     ...sampler,
+    ...second,
+    seed: sampler.seed,
     steps,
     latent_image: [larger, 0],
     denoise: Number(fields.get("denoising strength") ?? 0.7),

@@ -5,7 +5,8 @@ import { INPUT_PORTS, OUTPUT_PORTS } from "./types.js";
 /**
  * @param {GraphNode[]} nodes
  * @param {Link[]} links in the file's order
- * @returns {{ nodes: GraphNode[], links: Link[] }} the same where all ids differ; else with other ids for further rows
+ * @returns {{ nodes: GraphNode[], links: Link[] }} the same where all ids differ; else further rows have
+ *   others
  */
 export function distinctLinks(nodes, links) {
   /** @type {Map<Id, Link[]>} */ const rows = new Map();
@@ -34,7 +35,7 @@ export function distinctLinks(nodes, links) {
 /**
  * @param {Link[]} rows of one id
  * @param {Map<Id, GraphNode>} places
- * @returns {Link[]} those that an input names, or that lead to a subgraph's border; of two to one input the last
+ * @returns {Link[]} those that an input names, or that lead out of a subgraph; of two to one input the last
  */
 function namedRows(rows, places) {
   /** @type {Map<string, Link>} */ const found = new Map();
@@ -47,7 +48,11 @@ function namedRows(rows, places) {
   return [...found.values()];
 }
 
-/** @param {Map<Id, GraphNode>} places @param {Link} link @returns {number} the input that names it; −1: none */
+/**
+ * @param {Map<Id, GraphNode>} places
+ * @param {Link} link
+ * @returns {number} the input that names it; −1: none
+ */
 function inputOf(places, { id, target_id, target_slot }) {
   const inputs = places.get(target_id)?.inputs ?? [];
   if (inputs[target_slot]?.link === id) return target_slot;

@@ -5,7 +5,8 @@
 import { readMatroska, readMp4 } from "./metadata_video.js";
 import { readFlac, readId3, readOgg } from "./metadata_sound.js";
 import { readExif, findExif } from "./exif.js";
-import { parseExact, printExact } from "./exact.js";
+import { printExact } from "./exact.js";
+import { parseJson } from "./text.js";
 import { decode, inflate, sizeOf, tag, viewOf } from "./bytes.js";
 
 /** @typedef {Record<string, string>} Texts by keyword: `workflow`, `prompt`, `parameters` … */
@@ -53,10 +54,10 @@ export async function readMetadata(bytes) {
 
 /**
  * How much of a file must be read: a model's header, else all of it.
- * @param {Uint8Array} start at least its first nine bytes @param {string} name @returns {number}
+ * @param {Uint8Array} start at least its first nine bytes @returns {number}
  */
-export function wantedBytes(start, name) {
-  if (!/\.(safetensors|sft|latent)$/i.test(name) || start.length < 9) return Infinity;
+export function wantedBytes(start) {
+  if (start.length < 9) return Infinity;
   const length = headerLength(start);
   return start[8] === 0x7b && length > 1 ? 8 + length : Infinity;
 }
@@ -74,7 +75,7 @@ function unpacked(texts) {
 function membersOf(text) {
   /** @type {Texts} */ const found = {};
   try {
-    const all = parseExact(text);
+    const all = parseJson(text);
     for (const key of ["workflow", "prompt"]) {
       if (typeof all?.[key] === "string") found[key] = all[key];
       else if (all?.[key] && typeof all[key] === "object") found[key] = printExact(all[key]);
@@ -111,9 +112,17 @@ async function readTextChunk(type, data, texts) {
   else {
     const packed = data[end + 1] === 1;
     const language = data.indexOf(0, end + 3);
-    const text = data.subarray(data.indexOf(0, language + 1) + 1);
-    texts[key] = decode(packed ? await inflate(text) : text);
+    const translated = data.indexOf(0, language + 1);
+    const text = data.subarray(translated + 1);
+    const own = decode(data.subarray(language + 1, translated));
+    texts[latin(own) === key ? own : key] = decode(packed ? await inflate(text) : text);
   }
+}
+
+/** A keyword as its Latin stand-in is written. @param {string} key @returns {string} */
+function latin(key) {
+  const letters = [...key].map((letter) => (letter > "\u00ff" ? "?" : letter));
+  return letters.join("").trim().slice(0, 79).trim() || "text";
 }
 
 /** @param {Uint8Array} bytes */
@@ -154,14 +163,14 @@ function headerLength(bytes) {
 
 /** Models and latents. @param {Uint8Array} bytes @returns {Texts} */
 function readSafetensors(bytes) {
-  const { __metadata__: texts } = JSON.parse(decode(bytes.subarray(8, 8 + headerLength(bytes))));
+  const { __metadata__: texts } = parseJson(decode(bytes.subarray(8, 8 + headerLength(bytes))));
   return Object.fromEntries(Object.entries(texts ?? {}).filter(([, text]) => typeof text === "string"));
 }
 
 /** @param {Uint8Array} bytes @returns {Texts} */
 function readGlb(bytes) {
   const length = viewOf(bytes).getUint32(12, true);
-  return membersOf(printExact(parseExact(decode(bytes.subarray(20, 20 + length))).asset?.extras ?? {}));
+  return membersOf(printExact(parseJson(decode(bytes.subarray(20, 20 + length))).asset?.extras ?? {}));
 }
 
 /** @param {Uint8Array} bytes @returns {Texts} */

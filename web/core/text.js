@@ -137,11 +137,12 @@ export function calculate(text) {
 }
 
 /**
- * @param {string} text JSON, in which Python may have written `NaN` and `Infinity`
+ * The one reader of JSON that others wrote.
+ * @param {string} text JSON, in which Python may have written `NaN` and `Infinity`; zeros may end it
  * @returns {any} those become null; values stay exact
  */
 export function parseJson(text) {
-  const clean = text.replace(/^\uFEFF/, "");
+  const clean = text.replace(/^\uFEFF|[\0\s]+$/g, "");
   try {
     return parseExact(clean);
   } catch (error) {

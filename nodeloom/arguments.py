@@ -214,6 +214,14 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
         help="budget for results kept (default: a quarter of the memory)",
     )
     engine.add_argument(
+        "--decoded-memory",
+        type=memory,
+        default=None,
+        metavar="SIZE",
+        help="budget for the pictures and films that a run loads (default: half of the memory, "
+        "and 768 MB for one picture)",
+    )
+    engine.add_argument(
         "--disable-metadata", action="store_true", help="save pictures without their workflow"
     )
 

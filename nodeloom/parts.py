@@ -72,6 +72,7 @@ def build_parts(
         previews=options.preview_method,
         preview_size=options.preview_size,
         embed_workflow=not options.disable_metadata,
+        decoded_memory=options.decoded_memory,
     )
     packs = add_packs(options, folders, registry, send)
     cache = cache_for(options.cache, options.cache_memory or system_memory() // CACHE_SHARE, storages)

@@ -19,6 +19,7 @@ MEGABYTE = 2**20
 WORKER_VALUES = (
     "data_dir", "models", "input_dir", "output_dir", "temp_dir", "user_dir", "cuda_device", "precision",
     "device_memory", "preview_method", "preview_size", "cache_memory",
+    "decoded_memory",
 )  # fmt: skip
 WORKER_SWITCHES = ("cpu", "disable_metadata", "disable_all_custom_nodes")
 

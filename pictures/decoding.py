@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from PIL import Image as PIL
 from PIL import ImageCms, ImageOps, ImageSequence, UnidentifiedImageError
 
+from pictures.budget import A_PICTURE, IN_BYTES, OverBudget, megabytes
+
 FORMATS = (
     *("PNG", "JPEG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "AVIF", "JPEG2000"),
     *("PPM", "TGA", "ICO", "PCX", "QOI", "DDS", "PSD", "SGI"),
@@ -24,32 +26,35 @@ FORMATS = (
 SEQUENCES = frozenset({"PNG", "WEBP", "GIF", "TIFF", "AVIF"})
 """Formats whose further pictures are frames or pages. A photograph's may be views, a PSD's are layers."""
 SIXTEEN_BITS, THIRTY_TWO_BITS = 2**16 - 1, 2**32 - 1
+ORIENTATION = 0x0112
+"""EXIF's tag for how a picture is to be turned; 1 is upright."""
+STRIP_PIXELS = 2**20
+DEEP_GREY = 36
+"""Bytes of a pixel that passing from grey of many bits to three floats takes on the way."""
 Pixels = NDArray[np.float32]
 
 
 class BadPicture(ValueError):
-    """A file that is no picture, is damaged, or holds more pixels than may be decoded."""
+    """A file that is no picture, or is damaged."""
 
 
 @contextmanager
-def opened(source: Path | BinaryIO, name: str, most_pixels: int) -> Iterator[PIL.Image]:
-    """The picture in a file, whose header alone has been read.
+def opened(source: Path | BinaryIO, name: str) -> Iterator[PIL.Image]:
+    """The picture in a file, whose header alone has been read; `Budget.take` what is to be decoded of it.
 
     Raises:
-        BadPicture: it is none, is damaged (also found while reading), or has too many pixels in all frames.
+        BadPicture: it is none, or is damaged (also found while reading).
+        OverBudget: it has more pixels than PIL opens at all.
     """
     try:
         with PIL.open(source, formats=FORMATS) as picture:
-            frames = frame_count(picture)
-            if picture.width * picture.height * frames > most_pixels:
-                size = f"{frames} × {picture.width}×{picture.height}"
-                raise BadPicture(f"'{name}' has {size} pixels, more than {most_pixels}; make it smaller")
             yield picture
     except UnidentifiedImageError as error:
         raise BadPicture(f"'{name}' is not a picture that can be read; save it as PNG") from error
     except (PIL.DecompressionBombError, PIL.DecompressionBombWarning) as error:
-        raise BadPicture(f"'{name}' has too many pixels; make it smaller") from error
-    except BadPicture:
+        most = f"decoded, one picture may take {megabytes(A_PICTURE)}"
+        raise OverBudget(f"'{name}' has too many pixels: {most}; make it smaller") from error
+    except (BadPicture, OverBudget):
         raise
     except (OSError, SyntaxError, EOFError, ValueError, OverflowError, MemoryError) as error:
         raise BadPicture(f"'{name}' cannot be read: {error}; save it again as PNG") from error
@@ -61,7 +66,7 @@ def frame_count(picture: PIL.Image) -> int:
 
 
 def frames(picture: PIL.Image) -> Iterator[PIL.Image]:
-    """The frames or pages of an open picture, each upright."""
+    """The frames or pages of an open picture, each upright, and good until the next is asked for."""
     if picture.format not in SEQUENCES:
         yield upright(picture)
         return
@@ -70,9 +75,12 @@ def frames(picture: PIL.Image) -> Iterator[PIL.Image]:
 
 
 def upright(picture: PIL.Image) -> PIL.Image:
-    """A picture turned as its EXIF says. Loading comes first: it turns a TIFF by itself."""
+    """A picture turned as its EXIF says; itself if it is upright. Loading comes first: it turns a TIFF by
+    itself.
+    """
     picture.load()
-    return ImageOps.exif_transpose(picture)
+    turned = picture.getexif().get(ORIENTATION, 1) != 1
+    return ImageOps.exif_transpose(picture) if turned else picture
 
 
 def colours(picture: PIL.Image) -> Pixels:
@@ -81,6 +89,26 @@ def colours(picture: PIL.Image) -> Pixels:
     if grey is not None:
         return np.repeat(grey[..., None], 3, axis=-1)
     return np.asarray(_plain(picture).convert("RGB")).astype(np.float32) / 255.0
+
+
+def fill(picture: PIL.Image, into: Pixels) -> None:
+    """Write the `colours` of a picture into an array H×W×3, in strips, so that little is held beside it."""
+    if _deep_grey_mode(picture):
+        into[:] = colours(picture)
+        return
+    rows = max(1, STRIP_PIXELS // picture.width)
+    for top in range(0, picture.height, rows):
+        strip = picture.crop((0, top, picture.width, min(top + rows, picture.height)))
+        np.divide(np.asarray(as_mode(_plain(strip), "RGB")), np.float32(255.0), out=into[top : top + rows])
+
+
+def weight(picture: PIL.Image) -> int:
+    """Bytes of a pixel that decoding holds beside the result."""
+    return IN_BYTES + (DEEP_GREY if _deep_grey_mode(picture) else 0)
+
+
+def _deep_grey_mode(picture: PIL.Image) -> bool:
+    return picture.mode[0] in "IF"
 
 
 def transparency(picture: PIL.Image) -> Pixels | None:
@@ -102,7 +130,7 @@ def has_transparency(picture: PIL.Image) -> bool:
 def in_bytes(picture: PIL.Image) -> PIL.Image:
     """A picture of 8 bits a channel, RGB or RGBA, as a screen shows it: what `colours` gives, rounded."""
     if _deep_grey(picture) is None:
-        return _with_alpha(picture) if has_transparency(picture) else _plain(picture).convert("RGB")
+        return _with_alpha(picture) if has_transparency(picture) else as_mode(_plain(picture), "RGB")
     shown = PIL.fromarray((colours(picture) * 255.0).round().astype(np.uint8))
     clear = transparency(picture)
     if clear is not None:
@@ -114,7 +142,12 @@ def _with_alpha(picture: PIL.Image) -> PIL.Image:
     """A picture of 8 bits as RGBA; premultiplied colours are divided."""
     if picture.mode == "La":
         picture = picture.convert("LA")
-    return picture.convert("RGBA")
+    return as_mode(picture, "RGBA")
+
+
+def as_mode(picture: PIL.Image, mode: str) -> PIL.Image:
+    """A picture in a mode; itself, if it is in that."""
+    return picture if picture.mode == mode else picture.convert(mode)
 
 
 def _deep_grey(picture: PIL.Image) -> Pixels | None:

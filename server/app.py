@@ -134,7 +134,7 @@ def made_parts(settings: Settings, file: Path, log: LastLines) -> Parts:
         catalogue=catalogue,
         scheduler=scheduler,
         crew=Crew([settings.worker_command], scheduler),
-        pictures=Pictures(settings.limits.pixels),
+        pictures=Pictures(settings.limits.decoded),
         users=Users(settings.folders, settings.multi_user),
         statics=Statics(),
         log=log,

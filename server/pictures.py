@@ -6,6 +6,8 @@ import asyncio
 import io
 import json
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -15,6 +17,8 @@ from server.files import open_regular, state_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+    from pictures.budget import Budget
 
 CACHE_BYTES = 32 * 2**20
 AT_ONCE = 2
@@ -57,71 +61,139 @@ def bad_picture(why: str) -> Exception:
     return refusal(400, "bad_picture", "The file cannot be read as a picture.", why[:200])
 
 
-def read_picture(file: BinaryIO, most_pixels: int) -> "tuple[Image, dict[str, str]]":
-    """The first frame, upright and in 8 bits, and the file's texts. 400 for what cannot be decoded here."""
+@contextmanager
+def opened(file: BinaryIO) -> "Iterator[Image]":
+    """An open picture, of which only the header has been read. 400 for what cannot be decoded here."""
     from pictures import decoding
+    from pictures.budget import OverBudget
 
     try:
-        with decoding.opened(file, "the picture", most_pixels) as picture:
-            shown = decoding.in_bytes(next(decoding.frames(picture)))
-            found: dict[str, str] = getattr(picture, "text", None) or {}
-            return shown, {getattr(text, "tkey", None) or key: str(text) for key, text in found.items()}
+        with decoding.opened(file, "the picture") as picture:
+            yield picture
+    except OverBudget as error:
+        raise refusal(400, "too_large", "The picture is too large to be decoded here.", str(error)) from error
     except decoding.BadPicture as error:
         raise bad_picture(str(error)) from error
+
+
+def first_frame(picture: "Image") -> "Image":
+    """The first frame, upright."""
+    from pictures import decoding
+
+    return next(decoding.frames(picture))
 
 
 def only_channel(picture: "Image", channel: str) -> "Image":
     """The picture (RGB or RGBA) without transparency (`rgb`), its transparency alone (`a`), or as it is."""
     from PIL import Image
 
+    from pictures.decoding import as_mode
+
     if channel == "rgb":
-        return picture.convert("RGB")
+        return as_mode(picture, "RGB")
     if channel != "a":
         return picture
     alone = Image.new("RGBA", picture.size)
-    alone.putalpha(picture.convert("RGBA").getchannel("A"))
+    alone.putalpha(as_mode(picture, "RGBA").getchannel("A"))
     return alone
 
 
-def render(path: Path, form: Form, most_pixels: int) -> bytes:
-    """Encode a stored picture in another form."""
+ENCODING = 12
+"""Bytes of a pixel that conversions and encoders hold beside what was decoded."""
+
+
+def render(path: Path, form: Form, most: int) -> bytes:
+    """Encode a stored picture in another form, within `most` bytes.
+
+    A preview of a picture that would be too large to be encoded in full becomes smaller.
+    """
+    from pictures.budget import Budget
+    from pictures.decoding import as_mode, in_bytes
+
+    budget = Budget(most, most)
     file, _ = open_regular(path)
-    with file:
-        picture = only_channel(read_picture(file, most_pixels)[0], form.channel)
-    if form.side is not None:
-        picture.thumbnail((form.side, form.side))
+    with file, opened(file) as picture:
+        side = bounded(picture, form, budget)
+        budget.take("the picture", *picture.size, each_of(picture) + (0 if side else ENCODING))
+        if side:
+            picture.draft(None, (side, side))
+        shown = first_frame(picture)
+        if side and shown.mode in RESIZED:
+            shown.thumbnail((side, side))
+        shown = only_channel(in_bytes(shown), form.channel)
+    if side:
+        shown.thumbnail((side, side))
     if form.kind == "jpeg":
-        picture = picture.convert("RGB")
+        shown = as_mode(shown, "RGB")
     encoded = io.BytesIO()
-    picture.save(encoded, form.kind, quality=form.quality)
+    shown.save(encoded, form.kind, quality=form.quality)
     return encoded.getvalue()
 
 
-def with_alpha_of(original: Path, mask: BinaryIO, most_pixels: int) -> bytes:
+RESIZED = ("L", "RGB", "RGBA", "LA", "CMYK", "YCbCr")
+"""Modes in which a picture is made smaller at once; in others, such as palettes, its colours come first."""
+FULL_PREVIEW_SIDE = 4096
+
+
+def bounded(picture: "Image", form: Form, budget: "Budget") -> int | None:
+    """The longer side that was asked for, or that a preview of a very large picture can have."""
+    if form.side is not None or form.channel != "rgba":
+        return form.side
+    wide, high = picture.size
+    return FULL_PREVIEW_SIDE if wide * high * (each_of(picture) + ENCODING) > budget.picture else None
+
+
+def each_of(picture: "Image") -> int:
+    """Bytes of a pixel that an open picture takes until it is upright and in bytes."""
+    from pictures.budget import IN_BYTES
+    from pictures.decoding import weight
+
+    turned = IN_BYTES if "exif" in picture.info or picture.format == "TIFF" else 0
+    converted = IN_BYTES if picture.mode not in ("L", "RGB", "RGBA") else 0
+    return weight(picture) + turned + converted
+
+
+def with_alpha_of(original: Path, mask: BinaryIO, most: int) -> bytes:
     """A PNG of the original's colours with the mask picture's alpha, keeping the original's texts.
 
-    Both are upright, as they are seen and as they are loaded.
+    Both are upright, as they are seen and as they are loaded, and decoded within `most` bytes.
     """
+    from pictures.budget import IN_BYTES, Budget
+    from pictures.decoding import as_mode, in_bytes
     from pictures.texts import png_chunks
 
+    budget = Budget(most, most)
+    with opened(mask) as picture:
+        taken = budget.take("the mask", *picture.size, each_of(picture) + IN_BYTES)
+        alpha = as_mode(in_bytes(first_frame(picture)), "RGBA").getchannel("A")
+    budget.give_back(taken - alpha.width * alpha.height)
     file, _ = open_regular(original)
-    with file:
-        colours, texts = read_picture(file, most_pixels)
-    alpha = read_picture(mask, most_pixels)[0].convert("RGBA").getchannel("A")
-    if alpha.size != colours.size:
-        (width, height), (wide, high) = alpha.size, colours.size
-        raise bad_picture(f"the mask has {width}×{height} pixels, the picture (seen upright) {wide}×{high}")
+    with file, opened(file) as picture:
+        budget.take("the picture", *picture.size, each_of(picture) + IN_BYTES)
+        texts = texts_of(picture)
+        colours = in_bytes(first_frame(picture))
+        if alpha.size != colours.size:
+            (width, height), (wide, high) = alpha.size, colours.size
+            raise bad_picture(
+                f"the mask has {width}×{height} pixels, the picture (seen upright) {wide}×{high}"
+            )
     colours.putalpha(alpha)
     encoded = io.BytesIO()
     colours.save(encoded, "PNG", pnginfo=png_chunks(texts), compress_level=4)
     return encoded.getvalue()
 
 
+def texts_of(picture: "Image") -> dict[str, str]:
+    """The texts of an open picture."""
+    found: dict[str, str] = getattr(picture, "text", None) or {}
+    return {getattr(text, "tkey", None) or key: str(text) for key, text in found.items()}
+
+
 class Pictures:
     """Renders in threads, a few at once, and remembers what was asked for last."""
 
-    def __init__(self, most_pixels: int) -> None:
-        self._most_pixels = most_pixels
+    def __init__(self, most: int) -> None:
+        self._most = most
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._kept: OrderedDict[tuple[Any, ...], bytes] = OrderedDict()
         self._size = 0
@@ -135,14 +207,14 @@ class Pictures:
             self._kept.move_to_end(key)
             return self._kept[key]
         async with self._turns:
-            encoded = await asyncio.to_thread(render, path, form, self._most_pixels)
+            encoded = await asyncio.to_thread(render, path, form, self._most)
         self._keep(key, encoded)
         return encoded
 
     async def masked(self, original: Path, mask: BinaryIO) -> bytes:
         """See `with_alpha_of`."""
         async with self._turns:
-            return await asyncio.to_thread(with_alpha_of, original, mask, self._most_pixels)
+            return await asyncio.to_thread(with_alpha_of, original, mask, self._most)
 
     def _keep(self, key: tuple[Any, ...], encoded: bytes) -> None:
         if key not in self._kept:

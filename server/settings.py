@@ -40,8 +40,8 @@ class Limits:
     """Finished prompts kept."""
     sockets: int = 1_024
     """Open WebSockets."""
-    pixels: int = 89_478_485
-    """Pixels of a picture that the server decodes for a preview (Pillow's own warning line)."""
+    decoded: int = 768 * MEGABYTE
+    """Bytes that the pictures of one request may take, decoded."""
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from nodes.image.pictures import to_bytes
 from nodes.names import ExtraPngInfo, PromptGraph, prefix_of
 from nodes.sockets import Image, ImageAndMask, Latent, LatentValue, Mask
 from nodes.widgets import MAX_SIDE
+from pictures.budget import Budgets
 
 log = logging.getLogger(__name__)
 
@@ -55,21 +56,22 @@ OLD_LATENT_SCALE = 1 / 0.18215  # of files from before latents were kept unscale
 
 
 @node("LoadImage", category="image")
-def load_image(image: InputImage, folders: Folders, run: Run) -> ImageAndMask:
+def load_image(image: InputImage, folders: Folders, budgets: Budgets, run: Run) -> ImageAndMask:
     """Load Image.
 
     Reads a picture; its mask is where it is transparent. The frames of an animation make a batch.
     """
-    return ImageAndMask(*read_image(folders.input_file(image), run.check))
+    return ImageAndMask(*read_image(folders.input_file(image), run.check, budgets.of(run.job)))
 
 
 @node("LoadImageOutput", category="image", experimental=True)
-def load_image_output(image: OutputImage, folders: Folders, run: Run) -> ImageAndMask:
+def load_image_output(image: OutputImage, folders: Folders, budgets: Budgets, run: Run) -> ImageAndMask:
     """Load Image (from Outputs).
 
     Reads a picture that was saved before.
     """
-    return ImageAndMask(*read_image(folders.input_file(image, "output"), run.check))
+    path = folders.input_file(image, "output")
+    return ImageAndMask(*read_image(path, run.check, budgets.of(run.job)))
 
 
 @node("LoadImageMask", category="mask")
@@ -80,12 +82,14 @@ def load_image_mask(
         Tip("What becomes the mask: transparency, or the brightness of a colour."),
     ],
     folders: Folders,
+    budgets: Budgets,
+    run: Run,
 ) -> Mask:
     """Load Image (as Mask).
 
     Reads one channel of a picture as a mask.
     """
-    return read_channel(folders.input_file(image), channel)
+    return read_channel(folders.input_file(image), channel, budgets.of(run.job))
 
 
 def captured_file(folders: Folders, image: str | None = None) -> Any:
@@ -101,6 +105,7 @@ def capture(
     capture_on_queue: Annotated[bool, Tip("Photograph anew for each run.")] = True,
     *,
     folders: Folders,
+    budgets: Budgets,
     run: Run,
 ) -> Image:
     """Webcam Capture.
@@ -109,7 +114,7 @@ def capture(
     """
     if not image:
         raise ValueError("there is no picture yet: press Camera on the node, take one, then run again")
-    return read_image(folders.input_file(image), run.check)[0]
+    return read_image(folders.input_file(image), run.check, budgets.of(run.job))[0]
 
 
 @node("SaveImage", category="image", output_node=True)

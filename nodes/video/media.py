@@ -17,10 +17,14 @@ from typing import IO, Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from nodes.audio.sounds import AAC, ENCODERS, MAX_SAMPLES, Encoder, Ready, Sound, prepared
-from nodes.image.decoding import MAX_PIXELS
+from pictures.budget import FLOATS, Budget, Budgets
+
+BYTES = 3
+"""Of a pixel as it comes out of a film."""
 
 
 @dataclass(frozen=True)
@@ -75,34 +79,40 @@ def read_sound(path: Path, check: Callable[[], None] = lambda: None) -> Sound:
     return sound
 
 
-def read_film(path: Path, check: Callable[[], None] = lambda: None) -> Film:
-    """All pictures of a file and its sound.
+def read_film(path: Path, check: Callable[[], None] = lambda: None, budget: Budget | None = None) -> Film:
+    """All pictures of a file and its sound. What is kept is taken from `budget` (default: one of its own).
 
     Raises:
-        ValueError: the file cannot be read, has no pictures, or too many.
+        ValueError: the file cannot be read, has no pictures, or is beyond the budget.
     """
+    budget = budget or Budgets().fresh()
     with opened(path) as container:
         stream = _pictures(container, path)
-        frames: list[Tensor] = []
+        budget.give_back(budget.take(path.name, stream.width, stream.height, FLOATS))
+        frames: list[NDArray[np.uint8]] = []
         size: dict[str, int] = {}  # of the first picture, which later ones of another size are brought to
         for frame in container.decode(stream):
             check()
-            if (len(frames) + 1) * frame.width * frame.height > MAX_PIXELS:
-                raise ValueError(f"'{path.name}' has more than {MAX_PIXELS} pixels in all; cut it shorter")
-            pixels = np.rot90(frame.to_ndarray(format="rgb24", **size), k=round(frame.rotation / 90))
-            frames.append(torch.from_numpy(pixels.astype(np.float32) / 255.0))
             size = size or {"width": frame.width, "height": frame.height}
+            budget.take(path.name, size["width"], size["height"], FLOATS + BYTES)
+            frames.append(np.rot90(frame.to_ndarray(format="rgb24", **size), k=round(frame.rotation / 90)))
         rate = Fraction(stream.average_rate or 24)
     if not frames:
         raise ValueError(f"'{path.name}' has no pictures that can be read")
+    images = torch.empty(len(frames), *frames[0].shape)
+    for index in range(len(frames)):  # each is let go of once it is copied
+        pixels, frames[index] = frames[index], frames[0][:0]
+        np.divide(pixels, np.float32(255.0), out=images[index].numpy())
+    budget.give_back(images.numel())
     with opened(path) as container:
-        return Film(torch.stack(frames), rate, _sound_of(container, check))
+        return Film(images, rate, _sound_of(container, check))
 
 
-def film_size(path: Path) -> tuple[int, int]:
-    """Width and height of a film, turned upright."""
+def film_size(path: Path, budget: Budget) -> tuple[int, int]:
+    """Width and height of a film, turned upright; one picture of it is decoded, within `budget`."""
     with opened(path) as container:
         stream = _pictures(container, path)
+        budget.give_back(budget.take(path.name, stream.width, stream.height, FLOATS))
         first = next(container.decode(stream), None)
         lying = first is not None and round(first.rotation / 90) % 2
         return (stream.height, stream.width) if lying else (stream.width, stream.height)

@@ -31,23 +31,27 @@ from nodes.video.media import (
     write_mp4,
     write_webm,
 )
+from pictures.budget import Budgets
 
 
 class VideoValue:
     """A film on a link, in a file or in memory. The names of the methods are ComfyUI's, which packs call."""
 
-    def __init__(self, source: Path | Film) -> None:
-        """Keep where the film is; a file is read when it is asked for."""
+    def __init__(self, source: Path | Film, budgets: Budgets | None = None) -> None:
+        """Keep where the film is; a file is read, within a budget, when it is asked for."""
         self.source = source
+        self._budgets = budgets or Budgets()
 
-    def get_components(self) -> Film:
-        """Its images, pictures a second, and sound."""
-        return read_film(self.source) if isinstance(self.source, Path) else self.source
+    def get_components(self, job: str = "") -> Film:
+        """Its images, pictures a second, and sound, within the budget of a `job`'s run."""
+        if isinstance(self.source, Path):
+            return read_film(self.source, budget=self._budgets.of(job))
+        return self.source
 
     def get_dimensions(self) -> tuple[int, int]:
         """Width and height."""
         if isinstance(self.source, Path):
-            return film_size(self.source)
+            return film_size(self.source, self._budgets.fresh())
         return self.source.images.shape[2], self.source.images.shape[1]
 
     def get_duration(self) -> float:
@@ -86,14 +90,15 @@ def load_video(
         str, Folder("input:video"), Options(video_upload=True), Tip("A video in the input folder.")
     ],
     folders: Folders,
+    budgets: Budgets,
 ) -> Video:
     """Load Video.
 
     Opens a video; its pictures are read where they are needed.
     """
     path = folders.input_file(file)
-    film_size(path)
-    return VideoValue(path)
+    film_size(path, budgets.fresh())
+    return VideoValue(path, budgets)
 
 
 @node("CreateVideo", category="image/video", v3=True)
@@ -110,12 +115,12 @@ def create_video(
 
 
 @node("GetVideoComponents", category="image/video", v3=True)
-def get_components(video: AnyVideo) -> Components:
+def get_components(video: AnyVideo, run: Run) -> Components:
     """Get Video Components.
 
     Takes a video apart: images, sound (nothing if it is silent) and pictures a second.
     """
-    film = video.get_components()
+    film = video.get_components(run.job) if isinstance(video, VideoValue) else video.get_components()
     return Components(film.images, film.audio, float(film.frame_rate))  # type: ignore[arg-type]  # None is silence
 
 

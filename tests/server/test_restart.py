@@ -146,6 +146,7 @@ def keep_writing(url: str, dice: random.Random) -> None:
             upload(url, f"{dice.randrange(5)}.bin", b"z" * dice.randrange(10, 4_000_000))
 
 
+@pytest.mark.timeout(120 + 8 * KILLS)
 def test_kills_while_files_are_written_leave_none_half_written(settings: Settings, tmp_path: Path) -> None:
     dice = random.Random(KILLS)
     accepted: list[str] = []

@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import struct
 import time
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,14 @@ from execution.declare.registry import Registry
 from execution.errors import FileMissing, OutsideRoot
 from execution.events import Preview
 from execution.files.folders import Folders
-from nodes.image import decoding
 from nodes.image.encoding import Embedding
 from nodes.library import native_types
+from pictures.budget import FLOATS, Budgets, OverBudget
 from pictures.texts import png_texts
+from tests.server.attacks import chunk, png
 
 PROMPT = {"9": {"class_type": "SaveImage", "inputs": {"filename_prefix": "x"}}}
+PROVIDED = {Embedding: Embedding(), Budgets: Budgets()}
 EXTRA = {"extra_pnginfo": {"workflow": {"nodes": []}}}
 
 
@@ -38,7 +41,7 @@ def folders(tmp_path: Path) -> Folders:
 @pytest.fixture
 def call(folders: Folders) -> Any:
     """Calls a node by its name: `call("LoadImage", image="x.png")` gives its outputs, or what it shows."""
-    registry = Registry(native_types("image.files"), provide={Folders: folders, Embedding: Embedding()})
+    registry = Registry(native_types("image.files"), provide=PROVIDED | {Folders: folders})
 
     def call(name: str, run: Run | None = None, **inputs: Any) -> Any:
         run = run or Run(prompt=PROMPT, extra_data=EXTRA)
@@ -135,13 +138,36 @@ def test_a_picture_cut_short_is_named(call: Any, folders: Folders) -> None:
         call("LoadImage", image="a.png")
 
 
-def test_a_picture_with_too_many_pixels_is_refused(
-    call: Any, folders: Folders, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+@pytest.mark.parametrize(("frames", "size"), [(1, 10_000), (60, 10_000), (60, 8_000)])
+def test_pictures_beyond_the_budget_are_refused_by_their_headers(
+    call: Any, folders: Folders, frames: int, size: int
 ) -> None:
-    monkeypatch.setattr(decoding, "MAX_PIXELS", 19)
-    PIL.fromarray(pixels()).save(folders.input / "a.png")
-    with pytest.raises(ValueError, match="1 × 4×5 pixels, more than 19"):
-        call("LoadImage", image="a.png")
+    (folders.input / "a.png").write_bytes(animation(frames, size))
+    for name, more in (("LoadImage", {}), ("LoadImageMask", {"channel": "red"})):
+        if name == "LoadImageMask" and size < 10_000:
+            continue  # its first picture alone is not too large
+        with pytest.raises(OverBudget, match=rf"{size}×{size} pixels: decoded, .* MB is all that"):
+            call(name, image="a.png", **more)
+
+
+def animation(frames: int, size: int) -> bytes:
+    """An APNG that claims to be large, and holds nothing."""
+    control = chunk(b"acTL", struct.pack(">II", frames, 0)) if frames > 1 else b""
+    return png(size, size, before=control)
+
+
+def test_the_pictures_of_a_run_share_its_budget(folders: Folders) -> None:
+    PIL.fromarray(pixels(64, 64)).save(folders.input / "a.png")
+    budget = Budgets(64 * 64 * 38)
+    provide = PROVIDED | {Folders: folders, Budgets: budget}
+    load = Registry(native_types("image.files"), provide).types["LoadImage"]
+    load({"image": "a.png"}, Run(job="one"))
+    load({"image": "a.png"}, Run(job="one"))
+    with pytest.raises(OverBudget, match="of others"):
+        load({"image": "a.png"}, Run(job="one"))
+    load({"image": "a.png"}, Run(job="two"))
+    assert budget.of("two").taken == 64 * 64 * FLOATS, "only what is left of it counts"
 
 
 @pytest.mark.parametrize("name", ["../a.png", "/etc/passwd", "..\\a.png", "sub/../../a.png"])
@@ -208,7 +234,8 @@ def test_values_that_are_no_numbers_are_saved_as_black_and_said(call: Any, folde
 
 
 def test_an_embedding_that_is_off_leaves_no_trace_of_the_workflow(folders: Folders) -> None:
-    registry = Registry(native_types("image.files"), provide={Folders: folders, Embedding: Embedding(False)})
+    provide = PROVIDED | {Folders: folders, Embedding: Embedding(False)}
+    registry = Registry(native_types("image.files"), provide)
     run = Run(prompt=PROMPT, extra_data=EXTRA)
     registry.types["SaveImage"]({"images": torch.zeros(1, 2, 2, 3)}, run)
     with PIL.open(folders.output / "ComfyUI_00001_.png") as saved:
@@ -278,7 +305,7 @@ def test_the_cameras_picture_is_read(call: Any, folders: Folders) -> None:
     (image,) = call("WebcamCapture", image="a.png [temp]", width=0, height=0)
     np.testing.assert_allclose(image[0], pixels() / 255, atol=1e-6)
     (camera,) = [each for each in native_types("image.files") if each.spec.name == "WebcamCapture"]
-    assert camera.bind({Folders: folders}).fingerprint({"image": "a.png [temp]"}, Run())[1] > 0
+    assert camera.bind(PROVIDED | {Folders: folders}).fingerprint({"image": "a.png [temp]"}, Run())[1] > 0
     with pytest.raises(ValueError, match="no picture yet"):
         call("WebcamCapture", image="")
 

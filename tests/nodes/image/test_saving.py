@@ -17,6 +17,7 @@ from execution.files.folders import Folders
 from nodes.image.encoding import Embedding
 from nodes.image.saving import Svg, with_texts
 from nodes.library import native_types
+from pictures.budget import Budgets
 from pictures.texts import JPEG_EXIF_LIMIT, exif_block, exif_texts, is_picture, png_texts
 
 PROMPT = {"1": {"class_type": "SaveSVGNode", "inputs": {"filename_prefix": "ü <x>"}}}
@@ -42,7 +43,8 @@ def folders(tmp_path: Path) -> Folders:
 def call(folders: Folders) -> Any:
     """Calls a node by its name; gives what it shows, or its outputs."""
     registry = Registry(
-        native_types("image.saving", "image.files"), provide={Folders: folders, Embedding: Embedding()}
+        native_types("image.saving", "image.files"),
+        provide={Folders: folders, Embedding: Embedding(), Budgets: Budgets()},
     )
 
     def call(name: str, run: Run | None = None, **inputs: Any) -> Any:

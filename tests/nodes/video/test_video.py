@@ -16,6 +16,7 @@ from execution.files.folders import Folders
 from nodes.image.encoding import Embedding
 from nodes.library import native_types
 from nodes.video.media import opened, ordered
+from pictures.budget import Budgets
 from tests.nodes.audio.test_audio import EXTRA, PROMPT, tags, tone
 
 
@@ -28,7 +29,9 @@ def folders(tmp_path: Path) -> Folders:
 @pytest.fixture
 def call(folders: Folders) -> Any:
     """Calls a node by its name; gives its only output, its outputs, or what it shows."""
-    registry = Registry(native_types("video.video"), provide={Folders: folders, Embedding: Embedding()})
+    registry = Registry(
+        native_types("video.video"), provide={Folders: folders, Embedding: Embedding(), Budgets: Budgets()}
+    )
 
     def call(name: str, **inputs: Any) -> Any:
         outcome = registry.types[name](inputs, Run(prompt=PROMPT, extra_data=EXTRA))

@@ -31,6 +31,10 @@ ORIENTATION = 0x0112
 STRIP_PIXELS = 2**20
 DEEP_GREY = 36
 """Bytes of a pixel that passing from grey of many bits to three floats takes on the way."""
+CANVASES = 8
+"""Bytes of a pixel of the canvases on which WebP's and AVIF's decoders lay frames over one another."""
+REDUCED = frozenset({"L", "RGB", "RGBA", "LA", "CMYK", "YCbCr"})
+"""Modes whose values can be averaged; a palette's cannot."""
 Pixels = NDArray[np.float32]
 
 
@@ -102,9 +106,36 @@ def fill(picture: PIL.Image, into: Pixels) -> None:
         np.divide(np.asarray(as_mode(_plain(strip), "RGB")), np.float32(255.0), out=into[top : top + rows])
 
 
+def reduced(picture: PIL.Image, side: int) -> PIL.Image:
+    """A picture made smaller by a whole number, its longer side still `side` or more; itself if it has to be.
+
+    In strips, so that little is held beside it.
+    """
+    factor = max(picture.size) // side
+    if factor < 2 or picture.mode not in REDUCED:
+        return picture
+    width, height = (-(-each // factor) for each in picture.size)
+    small = PIL.new(picture.mode, (width, height))
+    rows = max(1, STRIP_PIXELS // picture.width // factor)
+    for top in range(0, height, rows):
+        box = (0, top * factor, picture.width, min((top + rows) * factor, picture.height))
+        small.paste(picture.crop(box).reduce(factor), (0, top))
+    return small
+
+
+def alpha(picture: PIL.Image) -> PIL.Image:
+    """How opaque the pixels of an upright picture are, in 8 bits; 255 where it knows no transparency."""
+    if picture.mode in ("RGBA", "LA"):
+        return picture.getchannel("A")
+    if not has_transparency(picture):
+        return PIL.new("L", picture.size, 255)
+    return as_mode(in_bytes(picture), "RGBA").getchannel("A")
+
+
 def weight(picture: PIL.Image) -> int:
     """Bytes of a pixel that decoding holds beside the result."""
-    return IN_BYTES + (DEEP_GREY if _deep_grey_mode(picture) else 0)
+    deep = DEEP_GREY if _deep_grey_mode(picture) else 0
+    return IN_BYTES + deep + (CANVASES if picture.format in ("WEBP", "AVIF") else 0)
 
 
 def _deep_grey_mode(picture: PIL.Image) -> bool:
@@ -113,13 +144,16 @@ def _deep_grey_mode(picture: PIL.Image) -> bool:
 
 def transparency(picture: PIL.Image) -> Pixels | None:
     """Where a picture is transparent, H×W, 1 where wholly; None where it has no transparency."""
+    clear: Pixels
     if not has_transparency(picture):
         return None
     if "A" not in picture.getbands() and picture.mode[0] in "IF":
-        clear: Pixels = (np.asarray(picture) == picture.info["transparency"]).astype(np.float32)
+        clear = (np.asarray(picture) == picture.info["transparency"]).astype(np.float32)
         return clear
-    alpha = _with_alpha(picture).getchannel("A")
-    return np.float32(1.0) - np.asarray(alpha).astype(np.float32) / np.float32(255.0)
+    clear = np.asarray(_with_alpha(picture).getchannel("A")).astype(np.float32)
+    clear /= np.float32(255.0)
+    np.subtract(np.float32(1.0), clear, out=clear)
+    return clear
 
 
 def has_transparency(picture: PIL.Image) -> bool:

@@ -87,42 +87,31 @@ def only_channel(picture: "Image", channel: str) -> "Image":
     """The picture (RGB or RGBA) without transparency (`rgb`), its transparency alone (`a`), or as it is."""
     from PIL import Image
 
-    from pictures.decoding import as_mode
+    from pictures.decoding import alpha, as_mode
 
     if channel == "rgb":
         return as_mode(picture, "RGB")
     if channel != "a":
         return picture
     alone = Image.new("RGBA", picture.size)
-    alone.putalpha(as_mode(picture, "RGBA").getchannel("A"))
+    alone.putalpha(alpha(picture))
     return alone
 
 
-ENCODING = 12
+ENCODING = {"webp": 28, "jpeg": 4, "png": 4}
 """Bytes of a pixel that conversions and encoders hold beside what was decoded."""
+FULL_PREVIEW_SIDE = 3072
+"""The longer side of a preview of a picture that is too large to be encoded in full."""
 
 
 def render(path: Path, form: Form, most: int) -> bytes:
-    """Encode a stored picture in another form, within `most` bytes.
-
-    A preview of a picture that would be too large to be encoded in full becomes smaller.
-    """
+    """Encode a stored picture in another form, holding at most `most` bytes decoded."""
     from pictures.budget import Budget
-    from pictures.decoding import as_mode, in_bytes
+    from pictures.decoding import as_mode
 
-    budget = Budget(most, most)
     file, _ = open_regular(path)
-    with file, opened(file) as picture:
-        side = bounded(picture, form, budget)
-        budget.take("the picture", *picture.size, each_of(picture) + (0 if side else ENCODING))
-        if side:
-            picture.draft(None, (side, side))
-        shown = first_frame(picture)
-        if side and shown.mode in RESIZED:
-            shown.thumbnail((side, side))
-        shown = only_channel(in_bytes(shown), form.channel)
-    if side:
-        shown.thumbnail((side, side))
+    with file:
+        shown = shown_in(file, form, Budget(most, most))
     if form.kind == "jpeg":
         shown = as_mode(shown, "RGB")
     encoded = io.BytesIO()
@@ -130,17 +119,23 @@ def render(path: Path, form: Form, most: int) -> bytes:
     return encoded.getvalue()
 
 
-RESIZED = ("L", "RGB", "RGBA", "LA", "CMYK", "YCbCr")
-"""Modes in which a picture is made smaller at once; in others, such as palettes, its colours come first."""
-FULL_PREVIEW_SIDE = 4096
+def shown_in(file: BinaryIO, form: Form, budget: "Budget") -> "Image":
+    """The first frame as it is wanted, RGB or RGBA; a preview of a very large picture becomes smaller."""
+    from pictures.decoding import in_bytes, reduced
 
-
-def bounded(picture: "Image", form: Form, budget: "Budget") -> int | None:
-    """The longer side that was asked for, or that a preview of a very large picture can have."""
-    if form.side is not None or form.channel != "rgba":
-        return form.side
-    wide, high = picture.size
-    return FULL_PREVIEW_SIDE if wide * high * (each_of(picture) + ENCODING) > budget.picture else None
+    with opened(file) as picture:
+        whole = each_of(picture) + ENCODING[form.kind]
+        side, wide, high = form.side, *picture.size
+        if side is None and form.channel == "rgba" and wide * high * whole > budget.picture:
+            side = FULL_PREVIEW_SIDE
+        budget.take("the picture", wide, high, whole if side is None else each_of(picture))
+        if side is None:
+            return only_channel(in_bytes(first_frame(picture)), form.channel)
+        picture.draft(None, (side, side))
+        small = reduced(in_bytes(reduced(first_frame(picture), side)), side)
+    small = only_channel(small, form.channel)
+    small.thumbnail((side, side))
+    return small
 
 
 def each_of(picture: "Image") -> int:
@@ -156,28 +151,26 @@ def each_of(picture: "Image") -> int:
 def with_alpha_of(original: Path, mask: BinaryIO, most: int) -> bytes:
     """A PNG of the original's colours with the mask picture's alpha, keeping the original's texts.
 
-    Both are upright, as they are seen and as they are loaded, and decoded within `most` bytes.
+    Both are upright, as they are seen and as they are loaded, and take at most `most` bytes together.
     """
     from pictures.budget import IN_BYTES, Budget
-    from pictures.decoding import as_mode, in_bytes
+    from pictures.decoding import alpha, in_bytes
     from pictures.texts import png_chunks
 
     budget = Budget(most, most)
-    with opened(mask) as picture:
-        taken = budget.take("the mask", *picture.size, each_of(picture) + IN_BYTES)
-        alpha = as_mode(in_bytes(first_frame(picture)), "RGBA").getchannel("A")
-    budget.give_back(taken - alpha.width * alpha.height)
     file, _ = open_regular(original)
     with file, opened(file) as picture:
         budget.take("the picture", *picture.size, each_of(picture) + IN_BYTES)
+        with opened(mask) as covering:
+            budget.take("the mask", *covering.size, each_of(covering) + 1)
+            opacity = alpha(first_frame(covering))
+        del covering
         texts = texts_of(picture)
         colours = in_bytes(first_frame(picture))
-        if alpha.size != colours.size:
-            (width, height), (wide, high) = alpha.size, colours.size
-            raise bad_picture(
-                f"the mask has {width}×{height} pixels, the picture (seen upright) {wide}×{high}"
-            )
-    colours.putalpha(alpha)
+    if opacity.size != colours.size:
+        (width, height), (wide, high) = opacity.size, colours.size
+        raise bad_picture(f"the mask has {width}×{height} pixels, the picture (seen upright) {wide}×{high}")
+    colours.putalpha(opacity)
     encoded = io.BytesIO()
     colours.save(encoded, "PNG", pnginfo=png_chunks(texts), compress_level=4)
     return encoded.getvalue()

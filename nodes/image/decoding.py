@@ -69,7 +69,8 @@ def read_channel(path: Path, channel: str, budget: Budget | None = None) -> Tens
         take(budget or Budgets().fresh(), path, picture, 1)
         frame = next(decoding.frames(picture))
         if channel != "alpha":
-            values = decoding.colours(frame)[..., ("red", "green", "blue").index(channel)]
-            return torch.from_numpy(values)[None].clone()
+            values = torch.empty(frame.height, frame.width, 3)
+            decoding.fill(frame, values.numpy())
+            return values[None, ..., ("red", "green", "blue").index(channel)].clone()
         clear = decoding.transparency(frame)
         return torch.zeros(1, *NO_MASK) if clear is None else torch.from_numpy(clear)[None]

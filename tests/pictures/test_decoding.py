@@ -122,3 +122,26 @@ def test_strips_give_what_the_whole_gives(monkeypatch: pytest.MonkeyPatch) -> No
         into = np.empty((11, 7, 3), np.float32)
         decoding.fill(picture, into)
         np.testing.assert_array_equal(into, decoding.colours(picture), err_msg=picture.mode)
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA", "P"])
+def test_a_picture_is_reduced_in_strips_as_in_one(monkeypatch: pytest.MonkeyPatch, mode: str) -> None:
+    dice = np.random.default_rng(2)
+    picture = PIL.fromarray(dice.integers(0, 256, (31, 22, 4), dtype=np.uint8)).convert(mode)
+    monkeypatch.setattr(decoding, "STRIP_PIXELS", 150)
+    small = decoding.reduced(picture, 10)
+    if mode == "P":
+        assert small is picture, "a palette's numbers have no mean"
+        return
+    np.testing.assert_array_equal(np.asarray(small), np.asarray(picture.reduce(3)))
+    assert decoding.reduced(picture, 16) is picture
+
+
+def test_opacity_is_alpha_or_full() -> None:
+    dice = np.random.default_rng(3)
+    picture = PIL.fromarray(dice.integers(0, 256, (5, 4, 4), dtype=np.uint8))
+    for mode in ("RGBA", "LA"):
+        np.testing.assert_array_equal(
+            np.asarray(decoding.alpha(picture.convert(mode))), np.asarray(picture)[..., 3]
+        )
+    assert decoding.alpha(picture.convert("RGB")).getextrema() == (255, 255)

@@ -70,7 +70,6 @@ def measured(paths: Sequence[Path]) -> dict[str, Any]:
     assert loaded.model is not None
     assert loaded.text is not None
     assert loaded.vae is not None
-    assert loaded.architecture is not None
     residents: list[Any] = [loaded.model.backbone, loaded.vae.resident]
     residents += [tower.resident for tower in loaded.text.towers]
     options: dict[str, Any] = {}
@@ -92,7 +91,7 @@ def measured(paths: Sequence[Path]) -> dict[str, Any]:
     assert result.latent.isfinite().all()
     assert picture.isfinite().all()
     return {
-        "family": loaded.architecture.family,
+        "family": loaded.model.family.name,
         "missing": missing,
         "left": left,
         "seconds": time.perf_counter() - began,
@@ -122,9 +121,9 @@ def accounted(residents: Sequence[Any], paths: Sequence[Path]) -> tuple[list[str
 
 def beside(name: str) -> bool:
     """Whether a tensor is a marker that belongs to a UNet without being one of its weights."""
-    from diffusion.families.catalogue import MARKERS
+    from diffusion.families import families
 
-    return name in MARKERS
+    return any(name in family.beside for family in families())
 
 
 def header_of(path: Path) -> dict[str, Any]:

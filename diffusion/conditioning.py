@@ -1,35 +1,28 @@
-"""What steers a model, made ready for one run: areas, masks, spans of the run, vectors and extra channels.
+"""What steers a model, made ready for one run: areas, masks, spans of the run, and the network's inputs.
 
 A conditioning is the ecosystem's list of [embedding, options]. Each entry becomes a `Part`, in which
 everything that stays the same over a run is computed: where it applies, how strongly, and what the backbone
-is given.
+is given. What its options mean to the network, the model's family says.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
-from diffusion.errors import Mismatch
-from diffusion.families.picture_conditions import (
-    low_resolution,
-    noise_level,
-    orbit_vector,
-    posed_orbit_vector,
-    video_vector,
-)
-from diffusion.families.unclip import ImageNoise, unclip_vector
 from diffusion.hooks import Hooks
-from diffusion.images import like, resize, to_batch
+from diffusion.images import mask_like, to_batch
 from diffusion.model import Model
-from diffusion.networks.blocks import timestep_embedding
+from diffusion.networks.backbone import Value
+from diffusion.noise.clocks import Clock
 from diffusion.option_hooks import option_hooks
-from diffusion.patches.weights.weight_hooks import WeightHooks
+from diffusion.weights.entries import Weights
+from diffusion.weights.loading import Patches
 
 Options = Mapping[str, Any]
 Conditioning = Sequence[Sequence[Any]]  # [[embedding [B, T, C], options], …]
@@ -38,17 +31,32 @@ FEATHER = 8  # latent pixels over which the edge of an area fades
 SMALLEST_BOUNDS = 8  # latent pixels, of an area around a mask
 
 
+@runtime_checkable
+class Changes(Protocol):
+    """Changes of weights that come and go during a run, bound to a conditioning (`weight_hooks`)."""
+
+    def factors(self, sigma: float, clock: Clock) -> tuple[float, ...]:
+        """How strongly each acts at a noise level."""
+
+    def patches(self, weights: Weights, factors: tuple[float, ...]) -> Iterator[Patches]:
+        """The changes of a model's weights, each times its factor."""
+
+
 @dataclass(frozen=True)
 class Area:
-    """A rectangle of the latent."""
+    """A rectangle of the latent; of a clip, for `frames` from the one numbered `first` (None: all)."""
 
     height: int
     width: int
     top: int
     left: int
+    frames: int | None = None
+    first: int = 0
 
     def cut(self, x: Tensor) -> Tensor:
-        """The part of [..., H, W] inside."""
+        """The part of [..., H, W] inside; of [B, C, T, H, W] if it is a stretch of time."""
+        if self.frames is not None and x.ndim == 5:
+            x = x[:, :, self.first : self.first + self.frames]
         return x[..., self.top : self.top + self.height, self.left : self.left + self.width]
 
     def within(self, height: int, width: int) -> Area:
@@ -57,9 +65,9 @@ class Area:
         return replace(self, height=height, width=width)
 
     @property
-    def size(self) -> tuple[int, int]:
-        """Height and width."""
-        return self.height, self.width
+    def size(self) -> tuple[int, ...]:
+        """Height and width, and the number of frames if it is a stretch of time."""
+        return (self.height, self.width) if self.frames is None else (self.height, self.width, self.frames)
 
     def holds(self, other: Area) -> bool:
         """Whether the other lies inside."""
@@ -78,28 +86,29 @@ class Entry:
     embedding: Tensor
     options: Options
     area: Area | None = None
-    mask: Tensor | None = None  # [B, 1, h, w]
+    mask: Tensor | None = None  # [B, 1, (T,) h, w]
 
 
 @dataclass(frozen=True, eq=False)
 class Part:
     """One entry as the denoiser uses it at every step.
 
-    context [B, T, C] and y [B, V] go to the backbone, channels [B, C, h, w] beside the latent. Its estimate
-    counts with `weight` (see `weight`) inside `area` (None: everywhere), while ends <= sigma <= begins.
+    context [B, T, C] and `tensors`, what else the family asks for by name, go to the backbone; channels
+    [B, C, (T,) h, w] beside the latent. Its estimate counts with `weight` (see `weight`) inside `area` (None:
+    everywhere), while ends <= sigma <= begins.
     """
 
     context: Tensor
-    y: Tensor | None
     channels: Tensor | None
     area: Area | None
     weight: Tensor
     begins: float
     ends: float
+    tensors: Mapping[str, Value] = field(default_factory=dict)
     control: Any = None
     hooks: Hooks | None = None
     control_context: Tensor | None = None  # what control networks read instead of the context
-    changes: WeightHooks | None = None
+    changes: Changes | None = None
     fills: bool = False  # applies only where no other entry does
 
     def acts(self, sigma: float) -> bool:
@@ -111,7 +120,8 @@ class Part:
 class Setting:
     """What a run's conditionings are made ready for: the model and the latent it starts from.
 
-    `latent` [B, C, H, W] is scaled as the model sees it; `noise_mask` [B, 1, H, W] is 1 where it may change.
+    `latent` [B, C, (T,) H, W] is scaled as the model sees it; `noise_mask` [B, 1, (T,) H, W] is 1 where it
+    may change.
     `seed` is the run's, for conditionings that are noised themselves.
     """
 
@@ -137,35 +147,39 @@ def entry(line: Sequence[Any], setting: Setting) -> Entry:
     """A line with its area in latent pixels and its mask at the latent's size."""
     embedding, options = line[0], line[1]
     height, width = setting.latent.shape[-2:]
-    area = _area(options.get("area"), height, width)
+    area = _area(options.get("area"), setting.latent.shape[2:])
     mask = options.get("mask")
     if mask is not None:
-        mask = mask.to(setting.latent).reshape(-1, 1, *mask.shape[-2:])
-        if mask.shape[-2:] != (height, width):
-            mask = resize(mask, width, height, "bilinear")
+        mask = mask_like(mask, setting.latent)
         if options.get("set_area_to_bounds"):
             area = bounds(mask).within(height, width)
     return Entry(embedding, options, area, mask)
 
 
-def _area(spec: Sequence[Any] | None, height: int, width: int) -> Area | None:
+def _area(spec: Sequence[Any] | None, size: Sequence[int]) -> Area | None:
     """(height, width, y, x) in latent pixels, or ("percentage", height, width, y, x) as shares.
 
-    Of (time, height, width, …) what concerns time is left out: here frames are rows of a batch.
+    Both may be of time as well: (time, height, width, start, y, x). A latent without an axis of time, whose
+    frames are rows of a batch, has no use for that.
     """
     if spec is None:
         return None
-    if len(spec) == len(("percentage", "time", "height", "width", "z", "y", "x")):
-        spec = (spec[0], *spec[2:4], *spec[5:7])
-    if spec[0] == "percentage":
-        h, w, y, x = spec[1:]
-        spec = (max(1, round(h * height)), max(1, round(w * width)), round(y * height), round(x * width))
-    return Area(*(int(n) for n in spec)).within(height, width)
+    shares = spec[0] == "percentage"
+    numbers = list(spec[1:] if shares else spec)
+    half = len(numbers) // 2
+    wide, starts = numbers[:half], numbers[half:]
+    sides = list(size)[-half:] if len(size) >= half else [1, *size]
+    if shares:
+        wide = [max(1, round(share * side)) for share, side in zip(wide, sides, strict=True)]
+        starts = [round(share * side) for share, side in zip(starts, sides, strict=True)]
+    (height, width), (top, left) = (map(int, wide[-2:]), map(int, starts[-2:]))
+    time = (int(wide[0]), int(starts[0])) if half == 3 and len(size) == 3 else (None, 0)
+    return Area(height, width, top, left, *time).within(*size[-2:])
 
 
 def bounds(mask: Tensor) -> Area:
-    """The rectangle around everything in a mask [B, 1, h, w], at least 8 × 8."""
-    marked = mask.abs().amax(dim=(0, 1)) > 0
+    """The rectangle around everything in a mask [B, 1, (T,) h, w], at least 8 × 8."""
+    marked = mask.abs().flatten(0, -3).amax(dim=0) > 0
     rows, columns = marked.any(1).nonzero(), marked.any(0).nonzero()
     if not len(rows):
         return Area(SMALLEST_BOUNDS, SMALLEST_BOUNDS, 0, 0)
@@ -241,23 +255,35 @@ def _lend(placed: Mapping[str, list[Entry]], key: str, offered: Callable[[Option
 def part(entry: Entry, name: str, setting: Setting) -> Part:
     """Everything of an entry that stays the same over the run."""
     options, model, latent = entry.options, setting.model, setting.latent
-    vector = VECTORS[model.vector](entry, name, setting) if model.vector else None
-    channels = [CHANNELS[name](options, setting) for name in model.concat]
+    given = {key: placed(value, latent) for key, value in model.family.inputs(entry, name, setting).items()}
+    context, channels = given.pop("context", entry.embedding.to(latent)), given.pop("channels", None)
     begins, ends = _span(options, model)
+    hooks = option_hooks(options, entry.embedding.shape[1], latent)
+    model.require(hooks or ())
+    changes = options.get("hooks")
     return Part(
-        context=(model.camera(entry.embedding) if model.camera else entry.embedding).to(latent),
-        y=vector.to(latent) if vector is not None else None,
-        channels=torch.cat(channels, dim=1) if channels else None,
+        context=context,
+        channels=channels,
         area=entry.area,
         weight=weight(entry, latent),
         begins=begins,
         ends=ends,
+        tensors=given,
         control=options.get("control"),
-        hooks=option_hooks(options, entry.embedding.shape[1], latent),
+        hooks=hooks,
         control_context=options.get("cross_attn_controlnet"),
-        changes=changes if isinstance(changes := options.get("hooks"), WeightHooks) else None,
+        changes=changes if isinstance(changes, Changes) else None,
         fills=bool(options.get("default")),
     )
+
+
+def placed(value: Any, latent: Tensor) -> Any:
+    """An input of the network on the latent's device; floating numbers in the latent's type."""
+    if isinstance(value, list | tuple):
+        return [placed(each, latent) for each in value]
+    if not isinstance(value, Tensor):
+        return value
+    return value.to(latent) if value.is_floating_point() else value.to(latent.device)
 
 
 def _span(options: Options, model: Model) -> tuple[float, float]:
@@ -269,7 +295,7 @@ def _span(options: Options, model: Model) -> tuple[float, float]:
 
 
 def weight(entry: Entry, latent: Tensor) -> Tensor:
-    """How much the entry counts at each place of its area: [B, 1, h, w], [h, w], or one number."""
+    """How much the entry counts at each place of its area: [B, 1, (T,) h, w], [(T,) h, w], or one number."""
     strength, area = float(entry.options.get("strength", 1.0)), entry.area
     if entry.mask is not None:
         mask = to_batch(entry.mask, latent.shape[0])
@@ -279,7 +305,10 @@ def weight(entry: Entry, latent: Tensor) -> Tensor:
         return latent.new_tensor(strength)
     height, width = latent.shape[-2:]
     rows, columns = _fade(area.top, area.height, height), _fade(area.left, area.width, width)
-    return strength * torch.outer(rows, columns).to(latent)
+    faded = torch.outer(rows, columns)
+    if area.frames is not None:
+        faded = _fade(area.first, area.frames, latent.shape[2])[:, None, None] * faded
+    return strength * faded.to(latent)
 
 
 def _fade(start: int, size: int, whole: int) -> Tensor:
@@ -292,103 +321,3 @@ def _fade(start: int, size: int, whole: int) -> Tensor:
     if start + size < whole:
         fade[size - reach :] *= ramp.flip(0)
     return fade
-
-
-# The vector y
-
-Vector = Callable[[Entry, str, Setting], Tensor]
-SIZE_WIDTH = 256  # of the sinusoidal embedding of one number
-
-
-def sdxl_vector(entry: Entry, name: str, setting: Setting) -> Tensor:
-    """Podell et al. 2023, section 2.2: pooled text, then the original size, the crop and the target size."""
-    size = _sizes(entry.options, setting)
-    numbers = (*size, entry.options.get("target_height", size[0]), entry.options.get("target_width", size[1]))
-    return _with_numbers(entry, numbers, setting)
-
-
-def sdxl_refiner_vector(entry: Entry, name: str, setting: Setting) -> Tensor:
-    """The refiner's: pooled text, the original size, the crop and an aesthetic score."""
-    score = entry.options.get("aesthetic_score", 2.5 if name == "negative" else 6.0)
-    return _with_numbers(entry, (*_sizes(entry.options, setting), score), setting)
-
-
-def _sizes(options: Options, setting: Setting) -> tuple[float, float, float, float]:
-    """Height, width, top and left of the crop, in pixels of the picture."""
-    scale = setting.model.latent_format.downscale
-    height, width = (side * scale for side in setting.latent.shape[-2:])
-    return (
-        options.get("height", height),
-        options.get("width", width),
-        options.get("crop_h", 0),
-        options.get("crop_w", 0),
-    )
-
-
-def _with_numbers(entry: Entry, numbers: Sequence[float], setting: Setting) -> Tensor:
-    embedded = timestep_embedding(torch.tensor(numbers, dtype=torch.float32), SIZE_WIDTH).flatten()
-    pooled = entry.options.get("pooled_output")
-    if pooled is None:
-        advice = "Encode the text with the text encoder of the same checkpoint."
-        raise Mismatch("This model needs conditioning with pooled text, and there is none.", advice)
-    pooled = pooled.float()
-    return torch.cat([pooled, embedded.to(pooled).expand(len(pooled), -1)], dim=1)
-
-
-def _noise_of(setting: Setting) -> ImageNoise:
-    noise = setting.model.image_noise
-    assert noise is not None, "set with the vector when the file was opened"
-    return noise
-
-
-VECTORS: Mapping[str, Vector] = {
-    "sdxl": sdxl_vector,
-    "sdxl_refiner": sdxl_refiner_vector,
-    "noise_level": lambda entry, name, setting: noise_level(entry.options),
-    "video": lambda entry, name, setting: video_vector(entry.options),
-    "orbit": lambda entry, name, setting: orbit_vector(entry.options),
-    "orbit_posed": lambda entry, name, setting: posed_orbit_vector(entry.options),
-    "unclip": lambda entry, name, setting: unclip_vector(entry.options, _noise_of(setting), setting.seed),
-}
-
-
-# Extra input channels
-
-Channels = Callable[[Options, Setting], Tensor]
-GREY = (0.8223, -0.6876, 0.6364, 0.1380)  # SD 1.x's scaled latent of a mid-grey picture
-
-
-def mask_channel(options: Options, setting: Setting) -> Tensor:
-    """Where an inpainting model paints: 1, elsewhere 0; everywhere if nothing says. [B, 1, H, W]"""
-    mask = options.get("concat_mask", setting.noise_mask)
-    if mask is None:
-        return setting.latent.new_ones(setting.latent.shape[0], 1, *setting.latent.shape[-2:])
-    mask = mask.to(setting.latent).reshape(-1, 1, *mask.shape[-2:])
-    return like(mask, setting.latent[:, :1]).round()
-
-
-def masked_image_channels(options: Options, setting: Setting) -> Tensor:
-    """The picture around the mask, as a scaled latent. [B, C, H, W]"""
-    picture = options.get("concat_latent_image")
-    if picture is not None:
-        return like(setting.model.latent_format.into(picture.to(setting.latent)), setting.latent)
-    if "concat_mask" in options or setting.noise_mask is not None:
-        return setting.latent
-    grey = setting.latent.new_tensor(GREY).view(1, -1, 1, 1)
-    return grey.expand_as(setting.latent)
-
-
-def image_channels(options: Options, setting: Setting) -> Tensor:
-    """The picture an instruction edits (InstructPix2Pix), as an unscaled latent. [B, C, H, W]"""
-    picture = options.get("concat_latent_image")
-    if picture is None:
-        return torch.zeros_like(setting.latent)
-    return like(picture.to(setting.latent), setting.latent)
-
-
-CHANNELS: Mapping[str, Channels] = {
-    "mask": mask_channel,
-    "masked_image": masked_image_channels,
-    "image": image_channels,
-    "low_resolution": lambda options, setting: low_resolution(options, setting.latent, setting.seed),
-}

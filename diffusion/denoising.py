@@ -14,11 +14,10 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from diffusion.conditioning import Conditioning, Part, Setting, prepare
+from diffusion.conditioning import Changes, Conditioning, Part, Setting, prepare
 from diffusion.hooks import Hooks
 from diffusion.images import to_batch
-from diffusion.networks.unet import Control, UNet
-from diffusion.patches.weights.weight_hooks import WeightHooks
+from diffusion.networks.backbone import Backbone, Control, Inputs, Value
 from diffusion.weights.loading import Patches
 
 NO_HOOKS = Hooks()
@@ -30,12 +29,10 @@ Parts = Sequence[Part]
 
 
 class Controlling(Protocol):
-    """A control for one run: what to add inside the UNet in this call, or None for nothing."""
+    """A control for one run: what to add inside the backbone in this call, or None for nothing."""
 
-    def __call__(
-        self, x: Tensor, sigma: Tensor, timesteps: Tensor, context: Tensor, y: Tensor | None
-    ) -> Control | None:
-        """x [B, C, h, w] is the latent as the backbone sees it; all rows of `sigma` are equal."""
+    def __call__(self, x: Tensor, sigma: Tensor, timesteps: Tensor, inputs: Inputs) -> Control | None:
+        """x [B, C, (T,) h, w] and `inputs` are the backbone's; all rows of `sigma` are equal."""
 
 
 class Controller(Protocol):
@@ -51,10 +48,11 @@ class Batch:
 
     names: tuple[str, ...]
     parts: tuple[Part, ...]
+    rows: int
     context: Tensor
-    y: Tensor | None
+    tensors: Mapping[str, Value]
     channels: Tensor | None
-    kept: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
+    kept: dict[Any, Any] = field(default_factory=dict)
     control_context: Tensor | None = None
 
     @property
@@ -64,21 +62,34 @@ class Batch:
 
     def alone(self) -> list[Batch]:
         """The same parts, one by one."""
-        rows = range(len(self.parts))
-        return [batch([(self.names[i], self.parts[i])], len(self.context) // len(self.parts)) for i in rows]
+        return [batch([member], self.rows) for member in zip(self.names, self.parts, strict=True)]
 
 
-def share(a: Part, b: Part) -> bool:
-    """Whether two parts can go through the backbone in one call."""
+def share(a: Part, b: Part, repeats_text: bool = False) -> bool:
+    """Whether two parts can go through the backbone in one call.
+
+    `repeats_text` is the family's: texts of different lengths may be repeated to a common one.
+    """
     lengths = a.context.shape[1], b.context.shape[1]
+    most = MOST_REPEATS * min(lengths) if repeats_text else min(lengths)
     return (
         (a.area.size if a.area else None) == (b.area.size if b.area else None)
         and a.control is b.control
         and a.hooks is b.hooks
         and a.changes == b.changes
-        and (a.y is None) == (b.y is None)
-        and math.lcm(*lengths) <= MOST_REPEATS * min(lengths)
+        and a.tensors.keys() == b.tensors.keys()
+        and all(alike(value, b.tensors[key]) for key, value in a.tensors.items())
+        and math.lcm(*lengths) <= most
     )
+
+
+def alike(a: Value, b: Value) -> bool:
+    """Whether two inputs can lie below each other: tensors of one size, or the very same value."""
+    if isinstance(a, Tensor) and isinstance(b, Tensor):
+        return a.shape[1:] == b.shape[1:]
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(map(alike, a, b))
+    return type(a) is type(b) and a == b
 
 
 def batch(members: Sequence[tuple[str, Part]], rows: int) -> Batch:
@@ -88,10 +99,10 @@ def batch(members: Sequence[tuple[str, Part]], rows: int) -> Batch:
     """
     names, parts = zip(*members, strict=True)
     context = _contexts([p.context for p in parts], rows)
-    vectors = [to_batch(p.y, rows) for p in parts if p.y is not None]
+    tensors = {key: _stacked([p.tensors[key] for p in parts], rows) for key in parts[0].tensors}
     channels = [to_batch(p.channels, rows) for p in parts if p.channels is not None]
     cut = [c if p.area is None else p.area.cut(c) for c, p in zip(channels, parts, strict=False)]
-    made = Batch(names, parts, context, _joined(vectors), _joined(cut))
+    made = Batch(names, parts, rows, context, tensors, torch.cat(cut) if cut else None)
     if all(p.control_context is None for p in parts):
         return made
     others = [p.context if p.control_context is None else p.control_context.to(p.context) for p in parts]
@@ -104,33 +115,43 @@ def _contexts(contexts: Sequence[Tensor], rows: int) -> Tensor:
     return torch.cat([to_batch(each, rows).repeat(1, length // each.shape[1], 1) for each in contexts])
 
 
-def batches(members: Sequence[tuple[str, Part]], rows: int) -> list[Batch]:
+def _stacked(values: Sequence[Any], rows: int) -> Any:
+    """The values of an input for each part below each other, as `alike` allows it."""
+    first = values[0]
+    if isinstance(first, Tensor):
+        return torch.cat([to_batch(each, rows) for each in values])
+    if isinstance(first, list):
+        return [_stacked(each, rows) for each in zip(*values, strict=True)]
+    return first
+
+
+def batches(members: Sequence[tuple[str, Part]], rows: int, repeats_text: bool = False) -> list[Batch]:
     """All parts in as few calls as possible, in the order in which they first appear."""
     groups: list[list[tuple[str, Part]]] = []
     for name, part in members:
-        home = next((group for group in groups if all(share(part, other) for _, other in group)), None)
+        home = next(
+            (group for group in groups if all(share(part, other, repeats_text) for _, other in group)), None
+        )
         if home is None:
             groups.append(home := [])
         home.append((name, part))
     return [batch(group, rows) for group in groups]
 
 
-def _joined(tensors: Sequence[Tensor]) -> Tensor | None:
-    return torch.cat(list(tensors)) if tensors else None
-
-
 class Denoising:
     """The model of one run. `step` counts what the sampler has done; hooks read it."""
 
-    def __init__(self, setting: Setting, unet: UNet, hooks: Hooks, schedule: Tensor, seed: int = 0) -> None:
-        self.setting, self.unet, self.hooks, self.schedule = setting, unet, hooks, schedule
+    def __init__(
+        self, setting: Setting, backbone: Backbone, hooks: Hooks, schedule: Tensor, seed: int = 0
+    ) -> None:
+        self.setting, self.backbone, self.hooks, self.schedule = setting, backbone, hooks, schedule
         self.seed = seed
         self.prediction = setting.model.prediction
         self.step = 0
         self._batches: dict[tuple[tuple[str, int], ...], list[Batch]] = {}
         self._controls: dict[int, Controlling] = {}
         self._prepared: dict[tuple[str, int], tuple[Conditioning, Parts]] = {}
-        self._patches: dict[tuple[WeightHooks, tuple[float, ...]], Patches] = {}
+        self._patches: dict[tuple[Changes, tuple[float, ...]], Patches] = {}
         self._in_place = setting.model.weight_patches
 
     def prepared(self, name: str, conditioning: Conditioning) -> Parts:
@@ -144,7 +165,7 @@ class Denoising:
     def estimates(
         self, x: Tensor, sigma: Tensor, wanted: Mapping[str, Parts], hooks: Hooks = NO_HOOKS
     ) -> dict[str, Tensor]:
-        """The clean estimate of x [B, C, H, W] at scalar `sigma` under each conditioning.
+        """The clean estimate of x [B, C, (T,) H, W] at scalar `sigma` under each conditioning.
 
         Where several parts overlap they are averaged by their weights; where none applies the estimate is 0.
         """
@@ -163,7 +184,9 @@ class Denoising:
         members = [(name, part) for name, parts in wanted.items() for part in parts if part.acts(sigma)]
         key = tuple((name, id(part)) for name, part in members)
         if key not in self._batches:
-            self._batches[key] = batches(filled(members, self.setting.latent), rows)
+            self._batches[key] = batches(
+                filled(members, self.setting.latent), rows, self.setting.model.family.repeats_text
+            )
         return self._batches[key]
 
     def _attempted(self, batch: Batch, x: Tensor, sigma: Tensor, hooks: Hooks) -> Sequence[Tensor]:
@@ -191,21 +214,14 @@ class Denoising:
         hooks = hooks + batch.lead.hooks if batch.lead.hooks else hooks
         call = self.facts(batch.names, sigmas)
         self._put_in_place(batch.lead.changes, sigmas[0].item())
-        arguments: dict[str, Any] = {
-            "context": batch.context,
-            "y": batch.y,
-            "control": self._control(batch, x, sigmas, timesteps),
-            "hooks": hooks,
-            "call": call,
-            "kept": None if hooks["backbone.call"] or batch.lead.changes else batch.kept,
-        }
-        if self.unet.sizes.video:
-            arguments["frames"] = len(x) // len(batch.parts)
-        predict = hooks.wrap("backbone.call", call, lambda x, t, arguments: self.unet(x, t, **arguments))
-        output: Tensor = predict(x, timesteps, arguments)
+        kept = None if hooks["backbone.call"] or batch.lead.changes else batch.kept
+        inputs = Inputs(batch.context, batch.tensors, None, call, kept, batch.rows)
+        inputs = replace(inputs, control=self._control(batch, x, sigmas, timesteps, inputs))
+        predict = hooks.wrap("backbone.call", call, self.backbone.predict)
+        output: Tensor = predict(x, timesteps, inputs, hooks)
         return output
 
-    def _put_in_place(self, changes: WeightHooks | None, sigma: float) -> None:
+    def _put_in_place(self, changes: Changes | None, sigma: float) -> None:
         """Gives the backbone the weights that a part is asked with at this noise level."""
         model = self.setting.model
         wanted = model.weight_patches
@@ -229,14 +245,17 @@ class Denoising:
         shape = tuple(self.setting.latent.shape)
         return {"sigmas": sigmas, "parts": numbers, "names": tuple(names), "run_shape": shape, **where}
 
-    def _control(self, batch: Batch, x: Tensor, sigmas: Tensor, timesteps: Tensor) -> Control | None:
+    def _control(
+        self, batch: Batch, x: Tensor, sigmas: Tensor, timesteps: Tensor, inputs: Inputs
+    ) -> Control | None:
         control = batch.lead.control
         if control is None:
             return None
         if id(control) not in self._controls:
             self._controls[id(control)] = control.for_run(self.setting)
-        context = batch.context if batch.control_context is None else batch.control_context
-        return self._controls[id(control)](x, sigmas, timesteps, context, batch.y)
+        if batch.control_context is not None:
+            inputs = replace(inputs, context=batch.control_context)
+        return self._controls[id(control)](x, sigmas, timesteps, inputs)
 
 
 def filled(members: Sequence[tuple[str, Part]], latent: Tensor) -> list[tuple[str, Part]]:

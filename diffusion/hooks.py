@@ -28,7 +28,7 @@ POINTS: Mapping[str, str] = MappingProxyType(
         "attention.cross.input": "(place, q, k, v) → (q, k, v): normed tokens, twice the text.",
         "attention.cross.attend": "(place, q, k, v, attend) → out: instead of attend(q, k, v).",
         "attention.cross.output": "(place, out) → out: what cross-attention adds, after its projection.",
-        "backbone.call": "(call, x, timesteps, arguments, predict) → output: instead of predict(…).",
+        "backbone.call": "(call, x, timesteps, inputs, hooks, predict) → output: instead of predict(…).",
         "guidance.call": "(call, estimate) → denoised: instead of estimate(), the whole guided estimate.",
         "noise_mask": "(call, mask) → mask: where the latent may change at this step [B, 1, H, W].",
         "guidance.before": "(call, predictions) → predictions: the estimates by part, before combining.",

@@ -1,6 +1,7 @@
 """Pictures as tensors: resizing, cropping and smoothing of channel-first batches.
 
 Everything here takes `B×C×H×W` (images, masks with one channel, latents alike) and changes nothing in place.
+Resizing takes clips `B×C×T×H×W` too, frame by frame.
 """
 
 import math
@@ -21,6 +22,9 @@ def resize(x: Tensor, width: int, height: int, method: str, crop: str = "disable
 
     `bislerp` turns vectors of channels from pixel to pixel (for latents); `lanczos` filters in 8 bits by PIL.
     """
+    if x.ndim == 5:
+        frames = resize(x.movedim(2, 1).flatten(0, 1), width, height, method, crop)
+        return frames.reshape(x.shape[0], x.shape[2], *frames.shape[1:]).movedim(1, 2)
     if crop == "center":
         x = centre_cut(x, width, height)
     if method == "bislerp":
@@ -113,6 +117,22 @@ def like(x: Tensor, other: Tensor, repeat: bool = True) -> Tensor:
     if x.shape[1:] != other.shape[1:]:
         x = resize(x, other.shape[-1], other.shape[-2], "bilinear", "center")
     return to_batch(x, other.shape[0]) if repeat else x
+
+
+def mask_like(mask: Tensor, latent: Tensor) -> Tensor:
+    """A mask [h, w], [n, h, w] or [B, 1, (T,) h, w] of any size at that of a latent: [B or 1, 1, (T,) H, W].
+
+    Of a clip [B, C, T, H, W] the pictures of a mask are frames, and are stretched over all of them. Latents
+    of one axis [B, C, N] take masks of one axis.
+    """
+    mask, size = mask.to(latent), latent.shape[2:]
+    if len(size) == 2:
+        mask = mask.reshape(-1, 1, *mask.shape[-2:])
+        return mask if mask.shape[2:] == size else resize(mask, size[1], size[0], "bilinear")
+    if len(size) == 3:
+        mask = mask if mask.ndim == 5 else mask.reshape(1, 1, -1, *mask.shape[-2:])
+        return F.interpolate(mask, size=size, mode="trilinear")
+    return F.interpolate(mask.reshape(-1, 1, mask.shape[-1]), size=size, mode="linear")
 
 
 def gaussian_kernel(size: int, sigma: float, device: torch.device | None = None) -> Tensor:

@@ -1,4 +1,4 @@
-"""The model on MODEL links: a backbone, what it predicts, and what changes its predictions.
+"""The model on MODEL links: a backbone, its family, what it predicts, and what changes its predictions.
 
 A `Model` is a value. Every `with_…` gives a new one that shares the weights; nothing is ever patched in
 place.
@@ -6,15 +6,14 @@ place.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from diffusion.families.picture_conditions import CameraProjection
-from diffusion.families.unclip import ImageNoise
+from diffusion.errors import Mismatch
+from diffusion.family import Family
 from diffusion.hooks import Hook, Hooks
 from diffusion.latents.latent_format import LatentFormat
-from diffusion.networks.unet import UNet
 from diffusion.noise.prediction import Prediction
 from diffusion.residency.budget import Resident
 from diffusion.weights.loading import NO_PATCHES, Patches
@@ -24,31 +23,33 @@ from diffusion.weights.loading import NO_PATCHES, Patches
 class Model:
     """All that a run needs to know of a diffusion model.
 
-    `vector` names how pooled text and sizes become the UNet's y (`conditioning.VECTORS`; None: no y).
-    `concat` names what is joined to the latent as extra input channels (`conditioning.CHANNELS`).
-    `image_noise` is how a model that follows pictures (unCLIP) wants their embeddings noised.
-    `camera` is how a model that turns things (Zero123) is told from where to look.
-    `weight_patches` change weights by parameter name when they are loaded, `hooks` what is computed;
-    `options` is for whoever builds on models: unknown keys pass through, and nothing here reads them.
+    `backbone` is the module that predicts (a `networks.backbone.Backbone`), `sizes` what its family read off
+    the file. `weight_patches` change weights by parameter name when they are loaded, `hooks` what is
+    computed; `options` is for whoever builds on models: unknown keys pass through, and nothing here reads
+    them.
     """
 
-    backbone: Resident[UNet]
+    backbone: Resident[Any]
+    family: Family
+    sizes: Any
     prediction: Prediction
     latent_format: LatentFormat
-    vector: str | None = None
-    concat: tuple[str, ...] = ()
-    image_noise: ImageNoise | None = None
-    camera: CameraProjection | None = None
     hooks: Hooks = field(default_factory=Hooks)
     weight_patches: Patches = NO_PATCHES
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def with_hook(self, point: str, *hooks: Hook) -> Model:
-        """With functions added last at a point of `hooks.POINTS`. ValueError for an unknown point."""
-        return replace(self, hooks=self.hooks.adding(point, *hooks))
+        """With functions added last at a point of `hooks.POINTS`. ValueError for an unknown point.
+
+        Mismatch if this model's network has no such point.
+        """
+        added = self.hooks.adding(point, *hooks)
+        self.require([point])
+        return replace(self, hooks=added)
 
     def with_hooks(self, hooks: Hooks) -> Model:
-        """With a whole table of hooks added after those that are there."""
+        """With a whole table of hooks added after those that are there. Mismatch as for one."""
+        self.require(hooks)
         return replace(self, hooks=self.hooks + hooks)
 
     def with_prediction(self, prediction: Prediction) -> Model:
@@ -68,3 +69,10 @@ class Model:
     def with_options(self, **options: Any) -> Model:
         """With notes for others, over those that are there."""
         return replace(self, options={**self.options, **options})
+
+    def require(self, points: Iterable[str]) -> None:
+        """Mismatch if this model's network lacks one of these hook points."""
+        lacking = [point for point in points if not self.family.has(point)]
+        if lacking:
+            problem = f"This changes {lacking[0]}, and {self.family.title} has no such place in its network."
+            raise Mismatch(problem, "Leave it out, or use it with a model of a family it was made for.")

@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from diffusion.control.gligen import boxes_of
 from diffusion.hooks import Hook, Hooks, Place
 from diffusion.networks.attention import attention
 
@@ -20,7 +19,7 @@ def option_hooks(options: Mapping[str, Any], tokens: int, latent: Tensor) -> Hoo
     hooks = own if isinstance(own, Hooks) else None
     if "gligen" in options:
         _, gligen, positions = options["gligen"]
-        grounding = gligen.hooks(boxes_of(positions, *latent.shape[-2:]))
+        grounding = gligen.grounding(positions, *latent.shape[-2:])
         hooks = grounding if hooks is None else hooks + grounding
     if "token_bias" in options:
         biased = (Biased(_of_length(options["token_bias"], tokens)),)

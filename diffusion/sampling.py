@@ -12,7 +12,7 @@ from diffusion.conditioning import Setting, prepare
 from diffusion.denoising import Denoising, Parts, checking
 from diffusion.errors import Mismatch
 from diffusion.guidance.guidance import Call, Guided, Guider
-from diffusion.images import resize, to_batch
+from diffusion.images import mask_like, to_batch
 from diffusion.latents.latent_format import LatentFormat
 from diffusion.model import Model
 from diffusion.noise.draws import starting_noise
@@ -47,21 +47,21 @@ def sample(
     on_step: OnStep = ignore,
     check: Callable[[], None] = never,
 ) -> Sampled:
-    """Runs the sampler along sigmas; latent and result [B, C, H, W] are unscaled, float32, on the CPU.
+    """Runs the sampler along sigmas; latent and result [B, C, (T,) H, W] are unscaled, float32, on the CPU.
 
     `noise` is unit noise shaped like the latent, `seed` that of the noise inside steps. `noise_mask` [B, 1,
-    h, w] of any size is 1 where the latent may change. `on_step` may raise to end the run, `check` too, more
-    often: it is called between the backbone's blocks and while weights are loaded. A schedule of no sigmas
-    gives the latent back.
+    (T,) h, w] of any size is 1 where the latent may change. `on_step` may raise to end the run, `check` too,
+    more often: it is called between the backbone's blocks and while weights are loaded. A schedule of no
+    sigmas gives the latent back.
     """
     if not len(sigmas):
         return Sampled(latent, latent)
     model = guider.model
     setting = set_out(model, latent, noise_mask, seed)
-    with model.backbone.use(patches=model.weight_patches, check=check) as unet:
+    with model.backbone.use(patches=model.weight_patches, check=check) as backbone:
         hooks = model.hooks.for_run()
         hooks = hooks + checking(check) if check is not never else hooks
-        denoising = Denoising(setting, unet, hooks, sigmas, seed)
+        denoising = Denoising(setting, backbone, hooks, sigmas, seed)
         run = Run(guider, denoising, sampler, sigmas, seed)
         x, denoised = run.finish(noise.to(setting.latent), on_step)
     format = model.latent_format
@@ -71,18 +71,24 @@ def sample(
 def set_out(model: Model, latent: Tensor, noise_mask: Tensor | None = None, seed: int = 0) -> Setting:
     """The latent scaled for the model and on its device, and the mask at its size."""
     device = model.backbone.device
-    latent = channels_fitted(latent, model.latent_format).to(device, torch.float32)
+    latent = fitted(latent, model.latent_format).to(device, torch.float32)
     if latent.any():  # an empty latent stays empty, whatever the format's shift
         latent = model.latent_format.into(latent)
     if noise_mask is None:
         return Setting(model, latent, seed=seed)
-    mask = noise_mask.to(latent).reshape(-1, 1, *noise_mask.shape[-2:])
-    mask = resize(mask, latent.shape[-1], latent.shape[-2], "bilinear")
-    return Setting(model, latent, to_batch(mask, len(latent)), seed)
+    return Setting(model, latent, to_batch(mask_like(noise_mask, latent), len(latent)), seed)
 
 
-def channels_fitted(latent: Tensor, format: LatentFormat) -> Tensor:
-    """The latent, given this format's number of channels if it is empty. Mismatch if it is not."""
+def fitted(latent: Tensor, format: LatentFormat) -> Tensor:
+    """The latent as this format has it: a picture for a model of clips is a clip of one frame.
+
+    An empty latent gets the format's number of channels. Mismatch if another latent has not.
+    """
+    if format.axes == 3 and latent.ndim == 4:
+        latent = latent.unsqueeze(2)
+    if latent.ndim != 2 + format.axes:
+        problem = f"This model works on latents of {2 + format.axes} dimensions, not {latent.ndim}."
+        raise Mismatch(problem, "Begin with an empty latent made for this kind of model.")
     if latent.shape[1] == format.channels:
         return latent
     if latent.any():
@@ -91,8 +97,10 @@ def channels_fitted(latent: Tensor, format: LatentFormat) -> Tensor:
     return latent.new_zeros(len(latent), format.channels, *latent.shape[2:])
 
 
-def require_width(parts: Mapping[str, Parts], width: int) -> None:
-    """Mismatch if a conditioning was made by the text encoder of another family."""
+def require_width(parts: Mapping[str, Parts], width: int | None) -> None:
+    """Mismatch if a conditioning was made by the text encoder of another family; None is any width."""
+    if width is None:
+        return
     for name, several in parts.items():
         for found in {part.context.shape[-1] for part in several} - {width}:
             problem = f"This model reads text of width {width}, but the {name} conditioning has {found}."
@@ -107,7 +115,8 @@ class Run:
     ) -> None:
         self.denoising, self.sampler, self.sigmas, self.seed = denoising, sampler, sigmas.cpu(), seed
         parts = prepare(guider.conditionings, denoising.setting)
-        require_width(parts, denoising.unet.sizes.context)
+        model = guider.model
+        require_width(parts, model.family.text_width(model.sizes))
         self.guided = Guided(guider, denoising, parts)
 
     def finish(self, noise: Tensor, on_step: OnStep) -> tuple[Tensor, Tensor]:
@@ -159,7 +168,8 @@ class Masked:
         return mask
 
     def _renoised(self, x: Tensor, sigma: Tensor, mask: Tensor) -> Tensor:
-        original = self.denoising.prediction.process.noised(self.latent, self.noise, sigma)
+        family, prediction = self.denoising.setting.model.family, self.denoising.prediction
+        original = family.outside_mask(self.latent, self.noise, sigma, prediction)
         return x * mask + original * (1 - mask)
 
     def _kept(self, denoised: Tensor, mask: Tensor) -> Tensor:

@@ -60,12 +60,45 @@ ROOMS: dict[str, dict[str, set[str]]] = {
 }
 """Floor → room → the rooms it may import from. What stands in the floor itself serves all of its rooms."""
 
+STOREYS: dict[str, tuple[str, ...]] = {
+    "diffusion": (
+        *("errors", "images", "hooks", "remembering"),
+        *("weights", "residency", "noise", "samplers", "networks", "option_hooks"),
+        *("latents", "text", "upscaling"),
+        *("family", "model", "conditioning", "denoising", "guidance", "sampling"),
+        *("control", "patches", "families", "training"),
+    ),
+}
+"""Floor → its rooms and the modules that stand between them, from the ground up: each imports from below."""
+
 
 def room_of(floor: str, name: str) -> str:
     """The room that a module's full name stands in, or an empty text."""
     parts = name.split(".")
     inside = len(parts) > 1 and parts[0] == floor and (ROOT / floor / parts[1]).is_dir()
     return parts[1] if inside else ""
+
+
+def storey_of(floor: str, name: str) -> str:
+    """The room or the module of a floor that a full name belongs to, or an empty text."""
+    parts = name.split(".")
+    return parts[1] if len(parts) > 1 and parts[0] == floor else ""
+
+
+@pytest.mark.parametrize(("floor", "storey"), [(floor, one) for floor in STOREYS for one in STOREYS[floor]])
+def test_no_storey_imports_from_above(floor: str, storey: str) -> None:
+    below = {"", storey, *STOREYS[floor][: STOREYS[floor].index(storey)]}
+    room = ROOT / floor / storey
+    for path in room.rglob("*.py") if room.is_dir() else [room.with_suffix(".py")]:
+        above = {storey_of(floor, name) for name in imports_at_run(path)} - below
+        assert not above, f"{relative(path)} reaches up to {above}"
+
+
+@pytest.mark.parametrize("floor", STOREYS)
+def test_every_room_and_module_has_its_storey(floor: str) -> None:
+    modules = {path.stem for path in (ROOT / floor).glob("*.py")} - {"__init__"}
+    rooms = {path.parent.name for path in (ROOT / floor).glob("*/__init__.py")}
+    assert modules | rooms == set(STOREYS[floor])
 
 
 @pytest.mark.parametrize(("floor", "room"), [(floor, room) for floor in ROOMS for room in ROOMS[floor]])
@@ -98,6 +131,27 @@ def module_name(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
+def imports_at_run(path: Path) -> Iterator[str]:
+    """All imports but those for the type checker alone."""
+    tree = ast.parse(path.read_text())
+    checked = [node for node in ast.walk(tree) if isinstance(node, ast.If) and for_types(node)]
+    left_out = {id(inner) for node in checked for each in node.body for inner in ast.walk(each)}
+    for statement in ast.walk(tree):
+        if id(statement) in left_out:
+            continue
+        if isinstance(statement, ast.Import):
+            yield from (alias.name for alias in statement.names)
+        elif isinstance(statement, ast.ImportFrom) and statement.module:
+            yield statement.module
+            if "." not in statement.module:
+                yield from (f"{statement.module}.{alias.name}" for alias in statement.names)
+
+
+def for_types(branch: ast.If) -> bool:
+    """Whether a branch is taken by the type checker alone."""
+    return "TYPE_CHECKING" in ast.dump(branch.test)
+
+
 def imports_at_load(path: Path) -> Iterator[str]:
     """Imports outside functions and outside `if TYPE_CHECKING`: those that can make a cycle."""
     pending: list[ast.stmt] = list(ast.parse(path.read_text()).body)
@@ -110,7 +164,7 @@ def imports_at_load(path: Path) -> Iterator[str]:
             yield from (alias.name for alias in statement.names)
         elif isinstance(statement, ast.Try):
             pending += statement.body
-        elif isinstance(statement, ast.If) and "TYPE_CHECKING" not in ast.dump(statement.test):
+        elif isinstance(statement, ast.If) and not for_types(statement):
             pending += statement.body + statement.orelse
 
 

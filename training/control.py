@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from diffusion.control.controlnet import ControlUNet
-from diffusion.networks.unet import Control
+from diffusion.networks.backbone import Control
 from training.denoiser import UNET_SIZES, Painter, loss_of, spread_timesteps
 from training.edges import Placed, caption, read, thickened, write
 from training.export import METADATA, take_apart, take_autoencoder

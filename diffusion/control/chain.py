@@ -15,8 +15,11 @@ from torch import Tensor
 
 from diffusion.conditioning import Setting
 from diffusion.denoising import Controller, Controlling
+from diffusion.errors import Mismatch
 from diffusion.images import resize, to_batch
-from diffusion.networks.unet import Control
+from diffusion.model import Model
+from diffusion.networks.backbone import Control, Inputs
+from diffusion.networks.unet import UNetSizes
 
 HINT_SCALE = 8  # pixels of the picture for each place of the latent
 
@@ -33,10 +36,8 @@ class ControlNetwork(Protocol):
 class Steering(Protocol):
     """A network and its picture in one run."""
 
-    def __call__(
-        self, x: Tensor, timesteps: Tensor, context: Tensor, y: Tensor | None, strength: float
-    ) -> Control:
-        """What it adds in this call."""
+    def __call__(self, x: Tensor, timesteps: Tensor, inputs: Inputs, strength: float) -> Control:
+        """What it adds in this call; x and `inputs` are the backbone's."""
 
 
 class Starting(Protocol):
@@ -76,15 +77,13 @@ class Started:
     span: tuple[float, float]
     previous: Controlling | None
 
-    def __call__(
-        self, x: Tensor, sigma: Tensor, timesteps: Tensor, context: Tensor, y: Tensor | None
-    ) -> Control | None:
+    def __call__(self, x: Tensor, sigma: Tensor, timesteps: Tensor, inputs: Inputs) -> Control | None:
         """What to add in this call; nothing of its own outside the span."""
-        before = self.previous(x, sigma, timesteps, context, y) if self.previous else None
+        before = self.previous(x, sigma, timesteps, inputs) if self.previous else None
         if not self.span[0] <= sigma[0] <= self.span[1] or self.strength == 0:
             return before
         with torch.no_grad():
-            own = self.steering(x, timesteps, context, y, self.strength)
+            own = self.steering(x, timesteps, inputs, self.strength)
         return own if before is None else joined(before, own)
 
 
@@ -113,4 +112,13 @@ def joined(first: Control, second: Control) -> Control:
         totals(dict(first.input), dict(second.input)),
         total(first.middle, second.middle),
         totals(dict(first.skips), dict(second.skips)),
+        totals(dict(first.output), dict(second.output)),
     )
+
+
+def unet_of(model: Model) -> UNetSizes:
+    """The sizes of a model's UNet. Mismatch if it has another kind of network."""
+    if isinstance(model.sizes, UNetSizes):
+        return model.sizes
+    problem = f"This control network is made for a UNet, and {model.family.title} has none."
+    raise Mismatch(problem, "Choose a control network of the same family.")

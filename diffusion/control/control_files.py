@@ -11,19 +11,20 @@ from pathlib import Path
 
 from torch import Tensor
 
-from diffusion.control.chain import ControlNetwork
+from diffusion.control.chain import ControlNetwork, unet_of
 from diffusion.control.control_union import union_named, union_sizes
 from diffusion.control.controlnet import ControlNet, ControlUNet
 from diffusion.control.t2i_adapter import adapter_from, adapter_weights
 from diffusion.errors import FileProblem
-from diffusion.families.catalogue import unknown
-from diffusion.families.layouts import ldm_unet
-from diffusion.families.shapes import Unlike, unet_sizes
 from diffusion.model import Model
+from diffusion.networks.unet_names import ldm_unet
+from diffusion.networks.unet_sizes import unet_sizes
 from diffusion.residency.budget import Identity, Residency, Resident
 from diffusion.weights.entries import Entry
 from diffusion.weights.files import Weights, identity, open_weights
+from diffusion.weights.kinds import unknown
 from diffusion.weights.loading import build_empty
+from diffusion.weights.shapes import Unlike
 
 LOW_RANK = "lora_controlnet"
 DIFFERENCE = "difference"
@@ -84,7 +85,7 @@ def low_rank_control(weights: Weights, residency: Residency) -> ControlNet:
 
     def network(model: Model) -> Resident[ControlUNet]:
         base = model.backbone.weights
-        sizes = unet_sizes(base)
+        sizes = unet_of(model)
 
         def build() -> ControlUNet:
             return ControlUNet(sizes, hints)

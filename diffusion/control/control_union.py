@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from diffusion.families.shapes import Unlike
 from diffusion.networks.blocks import timestep_embedding
 from diffusion.weights.files import Weights
+from diffusion.weights.shapes import Unlike
 
 KINDS: Mapping[str, int] = {
     "openpose": 0,

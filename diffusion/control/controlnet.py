@@ -14,14 +14,15 @@ from itertools import count
 from torch import Tensor, nn
 
 from diffusion.conditioning import Setting
-from diffusion.control.chain import Applied, fitted
+from diffusion.control.chain import Applied, fitted, unet_of
 from diffusion.control.control_union import Union, UnionSizes
 from diffusion.denoising import Controller
 from diffusion.hooks import Hooks
 from diffusion.model import Model
+from diffusion.networks.backbone import Control, Inputs
 from diffusion.networks.blocks import timestep_embedding
 from diffusion.networks.transformer import Visit
-from diffusion.networks.unet import Control, UNetSizes, input_blocks, label_embedding, middle_block
+from diffusion.networks.unet import UNetSizes, input_blocks, label_embedding, middle_block
 from diffusion.residency.budget import Resident
 from diffusion.weights.loading import NO_PATCHES, Patches
 
@@ -122,6 +123,7 @@ class ControlNet:
 
     def started(self, image: Tensor, setting: Setting) -> Looking:
         """The network looking at pictures B×C×H×W, with what this run's model lends it."""
+        unet_of(setting.model)
         patches = setting.model.weight_patches if self.borrows else NO_PATCHES
         return Looking(self.network(setting.model), patches, image, len(setting.latent), self.kind)
 
@@ -137,14 +139,13 @@ class Looking:
     kind: int | None
     seen: dict[tuple[int, int], Tensor] = field(default_factory=dict)
 
-    def __call__(
-        self, x: Tensor, timesteps: Tensor, context: Tensor, y: Tensor | None, strength: float
-    ) -> Control:
+    def __call__(self, x: Tensor, timesteps: Tensor, inputs: Inputs, strength: float) -> Control:
         """What the network adds to the skips and the middle, `strength` times."""
         with self.resident.use(self.patches) as module:
             seen = self._seen(module, (x.shape[2], x.shape[3]))
             rows, parts = x[:, : module.sizes.in_channels], len(x) // len(seen)
-            skips, middle = module(rows, seen.repeat(parts, 1, 1, 1), timesteps, context, y, self.kind)
+            given = inputs.context, inputs.tensor("y"), self.kind
+            skips, middle = module(rows, seen.repeat(parts, 1, 1, 1), timesteps, *given)
         return Control(middle=middle * strength, skips={i: each * strength for i, each in enumerate(skips)})
 
     def _seen(self, module: ControlUNet, size: tuple[int, int]) -> Tensor:

@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from diffusion.families.catalogue import unknown
-from diffusion.families.layouts import ldm_unet
 from diffusion.hooks import Hooks, Place
 from diffusion.networks.attention import attention
 from diffusion.networks.transformer import Attention, FeedForward
+from diffusion.networks.unet_names import ldm_unet
 from diffusion.residency.budget import Residency, Resident
 from diffusion.weights.files import Weights, identity, open_weights
+from diffusion.weights.kinds import unknown
 
 MOST = 30  # boxes in training; fewer are filled up with the learned "nothing"
 FREQUENCIES = 8
@@ -102,6 +102,10 @@ class Gligen:
 
     resident: Resident[GligenNet]
     places: Mapping[Key, int]
+
+    def grounding(self, positions: Sequence[Sequence[Any]], height: int, width: int) -> Hooks:
+        """The hooks for (embedding, height, width, y, x), in places of a latent of this size."""
+        return self.hooks(boxes_of(positions, height, width))
 
     def hooks(self, boxes: Sequence[Box]) -> Hooks:
         """Hooks that bind texts to boxes; no boxes is what the layers learned as nothing."""

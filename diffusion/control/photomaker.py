@@ -15,11 +15,11 @@ from torch.nn import functional as F
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from diffusion.errors import Mismatch
-from diffusion.families.catalogue import unknown
 from diffusion.networks.vision import prepared, vision_config, with_places
 from diffusion.residency.budget import Residency, Resident
 from diffusion.text.encoding import TextEncoder
 from diffusion.weights.files import Weights, identity, open_weights
+from diffusion.weights.kinds import unknown
 
 TRIGGER = "photomaker"
 PREFIX = "id_encoder."

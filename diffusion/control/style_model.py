@@ -17,9 +17,9 @@ from torch import Tensor, nn
 
 from diffusion.control.control_union import Layer
 from diffusion.errors import Mismatch
-from diffusion.families.catalogue import unknown
 from diffusion.residency.budget import Residency, Resident
 from diffusion.weights.files import Weights, identity, open_weights
+from diffusion.weights.kinds import unknown
 
 
 class StyleNet(nn.Module):

@@ -13,13 +13,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from diffusion.conditioning import Setting
-from diffusion.control.chain import Applied, fitted
+from diffusion.control.chain import Applied, fitted, unet_of
 from diffusion.denoising import Controller
-from diffusion.families.catalogue import unknown
-from diffusion.families.shapes import unet_sizes
-from diffusion.networks.unet import Control, UNetSizes
+from diffusion.networks.backbone import Control, Inputs
+from diffusion.networks.unet import UNetSizes
 from diffusion.residency.budget import Residency, Resident
 from diffusion.weights.files import Weights, identity
+from diffusion.weights.kinds import unknown
 
 LEVEL_BLOCKS = 2  # of a full adapter, which the original layout numbers through
 FOLDS: Mapping[int, tuple[int, int]] = {64: (1, 8), 192: (3, 8), 256: (1, 16), 768: (3, 16)}
@@ -112,8 +112,7 @@ class T2IAdapter:
 
     def started(self, image: Tensor, setting: Setting) -> Looking:
         """The adapter looking at pictures B×3×H×W, with the places of this run's model."""
-        sizes = unet_sizes(setting.model.backbone.weights)
-        return Looking(self.resident, image, len(setting.latent), sizes)
+        return Looking(self.resident, image, len(setting.latent), unet_of(setting.model))
 
 
 @dataclass(eq=False)
@@ -126,9 +125,7 @@ class Looking:
     sizes: UNetSizes
     made: dict[tuple[int, int], list[Tensor]] = field(default_factory=dict)
 
-    def __call__(
-        self, x: Tensor, timesteps: Tensor, context: Tensor, y: Tensor | None, strength: float
-    ) -> Control:
+    def __call__(self, x: Tensor, timesteps: Tensor, inputs: Inputs, strength: float) -> Control:
         """The features, `strength` times, where the run's model takes them."""
         parts = len(x) // self.rows
         features = self._features((x.shape[2], x.shape[3]))

@@ -1,1 +1,20 @@
-"""The kinds of models: how a file is told, what it is built of, and what its values are."""
+"""The kinds of models: one folder each, listed here by name; `docs/families.md` says how to add one.
+
+The order is that in which files are tried: a family whose files also show another's signs comes first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib import import_module
+
+from diffusion.family import Family
+
+NAMES: tuple[str, ...] = ("sd",)
+"""The folders in this room, each with a `FAMILIES`."""
+
+
+def families() -> Iterator[Family]:
+    """All families, in the order in which files are tried."""
+    for name in NAMES:
+        yield from import_module(f"diffusion.families.{name}").FAMILIES

@@ -1,60 +1,34 @@
 """Files become values: a checkpoint's model, text encoder and VAE, or any one of them from its own file.
 
-Opening reads a header and decides by the catalogue what the parts are; weights are read when a part is first
+Opening reads a header and decides by the families what the parts are; weights are read when a part is first
 used.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from diffusion.errors import FileProblem
-from diffusion.families.catalogue import Architecture, architecture, unet_part, unknown
-from diffusion.families.layouts import ldm_vae
-from diffusion.families.picture_conditions import UPSCALER_BETAS, camera_projection
-from diffusion.families.shapes import Unlike, vae_sizes
-from diffusion.families.unclip import image_noise
+from diffusion.families.detect import Told, nothing_known, require, told
+from diffusion.family import TextPlaces
 from diffusion.latents.autoencoder import VAE
-from diffusion.latents.latent_format import SD1, LatentFormat
+from diffusion.latents.latent_format import SD1, LatentFormat, stated_colours
 from diffusion.latents.taesd import Taesd, sequence
-from diffusion.latents.vae import AutoencoderKL
+from diffusion.latents.vae_files import vae_from, vae_part
 from diffusion.model import Model
-from diffusion.networks.unet import UNet
-from diffusion.noise.clocks import scaled_linear_sigmas
-from diffusion.noise.prediction import (
-    EPS,
-    Prediction,
-    Target,
-    V,
-    continuous_edm,
-    discrete,
-    stable_diffusion,
-)
-from diffusion.residency.budget import Identity, Residency, Resident
-from diffusion.residency.precision import Part
+from diffusion.residency.budget import Residency, Resident, resident_of
 from diffusion.text.encoding import TextEncoder
-from diffusion.text.loading import text_encoder_from, text_parts
+from diffusion.text.loading import PLACES, text_encoder_from, text_parts
 from diffusion.text.tokens import Find, Vectors, no_embeddings
-from diffusion.weights.files import Weights, identity, open_weights
-from diffusion.weights.loading import build_empty
-
-VAE_PREFIXES = ("first_stage_model.", "vae.", "")
-
-M = TypeVar("M", bound=torch.nn.Module)
-
-VIDEO_SIGMAS = (0.002, 700.0)  # Blattmann et al. 2023, 2311.15127, appendix D.3, as the models are published
-
-# How a family's clock runs under a target, and whether down to no signal at all.
-CLOCKS: Mapping[str, Callable[[Target, bool], Prediction]] = {
-    "stable_diffusion": lambda target, zero_snr: stable_diffusion(target, zero_snr=zero_snr),
-    "video": lambda target, zero_snr: continuous_edm(target, *VIDEO_SIGMAS),
-    "upscaler": lambda target, zero_snr: discrete(target, scaled_linear_sigmas(*UPSCALER_BETAS)),
-}
+from diffusion.weights.entries import Weights
+from diffusion.weights.files import identity, open_weights
+from diffusion.weights.kinds import unknown
+from diffusion.weights.loading import on_meta
+from diffusion.weights.shapes import Unlike
 
 
 class Checkpoint(NamedTuple):
@@ -63,7 +37,6 @@ class Checkpoint(NamedTuple):
     model: Model | None
     text: TextEncoder | None
     vae: VAE | None
-    architecture: Architecture | None
 
 
 def load_checkpoint(
@@ -75,25 +48,21 @@ def load_checkpoint(
     """
     residency = residency or Residency()
     weights = open_weights(path)
-    unet, text, vae = unet_part(weights), text_parts(weights), vae_part(weights)
-    if unet is None and not text and vae is None:
-        raise unknown(weights, "No part of an image model was found in it")
-    kind = architecture(unet) if unet is not None else None
+    model, vae = told(weights), vae_part(weights)
+    reads = (model.family.text if model is not None else None) or TextPlaces()
+    text = text_parts(weights, (*reads.towers, *PLACES))
+    if model is None and not text and vae is None:
+        raise nothing_known(weights, "No part of an image model was found in it")
     return Checkpoint(
-        model_from(unet, residency, kind) if unet is not None and kind is not None else None,
-        text_encoder_from(text, residency, find) if text else None,
+        model_from(model, residency) if model is not None else None,
+        text_encoder_from(text, residency, find, reads.type) if text else None,
         vae_from(vae, residency) if vae is not None else None,
-        kind,
     )
 
 
 def load_unet(path: Path | str, residency: Residency | None = None) -> Model:
-    """The model of a file, be it a whole checkpoint or a UNet alone."""
-    weights = open_weights(path)
-    unet = unet_part(weights)
-    if unet is None:
-        raise unknown(weights, "No UNet was found in it")
-    return model_from(unet, residency or Residency())
+    """The model of a file, be it a whole checkpoint or a diffusion model alone."""
+    return model_from(require(open_weights(path)), residency or Residency())
 
 
 def load_vae(path: Path | str, residency: Residency | None = None) -> VAE:
@@ -127,8 +96,8 @@ def load_taesd(
         parts = {name: make() for name, make in builders.items()}
         return Taesd(parts.get("encoder"), parts.get("decoder"), latent_format.scale, latent_format.shift)
 
-    identity = tuple(part for weights in opened.values() for part in _identity(weights, "taesd"))
-    resident = Resident(residency or Residency(), "vae", joined, build, (*identity, latent_format.name))
+    files = tuple(part for weights in opened.values() for part in identity(weights, "taesd"))
+    resident = Resident(residency or Residency(), "vae", joined, build, (*files, latent_format.name))
     return VAE(resident, latent_format.channels, latent_format.downscale)
 
 
@@ -149,55 +118,37 @@ def load_embedding(path: Path | str) -> Vectors:
     return {"": _rows(weights.tensor(next(iter(tables))))}
 
 
-def vae_part(weights: Weights) -> Weights | None:
-    """The VAE's tensors in a file, under its own names; None if it has none."""
-    for prefix in VAE_PREFIXES:
-        inner = ldm_vae(weights.under(prefix))
-        if "decoder.conv_in.weight" in inner:
-            return inner
-    return None
+def model_from(found: Told, residency: Residency) -> Model:
+    """The model of a family's tensors."""
+    family, weights, sizes = found
+
+    def build() -> torch.nn.Module:
+        return family.network(sizes)
+
+    own, channels_last = network_weights(found), family.channels_last
+    resident = resident_of(residency, "backbone", own, build, channels_last=channels_last)
+    prediction = family.prediction(weights, sizes)
+    return Model(resident, family, sizes, prediction, stated_latent(family.latent, weights))
 
 
-def model_from(unet: Weights, residency: Residency, kind: Architecture | None = None) -> Model:
-    """The model of a UNet's tensors under its own names."""
-    kind = kind or architecture(unet)
-    sizes = kind.unet
-    resident = _resident(residency, "backbone", unet, lambda: UNet(sizes), channels_last=True)
-    prediction = CLOCKS[kind.clock](V if kind.prediction == "v" else EPS, kind.zero_snr)
-    noise = image_noise(unet, sizes.vector) if kind.vector == "unclip" and sizes.vector else None
-    return Model(resident, prediction, kind.latent, kind.vector, kind.concat, noise, camera_projection(unet))
+def network_weights(found: Told) -> Weights:
+    """The tensors of a diffusion model under the names of its family's network."""
+    family, weights, sizes = found
+    if family.layout is None:
+        return weights
+    parameters = on_meta(lambda: family.network(sizes), weights.path).state_dict()
+    return family.layout.read(weights, {name: tuple(each.shape) for name, each in parameters.items()})
 
 
-def vae_from(weights: Weights, residency: Residency) -> VAE:
-    """The VAE of an autoencoder's tensors under its own names."""
+def stated_latent(latent: LatentFormat, weights: Weights) -> LatentFormat:
+    """A family's latents, in the colours the file states for them if it does."""
+    text = weights.metadata.get("nodeloom.latent.rgb")
+    if text is None:
+        return latent
     try:
-        sizes = vae_sizes(weights)
-    except Unlike as error:
-        raise unknown(weights, f"Its VAE cannot be read: {error}.") from None
-    resident = _resident(residency, "vae", weights, lambda: AutoencoderKL(sizes), channels_last=True)
-    return VAE(resident, sizes.latent_channels, sizes.downscale, video=sizes.video)
-
-
-def _resident(
-    residency: Residency,
-    part: Part,
-    weights: Weights,
-    build: Callable[[], M],
-    key: str = "",
-    channels_last: bool = False,
-) -> Resident[M]:
-    """A handle of a part, once its tensors are known to fit. What was built to find out is used first."""
-    built = [build_empty(build, weights)]
-
-    def made() -> M:
-        return built.pop() if built else build()
-
-    return Resident(residency, part, weights, made, _identity(weights, part + key), channels_last)
-
-
-def _identity(weights: Weights, part: str) -> Identity:
-    """Which file, in which state, and which part of it."""
-    return identity(weights, part)
+        return stated_colours(latent, text)
+    except (ValueError, TypeError, RecursionError, OverflowError) as error:
+        raise FileProblem(weights.path, f"Its metadata says nodeloom.latent.rgb wrongly: {error}") from None
 
 
 def _rows(vectors: Tensor) -> Tensor:

@@ -12,13 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from diffusion.errors import FileProblem
-from diffusion.families.catalogue import architecture, unet_part
-from diffusion.families.checkpoints import (
-    Checkpoint,
-    model_from,
-    vae_from,
-    vae_part,
-)
+from diffusion.families.checkpoints import Checkpoint, model_from
+from diffusion.families.detect import require
+from diffusion.latents.vae_files import vae_from, vae_part
 from diffusion.residency.budget import Residency
 from diffusion.text.loading import text_encoder_from, text_parts
 from diffusion.text.tokens import Find, no_embeddings
@@ -40,16 +36,14 @@ def load_diffusers(
     for name in ("text_encoder", "text_encoder_2"):
         part = _part(folder, name)
         towers |= text_parts(part) if part else {}
-    named, autoencoder = unet_part(unet) if unet else None, vae_part(vae) if vae else None
+    named, autoencoder = require(unet) if unet else None, vae_part(vae) if vae else None
     if named is None and autoencoder is None and not towers:
         problem = "This folder has no unet, vae or text_encoder in the layout of diffusers."
         raise FileProblem(folder, problem, "Choose the folder that holds model_index.json.")
-    kind = architecture(named) if named else None
     return Checkpoint(
-        model_from(named, residency, kind) if named else None,
+        model_from(named, residency) if named else None,
         text_encoder_from(towers, residency, find) if towers else None,
         vae_from(autoencoder, residency) if autoencoder else None,
-        kind,
     )
 
 

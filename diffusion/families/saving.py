@@ -9,12 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from torch import Tensor
-
-from diffusion.families.catalogue import MARKERS
-from diffusion.families.layouts import to_open_clip
 from diffusion.latents.autoencoder import VAE
 from diffusion.model import Model
+from diffusion.networks.clip_names import to_open_clip
 from diffusion.networks.vision import VisionEncoder
 from diffusion.noise.prediction import EPS, V
 from diffusion.residency.budget import Resident
@@ -22,7 +19,8 @@ from diffusion.text.encoding import TextEncoder
 from diffusion.text.recipes import STABLE_DIFFUSION
 from diffusion.text.tower import Tower
 from diffusion.weights.entries import Entry
-from diffusion.weights.loading import NO_PATCHES, Patches
+from diffusion.weights.loading import NO_PATCHES
+from diffusion.weights.patched import patched
 
 Entries = dict[str, Entry]
 
@@ -40,13 +38,15 @@ NO_SIGNAL = 1000.0  # a clock that reaches this noise level was trained down to 
 
 def model_entries(model: Model) -> Entries:
     """A diffusion model under the names of checkpoints; what stands beside the UNet stays there."""
-    entries = patched(model.backbone, model.weight_patches)
-    return {name if name in MARKERS else MODEL + name: entry for name, entry in entries.items()}
+    entries, family = patched(model.backbone.weights, model.weight_patches), model.family
+    if family.layout is not None:
+        entries = family.layout.written(entries)
+    return {name if name in family.beside else MODEL + name: entry for name, entry in entries.items()}
 
 
 def vae_entries(vae: VAE) -> Entries:
     """An autoencoder under its own names. ValueError if it is a tiny one, which has no such names."""
-    entries = patched(vae.resident, vae.patches)
+    entries = patched(vae.resident.weights, vae.patches)
     if "decoder.conv_in.weight" not in entries:
         raise ValueError("input 'vae' is a tiny autoencoder; copy its two files instead of saving it anew")
     return entries
@@ -78,12 +78,12 @@ VISION_PROJECTION = ("visual_projection.weight", "proj")
 
 def tower_entries(text: TextEncoder, tower: Tower) -> Entries:
     """One text tower under CLIP's own names, as files of a single tower have them."""
-    return patched(tower.resident, text.patches.get(tower.key, NO_PATCHES))
+    return patched(tower.resident.weights, text.patches.get(tower.key, NO_PATCHES))
 
 
 def vision_entries(vision: VisionEncoder) -> Entries:
     """A picture encoder where video checkpoints have it, in OpenCLIP's layout."""
-    entries = patched(vision.resident, NO_PATCHES)
+    entries = patched(vision.resident.weights, NO_PATCHES)
     return _named(VISION, to_open_clip(entries, "vision_model", VISION_PROJECTION))
 
 
@@ -112,24 +112,6 @@ def stated(*residents: Resident[Any], model: Model | None = None) -> dict[str, s
         if model.prediction.sigma_max > NO_SIGNAL and not model.backbone.weights.shape("ztsnr"):
             found["nodeloom.unet.zero_snr"] = "true"
     return found
-
-
-def patched(resident: Resident[Any], patches: Patches) -> Entries:
-    """A part's tensors with its patches worked in, in the types they have in their file."""
-    return {name: _worked_in(entry, patches.get(name, ())) for name, entry in resident.weights.items()}
-
-
-def _worked_in(entry: Entry, patches: tuple[object, ...]) -> Entry:
-    if not patches:
-        return entry
-
-    def change(weight: Tensor) -> Tensor:
-        value = weight.float()
-        for patch in patches:
-            value = patch(value)  # type: ignore[operator]  # a patch is a function of a weight
-        return value.to(weight.dtype)
-
-    return entry.taking(entry.shape, change)
 
 
 def _named(prefix: str, entries: Mapping[str, Entry]) -> Entries:

@@ -23,7 +23,7 @@ from torch.nn import functional as F
 from diffusion.guidance.estimates import Predictions
 from diffusion.guidance.guidance import Call
 from diffusion.model import Model
-from diffusion.patches.remembering import methods
+from diffusion.remembering import methods
 
 Operation = Callable[..., Tensor]
 TINY = 1e-8

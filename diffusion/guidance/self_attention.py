@@ -22,7 +22,7 @@ from diffusion.guidance.guidance import Call
 from diffusion.hooks import Hook, Place
 from diffusion.model import Model
 from diffusion.networks.attention import attention_weights
-from diffusion.patches.remembering import methods
+from diffusion.remembering import methods
 
 KERNEL = 9
 TOO_SMALL = KERNEL // 2  # a side of the latent that cannot be reflected at its edges

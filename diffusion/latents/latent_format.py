@@ -18,7 +18,8 @@ class LatentFormat:
 
     A network is trained on (latent − shift) · scale, which has about unit variance; files, links and the VAE
     use the unscaled latent. `rgb` gives each channel's part in red, green and blue (−1…1) of a small preview,
-    from a scaled latent; `preview` names the TAESD that decodes it.
+    from a scaled latent; `preview` names the TAESD that decodes it. `axes` are those of a place: 2 for
+    pictures [B, C, H, W], 3 for clips [B, C, T, H, W], 1 for sounds [B, C, N].
     """
 
     name: str
@@ -29,6 +30,7 @@ class LatentFormat:
     rgb: Rows = ()
     rgb_bias: tuple[float, float, float] = (0.0, 0.0, 0.0)
     preview: str = ""
+    axes: int = 2
 
     def into(self, latent: Tensor) -> Tensor:
         """From the VAE's latent to the network's."""
@@ -39,7 +41,9 @@ class LatentFormat:
         return latent / self.scale + self.shift
 
     def colours(self, latent: Tensor) -> Tensor:
-        """A scaled latent [B, C, h, w] as a small picture [B, h, w, 3] in 0…1."""
+        """A scaled latent [B, C, (T,) h, w] as small pictures [B, h, w, 3] in 0…1; of a clip its frames."""
+        if latent.ndim == 5:
+            latent = latent.movedim(2, 1).flatten(0, 1)
         rows = torch.tensor(self.rgb, dtype=torch.float32, device=latent.device)
         bias = torch.tensor(self.rgb_bias, dtype=torch.float32, device=latent.device)
         colours = torch.einsum("bchw,cr->bhwr", latent.float(), rows) + bias

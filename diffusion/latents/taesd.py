@@ -11,8 +11,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from diffusion.families.shapes import Unlike
 from diffusion.weights.files import Weights
+from diffusion.weights.shapes import Unlike
 
 
 class Clamp(nn.Module):

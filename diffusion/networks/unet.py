@@ -15,9 +15,17 @@ import torch
 from torch import Tensor, nn
 
 from diffusion.hooks import Hooks, Place
+from diffusion.networks.backbone import Control, Inputs
 from diffusion.networks.blocks import Downsample, ResidualBlock, Upsample, timestep_embedding
 from diffusion.networks.transformer import SpatialTransformer, Visit
 from diffusion.networks.video import VideoResidualBlock, VideoTransformer
+
+POINTS = frozenset(
+    {"embedding", "block.input", "block.input.after_skip", "block.middle", "block.output"}
+    | {f"attention.self.{where}" for where in ("input", "attend", "output", "after")}
+    | {f"attention.cross.{where}" for where in ("input", "attend", "output")}
+)
+"""The hook points of this network."""
 
 NO_HOOKS = Hooks()
 NO_FACTS: Mapping[str, Any] = {}
@@ -80,15 +88,6 @@ class UNetSizes:
         return self.self_attention[level] if self.self_attention else True
 
 
-@dataclass(frozen=True)
-class Control:
-    """What control networks add to a pass: to input blocks, the middle, and skips (by their input block)."""
-
-    input: Mapping[int, Tensor] = field(default_factory=dict)
-    middle: Tensor | None = None
-    skips: Mapping[int, Tensor] = field(default_factory=dict)
-
-
 class Block(nn.Sequential):
     """One numbered block: its layers in turn, each given what it asks for."""
 
@@ -137,6 +136,12 @@ class UNet(nn.Module):
     def dtype(self) -> torch.dtype:
         """The type of the weights, in which the pass is computed."""
         return self.out[2].weight.dtype  # type: ignore[return-value]  # Module attributes are untyped
+
+    def predict(self, x: Tensor, timesteps: Tensor, inputs: Inputs, hooks: Hooks) -> Tensor:
+        """The output in a run; of a video model the rows of a conditioning are its frames."""
+        given = inputs.context, inputs.tensor("y"), inputs.control
+        out: Tensor = self(x, timesteps, *given, hooks, inputs.call, inputs.kept, inputs.rows)
+        return out
 
     def forward(
         self,

@@ -15,10 +15,10 @@ import torch.nn.functional as F
 from torch import Tensor
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
-from diffusion.families.catalogue import unknown
-from diffusion.families.layouts import clip_vision
+from diffusion.networks.clip_names import clip_vision
 from diffusion.residency.budget import Residency, Resident
 from diffusion.weights.files import Weights, identity, open_weights
+from diffusion.weights.kinds import unknown
 from diffusion.weights.loading import Check, never
 
 MEAN = (0.48145466, 0.4578275, 0.40821073)

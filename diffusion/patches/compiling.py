@@ -10,6 +10,7 @@ from torch import Tensor
 
 from diffusion.hooks import Hook, Hooks
 from diffusion.model import Model
+from diffusion.networks.backbone import Inputs
 
 Backend = str | Callable[..., Any]
 
@@ -18,10 +19,9 @@ def compiled(model: Model, backend: Backend) -> Model:
     """The model whose network runs compiled. A run can then be cancelled between steps, not within one."""
 
     def call(
-        call: Mapping[str, Any], x: Tensor, timesteps: Tensor, arguments: Mapping[str, Any], predict: Hook
+        call: Mapping[str, Any], x: Tensor, timesteps: Tensor, inputs: Inputs, hooks: Hooks, predict: Hook
     ) -> Tensor:
-        inside = {**arguments, "hooks": without_checks(arguments["hooks"])}
-        out: Tensor = torch.compile(predict, backend=backend)(x, timesteps, inside)
+        out: Tensor = torch.compile(predict, backend=backend)(x, timesteps, inputs, without_checks(hooks))
         return out
 
     return model.with_hook("backbone.call", call)

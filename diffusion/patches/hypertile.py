@@ -15,7 +15,7 @@ from torch import Tensor
 
 from diffusion.hooks import Place
 from diffusion.model import Model
-from diffusion.patches.remembering import methods
+from diffusion.remembering import methods
 
 PIXELS = 8  # of the picture, for each element of the latent
 LEAST = 32  # pixels of a tile's side

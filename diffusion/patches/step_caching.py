@@ -16,9 +16,10 @@ from typing import Any
 from torch import Tensor
 
 from diffusion.guidance.guidance import Call
-from diffusion.hooks import Hook
+from diffusion.hooks import Hook, Hooks
 from diffusion.model import Model
-from diffusion.patches.remembering import methods
+from diffusion.networks.backbone import Inputs
+from diffusion.remembering import methods
 
 log = logging.getLogger(__name__)
 
@@ -84,15 +85,20 @@ class Saving:
     memories: dict[Any, tuple[object, Memory]] = field(default_factory=dict)
 
     def call(
-        self, call: Mapping[str, Any], x: Tensor, timesteps: Tensor, arguments: Any, predict: Hook
+        self,
+        call: Mapping[str, Any],
+        x: Tensor,
+        timesteps: Tensor,
+        inputs: Inputs,
+        hooks: Hooks,
+        predict: Hook,
     ) -> Tensor:
         """Around the backbone: calls with the same texts and the same hooks are a stream."""
-        context, hooks = arguments["context"], arguments["hooks"]
         functions = tuple(id(each) for point in hooks for each in hooks[point])
-        memory = self._memory((id(context), functions), context)
+        memory = self._memory((id(inputs.context), functions), inputs.context)
 
         def compute() -> Tensor:
-            found: Tensor = predict(x, timesteps, arguments)
+            found: Tensor = predict(x, timesteps, inputs, hooks)
             return found
 
         return self._answered(memory, x, compute, call["sigmas"][0].item(), " and ".join(call["names"]))

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from diffusion.hooks import Place
 from diffusion.model import Model
-from diffusion.patches.remembering import methods
+from diffusion.remembering import methods
 
 STRIDE = 2  # of the squares of which one token is a destination
 

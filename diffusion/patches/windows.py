@@ -7,16 +7,16 @@ several windows see is the weighted mean of what each says.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from diffusion.errors import Mismatch
-from diffusion.hooks import Hook
+from diffusion.hooks import Hook, Hooks
 from diffusion.model import Model
-from diffusion.networks.unet import Control
+from diffusion.networks.backbone import Control, Inputs
 
 Indices = list[int]
 
@@ -133,21 +133,21 @@ def in_windows(model: Model, windows: Windows) -> Model:
         raise Mismatch(problem, "Choose 0 (pictures or frames), 2 (rows) or 3 (columns).")
 
     def call(
-        call: Mapping[str, Any], x: Tensor, timesteps: Tensor, arguments: Mapping[str, Any], predict: Hook
+        call: Mapping[str, Any], x: Tensor, timesteps: Tensor, inputs: Inputs, hooks: Hooks, predict: Hook
     ) -> Tensor:
         parts = len(call["names"])
         sides = x.reshape(parts, -1, *x.shape[1:])
         count = sides.shape[windows.dim + 1]
         laid = windows.at(count, int(call["step"]))
         if laid == [list(range(count))]:
-            whole: Tensor = predict(x, timesteps, arguments)
+            whole: Tensor = predict(x, timesteps, inputs, hooks)
             return whole
         total, counts = torch.zeros(()), torch.zeros(())
         for window in laid:
             index = torch.tensor(window, device=x.device)
             seen = sides.index_select(windows.dim + 1, index).flatten(0, 1)
             rows = rows_of(index, parts, count) if windows.dim == 0 else slice(None)
-            out = predict(seen, timesteps[rows], cut(arguments, rows, len(window), parts))
+            out = predict(seen, timesteps[rows], cut(inputs, rows, len(window)), hooks)
             out = out.reshape(parts, -1, *out.shape[1:])
             shape = [len(window) if axis == windows.dim + 1 else 1 for axis in range(out.ndim)]
             weight = weights(windows, window, count).to(out).reshape(shape)
@@ -166,28 +166,28 @@ def rows_of(index: Tensor, parts: int, count: int) -> Tensor:
     return (torch.arange(parts, device=index.device)[:, None] * count + index).flatten()
 
 
-def cut(arguments: Mapping[str, Any], rows: Tensor | slice, length: int, parts: int) -> dict[str, Any]:
+def cut(inputs: Inputs, rows: Tensor | slice, length: int) -> Inputs:
     """What the network is given beside the latent, for these rows.
 
     Raises:
         Mismatch: a control network adds to places that lie across windows.
     """
-    control = arguments.get("control")
+    control = inputs.control
     if isinstance(rows, slice):
         if control is not None:
             problem = "A control network cannot follow windows of rows or columns."
             raise Mismatch(problem, "Lay the windows along dimension 0, or leave the control out.")
-        return dict(arguments)
-    given = dict(arguments)
-    for name in ("context", "y"):
-        if given.get(name) is not None:
-            given[name] = given[name][rows]
+        return inputs
+
+    def chosen(value: Any) -> Any:
+        if isinstance(value, Tensor):
+            return value[rows]
+        if isinstance(value, Mapping):
+            return {key: chosen(each) for key, each in value.items()}
+        return [chosen(each) for each in value] if isinstance(value, list) else value
+
     if control is not None:
-        middle = None if control.middle is None else control.middle[rows]
-        inputs, skips = (
-            {index: each[rows] for index, each in table.items()} for table in (control.input, control.skips)
-        )
-        given["control"] = Control(inputs, middle, skips)
-    if "frames" in given:
-        given["frames"] = length
-    return given
+        parts = (control.input, control.middle, control.skips, control.output)
+        control = Control(*map(chosen, parts))
+    context, tensors = chosen(inputs.context), chosen(inputs.tensors)
+    return replace(inputs, context=context, tensors=tensors, control=control, rows=length)

@@ -22,7 +22,7 @@ from torch import nn
 from diffusion.errors import OutOfMemory
 from diffusion.residency.memory import best_device, is_out_of_memory, memory_budget
 from diffusion.residency.precision import Part, Precision
-from diffusion.weights.files import Weights
+from diffusion.weights.files import Weights, identity
 from diffusion.weights.loading import NO_PATCHES, Check, Loaded, Patches, blocks_of, build_empty, never
 
 M = TypeVar("M", bound=nn.Module)
@@ -64,6 +64,26 @@ class Resident(Generic[M]):
     ) -> AbstractContextManager[M]:
         """`with resident.use() as module`: see `Residency.use`."""
         return self.residency.use(self, patches, check, reserve)
+
+
+def resident_of(
+    residency: Residency,
+    part: Part,
+    weights: Weights,
+    build: Callable[[], M],
+    key: str = "",
+    channels_last: bool = False,
+) -> Resident[M]:
+    """A handle of a part of a file, once its tensors are known to fit. FileProblem if they do not.
+
+    What was built to find out is used first. `key` tells parts of one kind apart.
+    """
+    built = [build_empty(build, weights)]
+
+    def made() -> M:
+        return built.pop() if built else build()
+
+    return Resident(residency, part, weights, made, identity(weights, part + key), channels_last)
 
 
 @dataclass(eq=False)

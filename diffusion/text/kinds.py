@@ -9,15 +9,16 @@ from typing import Any
 from torch import nn
 
 from diffusion.errors import FileProblem
-from diffusion.families.layouts import clip_text
-from diffusion.families.shapes import Unlike, text_sizes
+from diffusion.networks.clip_names import clip_text
 from diffusion.residency.budget import Residency, Resident
 from diffusion.text.clip import ClipText
+from diffusion.text.clip_sizes import text_sizes
 from diffusion.text.tokenizer import Vocabulary
 from diffusion.text.tokens import Tokenizer
 from diffusion.text.tower import Rule, Tower
 from diffusion.weights.files import Weights, identity
 from diffusion.weights.loading import build_empty
+from diffusion.weights.shapes import Unlike
 
 
 @dataclass(frozen=True)

@@ -73,10 +73,13 @@ def text_encoder_from(
     return TextEncoder(made, recipe, find)
 
 
-def text_parts(weights: Weights) -> dict[str, Weights]:
-    """The text towers of a file by key, with the tokenizer that the file may hold."""
+def text_parts(weights: Weights, places: Sequence[tuple[str, str]] = PLACES) -> dict[str, Weights]:
+    """The text towers of a file by key, with the tokenizer that the file may hold.
+
+    `places` are the prefixes at which towers may stand, and their keys.
+    """
     found: dict[str, Weights] = {}
-    for prefix, key in PLACES:
+    for prefix, key in places:
         tower = weights.under(prefix)
         if prefix == "text_encoder.clip_g.transformer." and tower:
             tower = tower.having({**tower, **_projection(weights)})

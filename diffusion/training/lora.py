@@ -136,7 +136,7 @@ class Lesson:
         beside = [part.channels for part in parts if part.channels is not None]
         if beside:
             shown = torch.cat([shown, torch.cat(beside)], dim=1)
-        vectors = [part.y for part in parts if part.y is not None]
+        vectors = [y for part in parts if isinstance(y := part.tensors.get("y"), Tensor)]
         y = torch.cat(vectors).clone() if vectors else None
         context = torch.cat([part.context for part in parts]).clone()
         output = unet(shown, prediction.clock.timestep(sigma).float(), context, y)

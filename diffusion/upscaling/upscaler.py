@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from diffusion.errors import FileProblem, UnknownModel
-from diffusion.families.catalogue import unknown
 from diffusion.latents.tiling import in_tiles
 from diffusion.residency.budget import Residency, Resident
 from diffusion.upscaling.foreign_upscalers import Unavailable, Unsuitable, foreign
 from diffusion.upscaling.upscaler_networks import Network, recognised
 from diffusion.weights.files import Entry, Weights, identity, open_weights
+from diffusion.weights.kinds import unknown
 from diffusion.weights.loading import Check, build_empty, never
 
 TILE = 512  # pixels of a side, as long as memory allows

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor, Future
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import torch
@@ -53,14 +54,19 @@ class Uninitialised(TorchFunctionMode):
         return function(*args, **(kwargs or {}))
 
 
-def build_empty(build: Callable[[], M], weights: Weights) -> M:
-    """The module with all its tensors on the meta device. FileProblem if the file's tensors do not fit it."""
+def on_meta(build: Callable[[], M], path: Path) -> M:
+    """The module of a file with all its tensors on the meta device. FileProblem if it cannot be built."""
     try:
         with torch.device("meta"), Uninitialised():
             module = build()
     except (ValueError, ZeroDivisionError) as error:
-        raise FileProblem(weights.path, f"Its sizes do not fit each other: {error}.", STATE_THEM) from None
-    module.eval().requires_grad_(False)
+        raise FileProblem(path, f"Its sizes do not fit each other: {error}.", STATE_THEM) from None
+    return module.eval().requires_grad_(False)
+
+
+def build_empty(build: Callable[[], M], weights: Weights) -> M:
+    """The module with all its tensors on the meta device. FileProblem if the file's tensors do not fit it."""
+    module = on_meta(build, weights.path)
     wanted = module.state_dict()
     missing = [name for name in wanted if name not in weights]
     if missing:

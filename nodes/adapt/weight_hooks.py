@@ -2,8 +2,11 @@
 
 import logging
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
+from diffusion.families.checkpoints import network_weights
+from diffusion.families.detect import require
 from diffusion.patches.weights.weight_hooks import (
     EASES,
     Keyframe,
@@ -15,7 +18,8 @@ from diffusion.patches.weights.weight_hooks import (
     lora_hook,
     together,
 )
-from diffusion.weights.files import open_weights
+from diffusion.text.loading import text_parts
+from diffusion.weights.files import Weights, open_weights
 from execution.declare.node import Choice, Options, Range, Socket, Tip, node
 from execution.files.folders import Folders
 from nodes.adapt.adapters import LoraName
@@ -119,8 +123,8 @@ def create_model_as_lora(
 
     Another checkpoint that takes the model's place, wholly or in part, with the conditionings it is bound to.
     """
-    weights = open_weights(folders.resolve("checkpoints", ckpt_name))
-    return _added(prev_hooks, checkpoint_hook(weights, strength_model, strength_clip))
+    model, towers = _parts(folders.resolve("checkpoints", ckpt_name))
+    return _added(prev_hooks, checkpoint_hook(model, towers, strength_model, strength_clip))
 
 
 @node("CreateHookModelAsLoraModelOnly", category="advanced/hooks/create", experimental=True)
@@ -135,8 +139,14 @@ def create_model_as_lora_model_only(
 
     The model of another checkpoint, with the conditionings it is bound to; the text encoder stays.
     """
-    weights = open_weights(folders.resolve("checkpoints", ckpt_name))
-    return _added(prev_hooks, checkpoint_hook(weights, strength_model, 0.0))
+    model, towers = _parts(folders.resolve("checkpoints", ckpt_name))
+    return _added(prev_hooks, checkpoint_hook(model, towers, strength_model, 0.0))
+
+
+def _parts(path: Path) -> tuple[Weights, dict[str, Weights]]:
+    """The tensors of a checkpoint's diffusion model, and of its text towers by key."""
+    weights = open_weights(path)
+    return network_weights(require(weights)), text_parts(weights)
 
 
 @node("CombineHooks2", category="advanced/hooks/combine", experimental=True)

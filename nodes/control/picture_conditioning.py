@@ -6,7 +6,7 @@ from typing import Annotated, Any, NamedTuple
 import torch
 from torch import Tensor
 
-from diffusion.families.picture_conditions import camera_position
+from diffusion.families.sd.pictures import camera_position
 from diffusion.images import resize
 from diffusion.weights.loading import Check
 from execution.declare.node import Range, Run, Tip, node

@@ -6,7 +6,7 @@ from diffusion.guidance.guidance import CFGGuider
 from diffusion.noise.draws import NoNoise, RandomNoise
 from diffusion.noise.schedules import SCHEDULES
 from diffusion.samplers import SAMPLERS, Sampler
-from diffusion.sampling import Sampled, channels_fitted, sample, schedule_for, section
+from diffusion.sampling import Sampled, fitted, sample, schedule_for, section
 from execution.declare.node import Choice, Range, Run, Tip, node
 from nodes.latent.latent import with_samples
 from nodes.sample.previews import Previews
@@ -54,7 +54,7 @@ def sampled(
     previews: Previews,
 ) -> Sampled:
     """One run of a sampler, with progress and previews, that can be cancelled at any time."""
-    samples = channels_fitted(latent["samples"], guider.model.latent_format)
+    samples = fitted(latent["samples"], guider.model.latent_format)
     return sample(
         guider,
         noise(samples, latent.get("batch_index")),

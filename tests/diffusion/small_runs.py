@@ -7,6 +7,8 @@ from torch import Tensor
 
 from diffusion.conditioning import Setting
 from diffusion.denoising import Denoising
+from diffusion.families import families
+from diffusion.family import Family
 from diffusion.hooks import Hooks
 from diffusion.latents.latent_format import SD1 as SD1_LATENTS
 from diffusion.model import Model
@@ -17,12 +19,17 @@ from diffusion.residency.precision import Precision
 from tests.diffusion.small_models import SD1, seeded, weights_of
 
 
-def small_model(sizes: UNetSizes = SD1, **fields: Any) -> Model:
-    """A Stable Diffusion model with random weights."""
+def family(name: str) -> Family:
+    """The family of a name."""
+    return next(each for each in families() if each.name == name)
+
+
+def small_model(sizes: UNetSizes = SD1, name: str = "sd1", **fields: Any) -> Model:
+    """A model of one of Stable Diffusion's families with random weights."""
     weights = weights_of(seeded(lambda: UNet(sizes), 1))
     residency = Residency(Precision("fp32"), "cpu")
     resident = Resident(residency, "backbone", weights, lambda: UNet(sizes), (id(weights),))
-    return Model(resident, stable_diffusion(), SD1_LATENTS, **fields)
+    return Model(resident, family(name), sizes, stable_diffusion(), SD1_LATENTS, **fields)
 
 
 def text(seed: int, tokens: int = 7, width: int = 64, **options: Any) -> list[list[Any]]:

@@ -1,17 +1,19 @@
 """Conditionings made ready for a run: where, when and how strongly each entry applies."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor
 
 from diffusion.conditioning import Area, Part, Setting, bounds, entry, prepare
 from diffusion.errors import Mismatch
 from diffusion.latents.latent_format import SD1 as SD1_LATENTS
 from diffusion.noise.clocks import BEYOND_MAX
-from tests.diffusion.small_models import SD1_INPAINTING
+from tests.diffusion.small_models import SD1, SD1_INPAINTING
 from tests.diffusion.small_runs import noise, small_model, text
 
 MODEL = small_model()
@@ -164,15 +166,21 @@ def test_a_span_of_the_run_is_told_in_sigmas() -> None:
 # Vectors
 
 
+def vector(part: Part) -> Tensor:
+    found = part.tensors["y"]
+    assert isinstance(found, Tensor)
+    return found
+
+
 def test_sdxl_is_told_the_size_of_the_latent_unless_the_text_says_another() -> None:
-    model = small_model(vector="sdxl")
+    model = small_model(name="sdxl")
     pooled = noise(1, 1280)
     parts = [ready(text(0, pooled_output=pooled, **given), Setting(model, LATENT))[0] for given in SIZES]
-    assert parts[0].y is not None
-    assert parts[0].y.shape == (1, 1280 + 6 * 256)
-    assert torch.equal(parts[0].y, parts[1].y)
-    assert not torch.equal(parts[0].y, parts[2].y)
-    assert torch.equal(parts[0].y[:, :1280], pooled)
+    first, second, third = map(vector, parts)
+    assert first.shape == (1, 1280 + 6 * 256)
+    assert torch.equal(first, second)
+    assert not torch.equal(first, third)
+    assert torch.equal(first[:, :1280], pooled)
 
 
 SIZES: list[dict[str, Any]] = [
@@ -183,29 +191,27 @@ SIZES: list[dict[str, Any]] = [
 
 
 def test_the_refiner_expects_less_of_the_negative() -> None:
-    model = small_model(vector="sdxl_refiner")
+    model = small_model(name="sdxl_refiner")
     conditioning = text(0, pooled_output=noise(1, 1280))
     parts = prepare({"positive": conditioning, "negative": conditioning}, Setting(model, LATENT))
-    positive, negative = (parts[name][0].y for name in ("positive", "negative"))
-    assert positive is not None
-    assert negative is not None
+    positive, negative = (vector(parts[name][0]) for name in ("positive", "negative"))
     assert positive.shape == (1, 1280 + 5 * 256)
     assert torch.equal(positive[:, :-256], negative[:, :-256])
     assert not torch.equal(positive[:, -256:], negative[:, -256:])
     scored = prepare(
         {"negative": text(0, pooled_output=noise(1, 1280), aesthetic_score=6.0)}, Setting(model, LATENT)
     )
-    assert torch.equal(scored["negative"][0].y, positive)  # type: ignore[arg-type]  # it is a tensor, as above
+    assert torch.equal(vector(scored["negative"][0]), positive)
 
 
 def test_a_model_that_needs_pooled_text_says_so() -> None:
     with pytest.raises(Mismatch, match="pooled text"):
-        ready(text(0), Setting(small_model(vector="sdxl"), LATENT))
+        ready(text(0), Setting(small_model(name="sdxl"), LATENT))
 
 
 # Channels
 
-INPAINTING = small_model(SD1_INPAINTING, concat=("mask", "masked_image"))
+INPAINTING = small_model(SD1_INPAINTING)
 
 
 def test_an_inpainting_model_sees_the_mask_and_the_picture_around_it() -> None:
@@ -234,7 +240,7 @@ def test_an_inpainting_model_takes_the_runs_own_mask_and_latent() -> None:
 
 
 def test_an_edited_picture_goes_in_unscaled() -> None:
-    model, picture = small_model(concat=("image",)), noise(1, 4, 16, 20)
+    model, picture = small_model(replace(SD1, in_channels=8)), noise(1, 4, 16, 20)
     edited = ready(text(0, concat_latent_image=picture), Setting(model, LATENT))[0].channels
     nothing = ready(text(0), Setting(model, LATENT))[0].channels
     assert edited is not None

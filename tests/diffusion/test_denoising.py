@@ -10,7 +10,8 @@ from torch import Tensor
 from diffusion.conditioning import Part, Setting, prepare
 from diffusion.denoising import Denoising, batches, checking
 from diffusion.hooks import Hooks
-from diffusion.networks.unet import Control
+from diffusion.networks.backbone import Control, Inputs
+from diffusion.networks.unet import UNet
 from tests.diffusion.small_runs import denoising, noise, small_model, text
 
 MODEL = small_model()
@@ -49,9 +50,10 @@ def counted(work: Denoising) -> list[Mapping[str, Any]]:
     """The facts of each call of the backbone from now on."""
     calls: list[Mapping[str, Any]] = []
 
-    def count(call: Mapping[str, Any], x: Tensor, t: Tensor, arguments: dict[str, Any], predict: Any) -> Any:
+    def count(call: Mapping[str, Any], x: Tensor, t: Tensor, *given: Any) -> Any:
         calls.append({**call, "rows": len(x)})
-        return predict(x, t, arguments)
+        *inputs, predict = given
+        return predict(x, t, *inputs)
 
     work.hooks = work.hooks.adding("backbone.call", count)
     return calls
@@ -129,10 +131,11 @@ def test_text_keys_are_kept_between_steps_without_changing_the_result() -> None:
 def test_batches_go_one_by_one_when_memory_runs_out() -> None:
     work = denoising(MODEL)
 
-    def small_memory(call: Any, x: Tensor, t: Tensor, arguments: dict[str, Any], predict: Any) -> Any:
+    def small_memory(call: Any, x: Tensor, t: Tensor, *given: Any) -> Any:
         if len(x) > 2:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return predict(x, t, arguments)
+        *inputs, predict = given
+        return predict(x, t, *inputs)
 
     work.hooks = Hooks().adding("backbone.call", small_memory)
     ready = parts(a=text(1), b=text(2, tokens=14))
@@ -152,8 +155,8 @@ class Constant:
         self.started += 1
         return self
 
-    def __call__(self, x: Tensor, sigma: Tensor, timesteps: Tensor, context: Tensor, y: object) -> Control:
-        assert len(x) == len(sigma) == len(timesteps) == len(context)
+    def __call__(self, x: Tensor, sigma: Tensor, timesteps: Tensor, inputs: Inputs) -> Control:
+        assert len(x) == len(sigma) == len(timesteps) == len(inputs.context)
         return Control(middle=torch.full((len(x), 1, 1, 1), 3.0))
 
 
@@ -190,7 +193,8 @@ def test_a_check_is_asked_between_the_blocks() -> None:
     asked: list[int] = []
     work = denoising(MODEL, hooks=checking(lambda: asked.append(1)))
     estimate(text(1), work)
-    blocks = len(work.unet.input_blocks) + 1 + len(work.unet.output_blocks)
+    assert isinstance(work.backbone, UNet)
+    blocks = len(work.backbone.input_blocks) + 1 + len(work.backbone.output_blocks)
     assert len(asked) == blocks
 
 

@@ -9,7 +9,7 @@ from diffusers import StableDiffusionUpscalePipeline as Pipeline
 from safetensors.torch import save_file
 
 from diffusion.families.checkpoints import load_unet
-from diffusion.families.picture_conditions import noise_level
+from diffusion.families.sd.pictures import noise_level
 from diffusion.guidance.guidance import CFGGuider
 from diffusion.residency.budget import Residency
 from diffusion.residency.precision import Precision
@@ -39,7 +39,7 @@ def test_a_run_agrees_with_diffusers(tmp_path: Path, scale: float, amount: float
     unet = seeded(network, 1)
     save_file(unet.state_dict(), tmp_path / "x4.safetensors", METADATA)
     model = load_unet(tmp_path / "x4.safetensors", Residency(Precision("fp32"), "cpu"))
-    assert model.vector == "noise_level"
+    assert model.family.name == "upscaler_x4"
     scheduler = EulerDiscreteScheduler(
         **BETAS, prediction_type="v_prediction", timestep_spacing="leading", steps_offset=1
     )

@@ -18,11 +18,11 @@ from diffusers import (
 from diffusion.control.control_files import control_weights, hint_sizes
 from diffusion.control.control_union import union_sizes
 from diffusion.control.controlnet import ControlUNet
-from diffusion.families.catalogue import architecture, unet_part
-from diffusion.families.layouts import ldm_vae
-from diffusion.families.shapes import unet_sizes, vae_sizes
+from diffusion.families.detect import require
 from diffusion.latents.vae import AutoencoderKL
+from diffusion.latents.vae_files import ldm_vae, vae_sizes
 from diffusion.networks.unet import UNet
+from diffusion.networks.unet_sizes import unet_sizes
 from diffusion.weights.entries import Entry, Weights
 from diffusion.weights.loading import Uninitialised, build_empty
 from tests.diffusion.small_models import as_weights
@@ -93,21 +93,17 @@ def shapes_of(build: Any) -> Weights:
 
 @pytest.mark.parametrize("name", UNETS)
 def test_a_unet_of_real_size_is_recognised_and_has_all_its_tensors(name: str) -> None:
-    weights = unet_part(shapes_of(lambda: UNet2DConditionModel(**UNETS[name])))
-    assert weights is not None
-    kind = architecture(weights)
-    assert kind.family == name.split(",")[0]
-    assert (kind.unet.heads, kind.unet.head_channels) == ((8, None) if "x4" in name else (None, 64))
-    ours = build_empty(lambda: UNet(kind.unet), weights)
+    family, weights, sizes = require(shapes_of(lambda: UNet2DConditionModel(**UNETS[name])))
+    assert family.name == name.split(",")[0]
+    assert (sizes.heads, sizes.head_channels) == ((8, None) if "x4" in name else (None, 64))
+    ours = build_empty(lambda: UNet(sizes), weights)
     assert set(ours.state_dict()) == set(weights)
 
 
 def test_stable_video_diffusion_of_real_size_is_recognised_and_has_all_its_tensors() -> None:
-    weights = unet_part(shapes_of(UNetSpatioTemporalConditionModel))
-    assert weights is not None
-    kind = architecture(weights)
-    assert (kind.family, kind.unet.head_channels, kind.unet.context) == ("svd", 64, 1024)
-    ours = build_empty(lambda: UNet(kind.unet), weights)
+    family, weights, sizes = require(shapes_of(UNetSpatioTemporalConditionModel))
+    assert (family.name, sizes.head_channels, sizes.context) == ("svd", 64, 1024)
+    ours = build_empty(lambda: UNet(sizes), weights)
     assert set(ours.state_dict()) == set(weights)
     assert sum(tensor.numel() for tensor in ours.parameters()) == 1_524_623_082
 

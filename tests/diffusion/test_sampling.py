@@ -13,7 +13,7 @@ from diffusion.guidance.guidance import Call, CFGGuider
 from diffusion.latents.latent_format import SD1
 from diffusion.noise.draws import starting_noise
 from diffusion.samplers import SAMPLERS, Sampler, Step
-from diffusion.sampling import channels_fitted, noised, sample, schedule, schedule_for, section
+from diffusion.sampling import fitted, noised, sample, schedule, schedule_for, section
 from tests.diffusion.small_runs import noise, small_model, text
 
 MODEL = small_model()
@@ -213,9 +213,9 @@ def test_patched_weights_change_the_picture_of_their_model_only() -> None:
 
 
 def test_an_empty_latent_takes_the_channels_of_the_model() -> None:
-    assert channels_fitted(torch.zeros(1, 16, 8, 8), SD1).shape == (1, 4, 8, 8)
+    assert fitted(torch.zeros(1, 16, 8, 8), SD1).shape == (1, 4, 8, 8)
     with pytest.raises(Mismatch, match="latents of 4 channels, not 16"):
-        channels_fitted(torch.ones(1, 16, 8, 8), SD1)
+        fitted(torch.ones(1, 16, 8, 8), SD1)
 
 
 def test_a_text_of_another_family_is_told_apart() -> None:

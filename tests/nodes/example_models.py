@@ -21,9 +21,9 @@ from diffusion.control.gligen import Fuser, PositionNet
 from diffusion.control.photomaker import IdentityNet
 from diffusion.control.style_model import StyleNet
 from diffusion.control.t2i_adapter import AdapterNet, AdapterSizes, LevelSizes
-from diffusion.families.layouts import to_open_clip
 from diffusion.families.saving import TEXT_PROJECTION, VISION_PROJECTION
 from diffusion.latents.vae import AutoencoderKL, VAESizes
+from diffusion.networks.clip_names import to_open_clip
 from diffusion.networks.unet import UNet, UNetSizes
 from diffusion.text.clip import ClipText, TextSizes
 from diffusion.upscaling.upscaler_networks import RRDB

@@ -30,7 +30,7 @@ def prepare_noise(latent_image: Tensor, seed: int, noise_inds: Sequence[int] | N
 
 def fix_empty_latent_channels(model: Any, latent_image: Tensor, *_spatial: Any) -> Tensor:
     """An empty latent with the number of channels that the model wants."""
-    return sampling.channels_fitted(latent_image, own(model).latent_format)
+    return sampling.fitted(latent_image, own(model).latent_format)
 
 
 def sample_custom(

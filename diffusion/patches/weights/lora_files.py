@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 import torch
 from torch import Tensor
 
-from diffusion.families.saving import patched
 from diffusion.model import Model
 from diffusion.patches.weights.adapter_names import (
     ONLY_TOWER_PREFIX,
@@ -22,6 +21,7 @@ from diffusion.patches.weights.adapter_names import (
 from diffusion.text.encoding import TextEncoder
 from diffusion.weights.entries import Entry
 from diffusion.weights.loading import NO_PATCHES
+from diffusion.weights.patched import patched
 from diffusion.weights.writing import Progress, entry_of, ignore
 
 STORED = torch.float16
@@ -83,12 +83,12 @@ def _differences(model: Model | None, text: TextEncoder | None) -> Iterator[tupl
     """(kohya's name, "weight" or "bias", the tensor) for everything that can be changed."""
     if model is not None:
         places = diffusers_places(model.backbone.weights)
-        for name, entry in patched(model.backbone, model.weight_patches).items():
+        for name, entry in patched(model.backbone.weights, model.weight_patches).items():
             base, _, kind = name.rpartition(".")
             yield f"lora_unet_{flat(diffusers_name(base, places))}", kind, entry
     for tower in text.towers if text is not None else ():
         prefix = ONLY_TOWER_PREFIX if len(text.towers) == 1 else TOWER_PREFIXES[tower.key]  # type: ignore[union-attr]
         patches = text.patches.get(tower.key, NO_PATCHES)  # type: ignore[union-attr]
-        for name, entry in patched(tower.resident, patches).items():
+        for name, entry in patched(tower.resident.weights, patches).items():
             base, _, kind = name.rpartition(".")
             yield prefix + flat(base), kind, entry

@@ -13,13 +13,11 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from diffusion.errors import FileProblem
-from diffusion.families.catalogue import unet_part
 from diffusion.noise.clocks import Clock
 from diffusion.patches.weights import adapters
 from diffusion.patches.weights.adapter_names import tower_targets, unet_targets
 from diffusion.patches.weights.mixing import with_more
 from diffusion.text.encoding import TextEncoder
-from diffusion.text.loading import text_parts
 from diffusion.weights.files import Entry, Weights
 from diffusion.weights.loading import Patches
 
@@ -136,17 +134,21 @@ def lora_hook(weights: Weights, strength_model: float, strength_text: float) -> 
     return WeightHook(model, text, strength_model, strength_text)
 
 
-def checkpoint_hook(weights: Weights, strength_model: float, strength_text: float) -> WeightHook:
-    """A whole checkpoint as a change: its difference to the weights it is bound to."""
-    unet, towers = unet_part(weights), text_parts(weights)
-    if unet is None:
-        raise FileProblem(weights.path, "It holds no diffusion model.", "Choose a checkpoint.")
+def checkpoint_hook(
+    model: Weights, towers: Mapping[str, Weights], strength_model: float, strength_text: float
+) -> WeightHook:
+    """A whole checkpoint as a change: its difference to the weights it is bound to.
+
+    `model` are its diffusion model's tensors under the network's names, `towers` its text towers by key.
+    """
 
     def text(key: str, alone: bool) -> Changing:
         other = towers.get(key)
         return lambda own, strength: {} if other is None else towards(own, other, strength)
 
-    return WeightHook(lambda own, strength: towards(own, unet, strength), text, strength_model, strength_text)
+    return WeightHook(
+        lambda own, strength: towards(own, model, strength), text, strength_model, strength_text
+    )
 
 
 def towards(own: Weights, other: Weights, strength: float) -> Patches:

@@ -3,7 +3,7 @@
 import torch
 
 from diffusion.control.chain import joined
-from diffusion.networks.unet import Control
+from diffusion.networks.backbone import Control
 
 
 def test_additions_of_two_controls_are_joined_where_either_has_one() -> None:

@@ -16,6 +16,7 @@ from diffusion.errors import FileProblem, UnknownModel
 from diffusion.families.checkpoints import load_unet
 from diffusion.guidance.guidance import BasicGuider, CFGGuider
 from diffusion.model import Model
+from diffusion.networks.backbone import Inputs
 from diffusion.residency.budget import Residency
 from diffusion.residency.precision import Precision
 from diffusion.samplers import SAMPLERS
@@ -138,7 +139,7 @@ def test_one_picture_steers_each_row_of_a_batch(files: dict[str, Path]) -> None:
 def test_the_picture_is_looked_at_once_in_a_run(files: dict[str, Path]) -> None:
     model, net = small_model(), loaded(files["original"])
     control = net.applied(picture(), 1.0, 0.0, 1.0).for_run(Setting(model, torch.zeros(1, 4, 8, 8)))
-    arguments = torch.zeros(1, 4, 8, 8), torch.ones(1), torch.ones(1), torch.zeros(1, 7, 64), None
+    arguments = torch.zeros(1, 4, 8, 8), torch.ones(1), torch.ones(1), Inputs(torch.zeros(1, 7, 64))
     control(*arguments)
     seen = dict(control.steering.seen)  # type: ignore[attr-defined] # of this kind of control
     control(*arguments)

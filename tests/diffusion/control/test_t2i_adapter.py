@@ -17,6 +17,7 @@ from diffusion.control.t2i_adapter import T2IAdapter, levels
 from diffusion.errors import UnknownModel
 from diffusion.families.checkpoints import load_unet
 from diffusion.guidance.guidance import BasicGuider
+from diffusion.networks.backbone import Inputs
 from diffusion.networks.unet import UNetSizes
 from diffusion.residency.budget import Residency
 from diffusion.residency.precision import Precision
@@ -113,7 +114,7 @@ def test_the_network_with_an_adapter_agrees_with_diffusers(
     x, words, times = noise(1, 4, 16, 16), noise(1, 7, 64, seed=1), torch.tensor([500.0])
 
     control = net.applied(picture.movedim(1, -1), 30.0, 0.0, 1.0).for_run(Setting(model, torch.zeros_like(x)))
-    added = control(x, torch.tensor([5.0]), times, words, None)
+    added = control(x, torch.tensor([5.0]), times, Inputs(words))
     with model.backbone.use() as ours, torch.no_grad():
         features = [30.0 * each for each in adapter(picture)]
         expected = unet(x, times, words, down_intrablock_additional_residuals=features).sample

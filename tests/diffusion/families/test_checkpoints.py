@@ -72,9 +72,9 @@ def test_every_part_of_a_checkpoint_computes_what_was_saved(path: Path, residenc
     loaded = load_checkpoint(path, residency)
     assert residency.bytes == 0, "opening loads nothing"
     check_all_parts(loaded)
-    assert loaded.architecture is not None
-    assert loaded.architecture.family == "sd1"
-    assert loaded.architecture.unet.norm_groups == 8
+    assert loaded.model is not None
+    assert loaded.model.family.name == "sd1"
+    assert loaded.model.sizes.norm_groups == 8
     assert {line.part for line in residency.report()} == {"backbone", "text", "vae"}
 
 
@@ -83,12 +83,12 @@ def test_a_pickled_checkpoint_is_the_same(tmp_path: Path, residency: Residency) 
     torch.save({"state_dict": tensors, "global_step": 5}, tmp_path / "x.ckpt")
     save_file(tensors, tmp_path / "x.safetensors")
     pickled, plain = (load_checkpoint(tmp_path / name, residency) for name in ("x.ckpt", "x.safetensors"))
-    assert pickled.architecture == plain.architecture
     assert pickled.text is not None
     assert plain.text is not None
     assert torch.equal(pickled.text.text("a cat").cond, plain.text.text("a cat").cond)
     assert pickled.model is not None
     assert plain.model is not None
+    assert (pickled.model.family, pickled.model.sizes) == (plain.model.family, plain.model.sizes)
     x, t, context = torch.randn(1, 4, 8, 8), torch.tensor([5]), torch.randn(1, 3, 64)
     with pickled.model.backbone.use() as one, plain.model.backbone.use() as other:
         assert torch.allclose(one(x, t, context), other(x, t, context), atol=1e-5)
@@ -126,7 +126,7 @@ def test_an_inpainting_model_says_what_it_is_fed_with(tmp_path: Path, residency:
     save_file(tensors, tmp_path / "x.safetensors", METADATA)
     loaded = load_checkpoint(tmp_path / "x.safetensors", residency)
     assert loaded.model is not None
-    assert loaded.model.concat == ("mask", "masked_image")
+    assert (loaded.model.family.name, loaded.model.sizes.in_channels) == ("sd1", 9)
     assert (loaded.text, loaded.vae) == (None, None)
 
 
@@ -142,7 +142,7 @@ def test_sdxl_has_two_towers_a_vector_and_its_own_latents(tmp_path: Path, reside
     loaded = load_checkpoint(tmp_path / "x.safetensors", residency)
     assert loaded.model is not None
     assert loaded.text is not None
-    assert (loaded.model.vector, loaded.model.latent_format) == ("sdxl", SDXL_LATENTS)
+    assert (loaded.model.family.name, loaded.model.latent_format) == ("sdxl", SDXL_LATENTS)
     assert loaded.model.prediction.target == V
     assert [tower.key for tower in loaded.text.towers] == ["l", "g"]
     embedding = loaded.text.text("a cat")
@@ -159,12 +159,12 @@ def test_single_parts_load_from_their_own_files(tmp_path: Path, residency: Resid
     model = load_unet(tmp_path / "unet.safetensors", residency)
     text = load_text_encoder([tmp_path / "clip.safetensors"], residency)
     vae = load_vae(tmp_path / "vae.safetensors", residency)
-    check_all_parts(Checkpoint(model, text, vae, None))
+    check_all_parts(Checkpoint(model, text, vae))
 
 
 def test_a_part_that_is_not_there_is_said(tmp_path: Path, path: Path, residency: Residency) -> None:
     save_file(prefixed("", seeded(lambda: ClipText(TEXT))), tmp_path / "clip.safetensors")
-    with pytest.raises(UnknownModel, match="No UNet"):
+    with pytest.raises(UnknownModel, match="No diffusion model"):
         load_unet(tmp_path / "clip.safetensors", residency)
     with pytest.raises(UnknownModel, match="No VAE"):
         load_vae(tmp_path / "clip.safetensors", residency)

@@ -12,11 +12,14 @@ from diffusers import (
 )
 from transformers import CLIPTextConfig, CLIPTextModelWithProjection
 
-from diffusion.families.layouts import clip_text, ldm_unet, ldm_vae
-from diffusion.families.shapes import text_sizes, unet_sizes, vae_sizes
 from diffusion.latents.vae import AutoencoderKL
+from diffusion.latents.vae_files import ldm_vae, vae_sizes
+from diffusion.networks.clip_names import clip_text
 from diffusion.networks.unet import UNet
+from diffusion.networks.unet_names import ldm_unet
+from diffusion.networks.unet_sizes import unet_sizes
 from diffusion.text.clip import ClipText
+from diffusion.text.clip_sizes import text_sizes
 from tests.diffusion.small_models import as_weights, seeded, weights_of
 
 THEIR_UNETS: dict[str, dict[str, Any]] = {

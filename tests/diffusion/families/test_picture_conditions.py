@@ -8,8 +8,8 @@ from diffusers import DDPMScheduler, EulerDiscreteScheduler
 from diffusers.models.embeddings import get_timestep_embedding
 
 from diffusion.conditioning import Setting, prepare
-from diffusion.families.checkpoints import CLOCKS
-from diffusion.families.picture_conditions import (
+from diffusion.families.sd import VIDEO_SIGMAS
+from diffusion.families.sd.pictures import (
     UPSCALER_BETAS,
     camera_position,
     low_resolution,
@@ -18,7 +18,8 @@ from diffusion.families.picture_conditions import (
     video_vector,
 )
 from diffusion.networks.unet import UNetSizes
-from diffusion.noise.prediction import V
+from diffusion.noise.clocks import scaled_linear_sigmas
+from diffusion.noise.prediction import V, continuous_edm, discrete
 from tests.diffusion.small_models import SD1
 from tests.diffusion.small_runs import denoising, noise, small_model, text
 
@@ -64,10 +65,8 @@ def test_without_noise_the_picture_is_shown_as_it_is_and_without_a_picture_nothi
 
 
 def test_an_upscaler_estimates_what_diffusers_scheduler_reads_from_its_answer() -> None:
-    prediction = CLOCKS["upscaler"](V, False)
-    model = small_model(UPSCALER, vector="noise_level", concat=("low_resolution",)).with_prediction(
-        prediction
-    )
+    prediction = discrete(V, scaled_linear_sigmas(*UPSCALER_BETAS))
+    model = small_model(UPSCALER, "upscaler_x4").with_prediction(prediction)
     options = {"concat_image": PICTURE, "noise_augmentation": 0.1}
     setting = Setting(model, torch.zeros(1, 4, 8, 8), seed=100)
     conditioning, timestep = text(1, **options), 700
@@ -93,7 +92,7 @@ def test_other_models_ignore_these_facts() -> None:
     options = {"concat_image": PICTURE, "noise_augmentation": 0.1}
     (part,) = prepare({"positive": text(1, **options)}, Setting(model, torch.zeros(1, 4, 8, 8)))["positive"]
     assert part.channels is None
-    assert part.y is None
+    assert part.tensors == {}
 
 
 def their_embedding(number: float, width: int) -> torch.Tensor:
@@ -119,7 +118,7 @@ def test_a_video_model_runs_on_the_clock_of_its_scheduler() -> None:
         use_karras_sigmas=True,
     )
     theirs.set_timesteps(5)
-    prediction, x, output = CLOCKS["video"](V, False), noise(1, 4, 4, 4), noise(1, 4, 4, 4, seed=2)
+    prediction, x, output = continuous_edm(V, *VIDEO_SIGMAS), noise(1, 4, 4, 4), noise(1, 4, 4, 4, seed=2)
     for sigma, timestep in zip(theirs.sigmas[:-1], theirs.timesteps, strict=True):
         torch.testing.assert_close(prediction.clock.timestep(sigma), timestep)
         shown = theirs.scale_model_input(x, timestep)

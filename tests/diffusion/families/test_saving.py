@@ -5,7 +5,7 @@ import torch
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from diffusion.families import saving
-from diffusion.families.layouts import to_open_clip
+from diffusion.networks.clip_names import to_open_clip
 from diffusion.networks.vision import VisionEncoder, vision_part
 from diffusion.residency.budget import Residency, Resident
 from diffusion.text.clip import ClipText, TextSizes
@@ -16,6 +16,7 @@ from diffusion.text.tokenizer import Vocabulary
 from diffusion.text.tower import Tower
 from diffusion.weights.files import Weights
 from diffusion.weights.loading import NO_PATCHES
+from diffusion.weights.patched import patched
 from tests.diffusion.small_models import as_weights, seeded, weights_of
 
 SIZES = TextSizes(width=64, layers=2, heads=1, inner=96, projection=48)
@@ -74,12 +75,11 @@ def test_a_picture_encoder_is_found_again() -> None:
 
 def test_patches_are_worked_in_and_types_stay() -> None:
     weights = as_weights({"a": torch.ones(2).half(), "b": torch.ones(2, dtype=torch.bfloat16)})
-    resident = Resident(Residency(), "vae", weights, torch.nn.Identity, ("x",))
-    found = saving.patched(resident, {"a": (lambda w: w * 3, lambda w: w + 1)})
+    found = patched(weights, {"a": (lambda w: w * 3, lambda w: w + 1)})
     assert found["a"].read().tolist() == [4, 4]
     assert found["a"].read().dtype is torch.float16
     assert found["b"] is weights["b"]
-    assert saving.patched(resident, NO_PATCHES) == dict(weights)
+    assert patched(weights, NO_PATCHES) == dict(weights)
 
 
 def test_names_that_are_not_split_pass() -> None:

@@ -6,10 +6,13 @@ import pytest
 import torch
 
 from diffusion.errors import FileProblem
-from diffusion.families.shapes import Unlike, text_sizes, unet_sizes, vae_sizes
 from diffusion.latents.vae import AutoencoderKL, VAESizes
+from diffusion.latents.vae_files import vae_sizes
 from diffusion.networks.unet import UNet, UNetSizes
+from diffusion.networks.unet_sizes import unet_sizes
 from diffusion.text.clip import ClipText, TextSizes
+from diffusion.text.clip_sizes import text_sizes
+from diffusion.weights.shapes import Unlike
 from tests.diffusion.small_models import SD1_INPAINTING, SD2, SDXL, as_weights
 
 UNETS = {

@@ -13,8 +13,9 @@ from torch import Tensor
 
 from diffusion.conditioning import Setting, prepare
 from diffusion.families.checkpoints import load_checkpoint, load_unet
-from diffusion.families.unclip import DEVIATION, MEAN, ImageNoise, unclip_vector
+from diffusion.families.sd.unclip import DEVIATION, MEAN, ImageNoise, image_noise, unclip_vector
 from diffusion.guidance.guidance import CFGGuider
+from diffusion.noise.prediction import V
 from diffusion.residency.budget import Residency
 from diffusion.residency.precision import Precision
 from diffusion.samplers import SAMPLERS
@@ -107,13 +108,12 @@ def test_a_checkpoint_is_known_and_its_network_agrees_with_diffusers(width: int,
         {**METADATA, "nodeloom.unet.norm_groups": "32", "nodeloom.unet.head_channels": "64"},
     )
     found = load_checkpoint(tmp_path / "unclip.safetensors", Residency(Precision("fp32"), "cpu"))
-    assert found.architecture is not None
-    assert (found.architecture.family, found.architecture.prediction) == ("unclip", "v")
     model = found.model
     assert model is not None
-    assert model.image_noise is not None
-    torch.testing.assert_close(model.image_noise.mean, mean)
-    torch.testing.assert_close(model.image_noise.deviation, deviation)
+    assert (model.family.name, model.prediction.target) == ("unclip", V)
+    stated = image_noise(model.backbone.weights, model.sizes.vector)
+    torch.testing.assert_close(stated.mean, mean)
+    torch.testing.assert_close(stated.deviation, deviation)
 
     words, x = noise(1, 7, 64, seed=3), noise(1, 4, 8, 8)
     options = {"unclip_conditioning": [
@@ -124,7 +124,7 @@ def test_a_checkpoint_is_known_and_its_network_agrees_with_diffusers(width: int,
     ]
     y = their_vector(seen(4, width)["image_embeds"], 0.1, 1)
     with model.backbone.use() as ours, torch.no_grad():
-        found_output = ours(x, torch.tensor([500.0]), words, y=part.y)
+        found_output = ours(x, torch.tensor([500.0]), words, y=part.tensors["y"])
         expected = unet(x, 500, words, class_labels=y).sample
     torch.testing.assert_close(found_output, expected, rtol=1e-3, atol=1e-4)
 

@@ -41,9 +41,10 @@ def asked(denoiser: Guided) -> list[tuple[str, ...]]:
     """Which conditionings each call of the backbone serves, from now on."""
     names: list[tuple[str, ...]] = []
 
-    def note(call: Mapping[str, Any], x: Tensor, t: Tensor, arguments: dict[str, Any], predict: Any) -> Any:
+    def note(call: Mapping[str, Any], x: Tensor, t: Tensor, *given: Any) -> Any:
         names.append(call["names"])
-        return predict(x, t, arguments)
+        *inputs, predict = given
+        return predict(x, t, *inputs)
 
     denoiser.denoising.hooks = denoiser.denoising.hooks.adding("backbone.call", note)
     return names

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from diffusion.families.shapes import Unlike
 from diffusion.latents.taesd import Clamp, Taesd, sequence
 from diffusion.text.clip import ClipText
+from diffusion.weights.shapes import Unlike
 from tests.diffusion.small_models import TEXT, as_weights, seeded, weights_of
 from tests.golden.weights import manifests
 

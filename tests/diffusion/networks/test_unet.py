@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from diffusion.hooks import Hooks, Place
+from diffusion.networks.backbone import Control
 from diffusion.networks.blocks import timestep_embedding
-from diffusion.networks.unet import Control, UNet, UNetSizes
+from diffusion.networks.unet import UNet, UNetSizes
 from tests.diffusion.small_models import SD1, SD2, SDXL, seeded
 from tests.golden.weights import manifests
 

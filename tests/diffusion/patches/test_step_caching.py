@@ -9,7 +9,9 @@ from torch import Tensor
 
 from diffusion.guidance.estimates import perturbed_attention
 from diffusion.guidance.guidance import CFGGuider
+from diffusion.hooks import Hooks
 from diffusion.model import Model
+from diffusion.networks.backbone import Inputs
 from diffusion.patches.step_caching import Memory, easily_cached, lazily_cached
 from diffusion.samplers import SAMPLERS
 from diffusion.sampling import sample, schedule
@@ -25,11 +27,11 @@ def run(model: Model, steps: int = 12, scale: float = 3.0) -> tuple[Tensor, int]
     """What a run gives, and how many calls it took of a network that knows Gaussian data exactly."""
     calls = []
 
-    def exact(call: Any, x: Tensor, timesteps: Tensor, arguments: Any, predict: Any) -> Tensor:
+    def exact(call: Any, x: Tensor, timesteps: Tensor, inputs: Inputs, hooks: Hooks, predict: Any) -> Tensor:
         calls.append(1)
         sigma = call["sigmas"].view(-1, 1, 1, 1)
         mean = torch.tensor([0.5 if number == 0 else 0.0 for number in call["parts"]]).view(-1, 1, 1, 1)
-        mean = mean - 0.2 * bool(arguments["hooks"]["attention.self.attend"])
+        mean = mean - 0.2 * bool(hooks["attention.self.attend"])
         return sigma * (x * (sigma**2 + 1).sqrt() - mean) / (SPREAD**2 + sigma**2)
 
     knowing = small_model().with_hook("backbone.call", exact).with_hooks(model.hooks)

@@ -8,12 +8,16 @@ import pytest
 import torch
 
 from diffusion.errors import FileProblem, UnknownModel
-from diffusion.families.catalogue import FAMILIES, Architecture, architecture, unet_part
-from diffusion.families.checkpoints import vae_part
-from diffusion.families.shapes import text_sizes, vae_sizes
+from diffusion.families import families
+from diffusion.families.checkpoints import stated_latent
+from diffusion.families.detect import Told, nothing_known, require, told
+from diffusion.latents.latent_format import LatentFormat
 from diffusion.latents.vae import AutoencoderKL
+from diffusion.latents.vae_files import vae_part, vae_sizes
 from diffusion.networks.unet import UNet, UNetSizes
+from diffusion.noise.prediction import EPS, Prediction, V
 from diffusion.text.clip import ClipText
+from diffusion.text.clip_sizes import text_sizes
 from diffusion.text.loading import text_parts
 from diffusion.weights.entries import Entry, Weights
 from tests.diffusion.small_models import SD1, SD2, SDXL, as_weights
@@ -29,38 +33,33 @@ def published(name: str) -> Weights:
     return Weights(Path(f"{name}.safetensors"), entries)
 
 
-INPAINTING = ("mask", "masked_image")
 KNOWN = {
-    "sd15": ("sd1", None, (), "l"),
-    "sd15_inpaint": ("sd1", None, INPAINTING, "l"),
-    "sd15_mini": ("sd1", None, (), "l"),
-    "sd15_mini_inpaint": ("sd1", None, INPAINTING, "l"),
-    "sd21v": ("sd2", None, (), "h"),
-    "sd21v_mini": ("sd2", None, (), "h"),
-    "sdxl_base": ("sdxl", "sdxl", (), "lg"),
-    "sdxl_mini": ("sdxl", "sdxl", (), "lg"),
-    "sdxl_refiner": ("sdxl_refiner", "sdxl_refiner", (), "g"),
-    "sdxl_refiner_mini": ("sdxl_refiner", "sdxl_refiner", (), "g"),
+    "sd15": ("sd1", 4, "l"),
+    "sd15_inpaint": ("sd1", 9, "l"),
+    "sd15_mini": ("sd1", 4, "l"),
+    "sd15_mini_inpaint": ("sd1", 9, "l"),
+    "sd21v": ("sd2", 4, "h"),
+    "sd21v_mini": ("sd2", 4, "h"),
+    "sdxl_base": ("sdxl", 4, "lg"),
+    "sdxl_mini": ("sdxl", 4, "lg"),
+    "sdxl_refiner": ("sdxl_refiner", 4, "g"),
+    "sdxl_refiner_mini": ("sdxl_refiner", 4, "g"),
 }
 
 
 @pytest.mark.parametrize("name", KNOWN)
 def test_a_published_checkpoint_is_recognised(name: str) -> None:
     weights = published(name)
-    unet = unet_part(weights)
-    assert unet is not None
-    kind = architecture(unet)
-    assert (kind.family, kind.vector, kind.concat, "".join(text_parts(weights))) == KNOWN[name]
-    assert kind.prediction == "eps"
+    found = require(weights)
+    assert (found.family.name, found.sizes.in_channels, "".join(text_parts(weights))) == KNOWN[name]
+    assert prediction(found).target == EPS
 
 
 @pytest.mark.parametrize("name", KNOWN)
 def test_no_tensor_is_missing_and_none_is_left_over(name: str) -> None:
     weights = published(name)
-    unet, vae = unet_part(weights), vae_part(weights)
-    assert unet is not None
+    (_, unet, sizes), vae = require(weights), vae_part(weights)
     assert vae is not None
-    sizes = architecture(unet).unet
     with torch.device("meta"):
         modules = [(UNet(sizes), unet), (AutoencoderKL(vae_sizes(vae)), vae)]
         modules += [(ClipText(text_sizes(tower)), tower) for tower in text_parts(weights).values()]  # type: ignore[misc]
@@ -74,30 +73,34 @@ def test_no_tensor_is_missing_and_none_is_left_over(name: str) -> None:
     assert found == len(weights) + packed - unused
 
 
-def described(sizes: UNetSizes, metadata: dict[str, str] | None = None, **more: torch.Tensor) -> Architecture:
+def described(sizes: UNetSizes, metadata: dict[str, str] | None = None, **more: torch.Tensor) -> Told:
     with torch.device("meta"):
         shapes = UNet(sizes).state_dict()
     tensors = {name: torch.zeros(()).expand(tensor.shape) for name, tensor in shapes.items()}
-    return architecture(as_weights({**tensors, **more}, metadata))
+    return require(as_weights({**tensors, **more}, metadata))
+
+
+def prediction(found: Told) -> Prediction:
+    return found.family.prediction(found.weights, found.sizes)
 
 
 def test_any_size_of_a_family_is_of_the_family() -> None:
-    assert described(SD1).family == "sd1"
-    assert described(replace(SD2, in_channels=9)).concat == INPAINTING
-    assert described(SDXL).family == "sdxl"
-    assert described(replace(SDXL, vector=2560)).family == "sdxl_refiner"
-    assert described(replace(SD1, in_channels=8)).concat == ("image",)
+    assert described(SD1).family.name == "sd1"
+    assert described(replace(SD2, in_channels=9)).family.name == "sd2"
+    assert described(SDXL).family.name == "sdxl"
+    assert described(replace(SDXL, vector=2560)).family.name == "sdxl_refiner"
+    assert described(replace(SD1, in_channels=8)).family.name == "sd1"
 
 
 def test_the_metadata_may_state_what_is_predicted() -> None:
-    for stated, meant in {"v": "v", "v_prediction": "v", "eps": "eps", "nonsense": "eps"}.items():
-        assert described(SD1, {"nodeloom.prediction": stated}).prediction == meant
-    assert described(SD1, {"modelspec.prediction_type": "v"}).prediction == "v"
+    for stated, meant in {"v": V, "v_prediction": V, "eps": EPS, "nonsense": EPS}.items():
+        assert prediction(described(SD1, {"nodeloom.prediction": stated})).target == meant
+    assert prediction(described(SD1, {"modelspec.prediction_type": "v"})).target == V
 
 
 def test_the_metadata_may_state_the_colours_of_a_preview() -> None:
     rows = [[0.1, 0.2, 0.3], [1, 2, 3], [0, 0, 0], [-1, -1, -1], [0.5, 0.5, -0.5]]
-    latent = described(SD1, {"nodeloom.latent.rgb": json.dumps(rows)}).latent
+    latent = in_colours(json.dumps(rows))
     assert latent.scale == 0.18215
     assert latent.rgb[0] == (0.1, 0.2, 0.3)
     assert latent.rgb_bias == (0.5, 0.5, -0.5)
@@ -111,26 +114,30 @@ def test_the_metadata_may_state_the_colours_of_a_preview() -> None:
         "[" * 9999,
     ):
         with pytest.raises(FileProblem, match=r"nodeloom\.latent\.rgb"):
-            described(SD1, {"nodeloom.latent.rgb": nonsense})
+            in_colours(nonsense)
+
+
+def in_colours(text: str) -> LatentFormat:
+    found = described(SD1, {"nodeloom.latent.rgb": text})
+    return stated_latent(found.family.latent, found.weights)
 
 
 def test_sd2_is_taken_for_v_when_its_last_biases_are_large() -> None:
     name = f"output_blocks.{len(SD2.output_depths) - 1}.1.transformer_blocks.0.norm1.bias"
-    for deviation, meant in ((0.02, "eps"), (0.3, "v")):
+    for deviation, meant in ((0.02, EPS), (0.3, V)):
         bias = torch.linspace(-1, 1, 64) * deviation * 3**0.5
-        assert described(SD2, None, **{name: bias}).prediction == meant
+        assert prediction(described(SD2, None, **{name: bias})).target == meant
 
 
 def test_sdxl_says_by_a_marker_what_it_predicts() -> None:
-    kind = described(SDXL, None, v_pred=torch.tensor([]), ztsnr=torch.tensor([]))
-    assert (kind.prediction, kind.zero_snr) == ("v", True)
+    kind = prediction(described(SDXL, None, v_pred=torch.tensor([]), ztsnr=torch.tensor([])))
+    assert kind.target == V
+    assert kind.sigma_max > 1000, "down to no signal"
 
 
 def test_markers_stand_beside_the_unet_in_a_whole_checkpoint() -> None:
     tensors = {f"model.diffusion_model.{name}": t for name, t in UNet(SDXL).state_dict().items()}
-    unet = unet_part(as_weights({**tensors, "v_pred": torch.tensor([])}))
-    assert unet is not None
-    assert architecture(unet).prediction == "v"
+    assert prediction(require(as_weights({**tensors, "v_pred": torch.tensor([])}))).target == V
 
 
 def test_an_unknown_unet_names_the_nearest_families_and_what_they_miss() -> None:
@@ -145,10 +152,11 @@ def test_an_unknown_unet_names_the_nearest_families_and_what_they_miss() -> None
 
 
 def test_every_family_has_traits_that_tell_it_apart() -> None:
-    assert len({family.name for family in FAMILIES}) == len(FAMILIES)
-    for one in FAMILIES:
-        for other in FAMILIES:
-            assert one is other or one.traits != other.traits
+    every = list(families())
+    assert len({family.name for family in every}) == len(every)
+    for one in every:
+        for other in every:
+            assert one is other or (one.signs, one.traits) != (other.signs, other.traits)
 
 
 @pytest.mark.parametrize(
@@ -162,8 +170,7 @@ def test_every_family_has_traits_that_tell_it_apart() -> None:
     ],
 )
 def test_other_files_are_told_where_they_belong(name: str, words: str) -> None:
-    from diffusion.families.catalogue import unknown
 
     weights = published(name)
-    assert unet_part(weights) is None
-    assert words in str(unknown(weights, "No model was found"))
+    assert told(weights) is None
+    assert words in str(nothing_known(weights, "No model was found"))

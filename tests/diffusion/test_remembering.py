@@ -1,7 +1,7 @@
 """Hooks that share what they remember during a run."""
 
 from diffusion.hooks import Hooks
-from diffusion.patches.remembering import methods
+from diffusion.remembering import methods
 
 
 class Counting:

@@ -1,0 +1,154 @@
+"""What a family says: all that is particular to one kind of model, each thing in a small field or function.
+
+A family is told by signs in a file's tensors, never by the file's name; any width, depth or number of heads
+is the same family. `diffusion/families/` holds one folder for each; nothing else names one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from torch import Tensor, nn
+
+from diffusion.latents.latent_format import LatentFormat
+from diffusion.networks.backbone import Value
+from diffusion.noise.prediction import Prediction
+from diffusion.weights.entries import Entry, Weights
+
+if TYPE_CHECKING:
+    from diffusion import conditioning
+
+
+@dataclass(frozen=True)
+class Sign:
+    """Something the tensors of a family's files show: words that can follow "it has not", and a test."""
+
+    words: str
+    holds: Callable[[Weights], bool]
+
+
+@dataclass(frozen=True)
+class Trait:
+    """Something the sizes of a family's network have in common, in words and as a test."""
+
+    words: str
+    holds: Callable[[Any], bool]
+
+
+def having(*names: str) -> Sign:
+    """The sign of a file with one of these tensors."""
+    return Sign(" or ".join(names), lambda weights: any(name in weights for name in names))
+
+
+def lacking(name: str) -> Sign:
+    """The sign of a file without a tensor."""
+    return Sign(f"no {name}", lambda weights: name not in weights)
+
+
+class Layout(Protocol):
+    """How a file's tensors are those of the network, told by the shapes of the network's parameters."""
+
+    def read(self, weights: Weights, shapes: Mapping[str, tuple[int, ...]]) -> Weights:
+        """A file's tensors under the network's names."""
+
+    def written(self, entries: Mapping[str, Entry]) -> dict[str, Entry]:
+        """A network's tensors under the file's names."""
+
+
+@dataclass(frozen=True)
+class TextPlaces:
+    """The text side of whole checkpoints: whose rules read it, and where its towers stand.
+
+    `type` is the name that loaders of text encoders know the family by. `towers` are (prefix, tower) pairs,
+    the prefix of a tower's tensors and the tower's key, beside the places that `text/loading.py` knows.
+    """
+
+    type: str = "stable_diffusion"
+    towers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """What a new workflow starts with: sizes in pixels, guidance as KSampler's `cfg`."""
+
+    width: int = 512
+    height: int = 512
+    frames: int = 1
+    steps: int = 20
+    scale: float = 8.0
+    sampler: str = "euler"
+    scheduler: str = "normal"
+
+
+RUN_POINTS = frozenset(
+    {"backbone.call", "guidance.call", "noise_mask"}
+    | {f"guidance.{when}" for when in ("before", "combine", "after")}
+)
+"""Hook points around the network, which every family has."""
+
+Inputs = Callable[["conditioning.Entry", str, "conditioning.Setting"], Mapping[str, Value]]
+"""(one entry of a conditioning, which conditioning it is in, the run) → the network's inputs by name.
+
+Asked once a run. Two names are read here: `context` replaces the text, `channels` [B, C, (T,) H, W] are laid
+behind the latent. Everything else reaches the network under its name.
+"""
+
+
+def no_inputs(entry: conditioning.Entry, name: str, setting: conditioning.Setting) -> Mapping[str, Value]:
+    """The inputs of a network that is given latent, time and text alone."""
+    return {}
+
+
+def noised_alike(latent: Tensor, noise: Tensor, sigma: Tensor, prediction: Prediction) -> Tensor:
+    """What the network sees outside a noise mask: the latent, noised to the level of the step."""
+    return prediction.process.noised(latent, noise, sigma)
+
+
+def unchanged(latent: Tensor, noise: Tensor, sigma: Tensor, prediction: Prediction) -> Tensor:
+    """What the network sees outside a noise mask: the clean latent, at every step."""
+    return latent
+
+
+@dataclass(frozen=True, eq=False)
+class Family:
+    """One kind of model. `docs/families.md` says how to add one, field by field.
+
+    Weights are those of a diffusion model alone, without the prefix they have in a checkpoint, under the
+    names of the family's original files.
+    """
+
+    name: str
+    title: str
+    signs: tuple[Sign, ...]
+    sizes: Callable[[Weights], Any]
+    network: Callable[[Any], nn.Module]
+    prediction: Callable[[Weights, Any], Prediction]
+    latent: LatentFormat
+    traits: tuple[Trait, ...] = ()
+    dialects: tuple[Callable[[Weights], Weights], ...] = ()
+    layout: Layout | None = None
+    beside: tuple[str, ...] = ()
+    text: TextPlaces | None = None
+    text_width: Callable[[Any], int | None] = lambda sizes: None
+    inputs: Inputs = no_inputs
+    points: frozenset[str] = frozenset()
+    repeats_text: bool = False
+    outside_mask: Callable[[Tensor, Tensor, Tensor, Prediction], Tensor] = noised_alike
+    channels_last: bool = False
+    defaults: Defaults = field(default_factory=Defaults)
+
+    def native(self, weights: Weights) -> Weights:
+        """A file's tensors under the names of the family's original files, whatever its dialect."""
+        for dialect in self.dialects:
+            weights = dialect(weights)
+        return weights
+
+    def missing(self, weights: Weights) -> list[str]:
+        """The signs that a file does not show, in words."""
+        return [sign.words for sign in self.signs if not sign.holds(weights)]
+
+    def has(self, point: str) -> bool:
+        """Whether hooks at a point act on this family's network."""
+        return point in RUN_POINTS or point in self.points

@@ -16,7 +16,7 @@ import {
   openFiles,
   uploadTo,
 } from "./interaction/app_commands.js";
-import { Commands, listenToKeys } from "./interaction/commands.js";
+import { Commands, leaveComposing, listenToKeys } from "./interaction/commands.js";
 import { Editor } from "./interaction/editor.js";
 import { Fields } from "./interaction/fields.js";
 import { Pointing } from "./interaction/pointer.js";
@@ -62,6 +62,8 @@ const reports = () => import("./panels/reports.js");
 const ask = async (...question) => (await import("./panels/dialogs.js")).ask(...question);
 /** @type {import("./interaction/app_commands.js").Dialogues["confirm"]} */
 const confirm = async (...question) => (await import("./panels/dialogs.js")).confirm(...question);
+/** @type {import("./interaction/app_commands.js").Dialogues["choose"]} */
+const choose = async (...question) => (await import("./panels/dialogs.js")).choose(...question);
 
 /**
  * A panel whose module is loaded when it is opened.
@@ -85,6 +87,7 @@ function later(load) {
 /** @returns {Promise<void>} */
 async function start() {
   crypto.randomUUID ??= randomUUID;
+  leaveComposing();
   const server = new Server();
   const layer = byId("layer");
   const toasts = new Toasts(layer, byId("live"));
@@ -98,6 +101,8 @@ async function start() {
     return (await import("./panels/users_dialog.js")).chooseUser(server, users, true);
   const library = new Library(objectInfo);
   const images = new Images();
+  const serverDrafts = once(async () => new (await import("./client/server_drafts.js")).ServerDrafts(server));
+  drafts.copies = serverDrafts;
   const documents = new Documents(server, drafts, images, () => editor?.library ?? library);
   /** @type {import("./client/examples.js").Examples | undefined} */ let listed;
   const examples = once(async () => {
@@ -225,12 +230,15 @@ async function start() {
       text: String(/** @type {Error} */ (error)?.message ?? error),
     });
   addEditing(commands, editor, () => pointing.at);
-  addFiles(commands, editor, documents, server, {
+  /** @type {import("./interaction/app_commands.js").Dialogues} */
+  const dialogues = {
     ask,
     confirm,
+    choose,
     toast: (title, options) => toasts.show(title, options),
     conflict: async (tab, path) => (await reports()).settleConflict(documents, tab, path),
-  });
+  };
+  addFiles(commands, editor, documents, server, dialogues);
   addRunning(commands, editor, runs, server, {
     times: () => Math.max(1, Number(shell.times.value) || 1),
     toast: (title, options) => toasts.show(title, options),
@@ -244,10 +252,10 @@ async function start() {
   ) => commands.add({ id, title, group: "General", keys, run, when });
   const only = () => editor.selected.size === 1;
   const chosen = () => [...editor.selected][0];
-  add("palette", "Add a node", ["Tab", "A"], async () =>
+  add("palette", "Add a node", ["A"], async () =>
     only() ? (await palettes()).addAfter(chosen()) : (await palettes()).addNode(editor.middle),
   );
-  add("palette-free", "Add a node without links", ["Shift+Tab", "Shift+A"], async () =>
+  add("palette-free", "Add a node without links", ["Shift+A"], async () =>
     (await palettes()).addNode(editor.middle),
   );
   add("commands", "All commands", ["Ctrl+K", "Ctrl+Shift+P"], async () => (await palettes()).showCommands());
@@ -274,6 +282,7 @@ async function start() {
     async () => (await palettes()).chooseWidget(chosen(), (name) => edit(chosen(), name)),
     only,
   );
+  add("menu", "Menu of what is selected", ["ContextMenu", "Shift+F10"], () => pointing.openMenu());
   add("rename", "Rename the node", ["F2"], () => fields.rename(chosen()), only);
   add(
     "help",
@@ -347,7 +356,12 @@ async function start() {
     icon: "folder",
     key: "W",
     open: later(async () =>
-      (await import("./panels/workflows_panel.js")).workflowsPanel(documents, commands, settings),
+      (await import("./panels/workflows_panel.js")).workflowsPanel(
+        documents,
+        commands,
+        settings,
+        await serverDrafts(),
+      ),
     ),
   });
   shell.addPanel({
@@ -377,16 +391,21 @@ async function start() {
   reportRuns(runs, editor, toasts, reports);
   editor.host.addEventListener("group-opened", () =>
     toasts.show("The group is a subgraph now", {
+      tab: editor.tab,
       key: "group",
       stay: false,
       text: "It runs as before; undo makes it a group again.",
       actions: [{ label: "Undo", act: () => commands.run("undo") }],
     }),
   );
+  const keep = (/** @type {import("./interaction/editor.js").Tab} */ tab) => {
+    if (documents.tabs.includes(tab)) drafts.keep(tab);
+  };
   runs.addEventListener("started", (event) => {
     const tab = runs.jobs.get(/** @type {CustomEvent} */ (event).detail.id)?.tab;
-    if (tab) drafts.keep(tab);
+    if (tab) keep(tab);
   });
+  runs.addEventListener("output", (event) => keep(/** @type {CustomEvent} */ (event).detail.job.tab));
   editor.on("tab", () => {
     runs.recall(editor.tab);
   });
@@ -395,8 +414,9 @@ async function start() {
     const tab = documents.tabs.find((one) => one.file === path && one.revision !== revision);
     if (tab)
       toasts.show(`“${tab.name}” was saved in another window`, {
-        key: path,
+        key: "saved elsewhere",
         stay: true,
+        tab,
         text: "Saving here will ask before it replaces that version.",
         actions: [
           {
@@ -411,8 +431,9 @@ async function start() {
   };
   documents.met = (tab) =>
     toasts.show(`“${tab.name}” is being edited in another window`, {
-      key: `edits ${tab.file}`,
+      key: "edited elsewhere",
       stay: true,
+      tab,
       text: "Nothing is lost: whoever saves second is asked before anything is replaced.",
       actions: [
         {
@@ -424,9 +445,17 @@ async function start() {
         },
       ],
     });
-  documents.parted = (tab) =>
-    document.querySelector(`[data-key="${CSS.escape(`edits ${tab.file}`)}"]`)?.remove();
-  drafts.backup = (tab, text) => server.writeFile(`drafts/${tab.key}.json`, text, { overwrite: true });
+  documents.parted = (tab) => toasts.dismiss("edited elsewhere", tab);
+  toasts.follow(first, documents.tabs);
+  editor.on("tab", () => toasts.follow(editor.tab, documents.tabs));
+  editor.on("files", (moved) => {
+    const favourites = settings.get("favourites");
+    if (!moved || !favourites.includes(moved.from)) return;
+    settings.set(
+      "favourites",
+      favourites.map((/** @type {string} */ path) => (path === moved.from ? moved.to : path)),
+    );
+  });
   images.listeners.add(() => editor.renderer.redraw());
   settings.addEventListener("change", () => {
     settings.apply();
@@ -443,6 +472,17 @@ async function start() {
   });
   settings.dispatchEvent(new Event("change"));
 
+  const regions = once(async () => {
+    const { Regions } = await import("./panels/regions.js");
+    return new Regions(["bar", "rail", "side", "stage", "tree", "layer"].map(byId), editor);
+  });
+  add("next-part", "Go to the next part of the page", ["F6"], async () => (await regions()).go(1));
+  add("previous-part", "Go to the part of the page before", ["Shift+F6"], async () =>
+    (await regions()).go(-1),
+  );
+  add("leave", "Select nothing, leave the subgraph, leave the canvas", ["Escape"], async () =>
+    (await regions()).leave(),
+  );
   listenToKeys(commands, () =>
     Boolean(document.querySelector("dialog[open], .picker:not([hidden]), .menu:not([hidden])")),
   );
@@ -456,7 +496,7 @@ async function start() {
   addEventListener(
     "keydown",
     (event) => {
-      if (["Tab", "ArrowUp", "ArrowDown", "ArrowLeft", "ArrowRight"].includes(event.key))
+      if (["Tab", "F6", "Escape", "ArrowUp", "ArrowDown", "ArrowLeft", "ArrowRight"].includes(event.key))
         document.documentElement.dataset.keys = "true";
     },
     true,
@@ -469,15 +509,7 @@ async function start() {
     true,
   );
   acceptDrops(editor, {
-    files: (files, at) =>
-      openFiles(
-        files,
-        documents,
-        { ask, confirm, toast: (title, options) => toasts.show(title, options), conflict: () => {} },
-        editor,
-        server,
-        at,
-      ),
+    files: (files, at) => openFiles(files, documents, dialogues, editor, server, at),
     text: (text, links) => pasteText(text, links, commands, documents),
     picture: (file) => addPicture(file, editor, server, editor.middle),
   });
@@ -519,8 +551,12 @@ async function start() {
   if (missingTypes(first.workflow, first.catalogue).size) documents.opened(first);
   editor.renderer.request();
   document.documentElement.dataset.ready = "true";
+  const atFirst = once(async () => {
+    if (documents.firstVisit) offerDrafts(await serverDrafts(), toasts, () => shell.open("workflows"));
+    await examples();
+  });
   for (const type of ["pointerdown", "keydown"])
-    addEventListener(type, examples, { once: true, capture: true });
+    addEventListener(type, atFirst, { once: true, capture: true });
   await loadPacks(server, toasts);
 }
 
@@ -542,8 +578,24 @@ async function loadSpecs(server, toasts) {
       });
       await new Promise((resolve) => setTimeout(resolve, wait));
     }
-    document.querySelector("[data-key=specs]")?.remove();
+    toasts.dismiss("specs");
   }
+}
+
+/**
+ * A browser that has kept nothing yet may find work that another one left.
+ * @param {import("./client/server_drafts.js").ServerDrafts} drafts
+ * @param {Toasts} toasts
+ * @param {() => void} show
+ */
+async function offerDrafts(drafts, toasts, show) {
+  const left = await drafts.list([]).catch(() => []);
+  if (!left.length) return;
+  toasts.show("There is unsaved work from another browser", {
+    key: "drafts",
+    text: left.map(({ name }) => `“${name}”`).join(", "),
+    actions: [{ label: "Show", act: show }],
+  });
 }
 
 /** @param {string} text @param {boolean} links @param {Commands} commands @param {Documents} documents */

@@ -171,11 +171,19 @@ export interface WidgetView {
   linked: boolean;
   spec?: InputSpec;
   /** set when the value lives on a node inside the subgraph */
-  proxy?: { scope: string; id: Id; name: string };
+  proxy?: WidgetPlace;
   /** for such a widget: the node within this subgraph and the widget it names */
   route?: { id: string; name: string };
   /** whether the instance keeps a value of its own for it */
   own?: boolean;
+  /** where the rule that changes the value after a run stands, if not here */
+  ruleIn?: WidgetPlace;
+}
+/** A widget of a node in some scope. */
+export interface WidgetPlace {
+  scope: string;
+  id: Id;
+  name: string;
 }
 export interface Layout {
   width: number;

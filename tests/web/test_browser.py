@@ -82,14 +82,14 @@ def test_a_graph_is_built_by_mouse(page: Any) -> None:
 
 def test_a_graph_is_built_and_run_by_keys_alone(page: Any) -> None:
     page.keyboard.press("Alt+n")
-    page.keyboard.press("Tab")
+    page.keyboard.press("a")
     add_by_palette(page, "load checkpoint")
     ids = [
         add_by_palette(page, text)
         for text in ("clip text encode prompt", "ksampler", "vae decode", "save image")
-        if page.keyboard.press("Tab") is None
+        if page.keyboard.press("a") is None
     ]
-    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Shift+A")
     latent = add_by_palette(page, "empty latent image")
     for word in ("LATENT", "ksampler latent_image"):
         if word == "LATENT":

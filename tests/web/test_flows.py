@@ -48,7 +48,7 @@ def picker(page: Any, text: str) -> list[str]:
 
 
 def test_the_palette_is_narrowed_by_input_output_and_category(page: Any) -> None:
-    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Shift+A")
     rows = picker(page, "in:latent out:image")
     assert "VAE Decode" in rows
     assert "KSampler" not in rows

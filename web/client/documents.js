@@ -15,6 +15,7 @@ export const FOLDER = "workflows";
 
 export class Documents {
   /** @type {Tab[]} */ tabs = [];
+  /** Whether this browser has kept nothing before. */ firstVisit = false;
   /** @type {Editor} */ editor = /** @type {any} */ (undefined);
   /** @type {(tab: Tab) => void} called when a document was opened */ opened = () => {};
   /** @type {(tab: Tab) => void} called when another window has begun to edit the file of a tab */ met =
@@ -84,11 +85,41 @@ export class Documents {
   close(tab) {
     const index = this.tabs.indexOf(tab);
     this.tabs.splice(index, 1);
-    this.drafts.drop(tab);
+    this.drafts.close(tab);
     this.#rest(tab.file);
     if (!this.tabs.length) this.make("Untitled", emptyWorkflow());
     this.show(tab === this.editor.tab ? this.tabs[Math.min(index, this.tabs.length - 1)] : this.editor.tab);
     this.editor.tell("tab");
+  }
+
+  /** The tab that was closed last is there again, with its undo. @returns {Promise<Tab | undefined>} */
+  async reopen() {
+    const draft = await this.drafts.takeClosed();
+    if (!draft) return undefined;
+    const known = draft.file && !draft.dirty && this.tabs.find((tab) => tab.file === draft.file);
+    const tab = known || this.#revive(draft);
+    if (!known) this.#enter(tab);
+    this.show(tab);
+    return tab;
+  }
+
+  /** @param {import("./drafts.js").Draft} draft @returns {Tab} */
+  #revive(draft) {
+    const tab = this.make(draft.name, readWorkflow(draft.base));
+    this.drafts.replay(tab, draft);
+    return tab;
+  }
+
+  /** Work of another browser goes on here. @param {import("./server_drafts.js").ServerDraft} draft */
+  async takeDraft({ key, name, file, revision, workflow }) {
+    const about = file && !this.tabs.some((tab) => tab.file === file) ? { file, revision } : {};
+    const tab = await this.openJson(workflow, name, about);
+    tab.dirty = true;
+    this.drafts.keep(tab);
+    await this.drafts.adopt(tab, key);
+    this.editor.tell("tab");
+    this.editor.tell("files");
+    return tab;
   }
 
   /** @param {string} base @returns {string} one no tab has */
@@ -206,13 +237,16 @@ export class Documents {
     Object.assign(tab, { file: path, name: nameOf(path), dirty: false });
     if (moved) this.#enter(tab);
     this.drafts.keep(tab);
+    this.drafts.settled(tab);
     this.drafts.announce(path, tab.revision);
     this.editor.tell("tab");
+    this.editor.tell("files");
     return "saved";
   }
 
   /** The tab takes another name, and its file with it. @param {Tab} tab @param {string} name */
   async rename(tab, name) {
+    const from = tab.file;
     if (tab.file) {
       const path = `${FOLDER}/${name}.json`;
       await this.server.moveFile(tab.file, path);
@@ -223,6 +257,7 @@ export class Documents {
     tab.name = name;
     this.drafts.keep(tab);
     this.editor.tell("tab");
+    this.editor.tell("files", from && { from, to: tab.file });
   }
 
   /** The same workflow in a tab of its own, without a file. @param {Tab} tab */
@@ -232,11 +267,11 @@ export class Documents {
 
   /** Tabs of the last visit, with their undo; else the starter. */
   async restore() {
-    const { drafts, current } = await this.drafts.restore();
+    const { drafts, current, first } = await this.drafts.restore();
+    this.firstVisit = first;
     for (const draft of drafts) {
       try {
-        const tab = this.make(draft.name, readWorkflow(draft.base));
-        this.drafts.replay(tab, draft);
+        this.#revive(draft);
       } catch {
         /* a broken draft must not keep the others from opening */
       }

@@ -1,5 +1,6 @@
 /** @import { Tab } from "../interaction/editor.js" */
 /** @import { Put } from "../types.js" */
+/** @import { ServerDrafts } from "./server_drafts.js" */
 /**
  * Work is never lost: each tab's base file and its log of changes lie in IndexedDB within half a second of an
  * edit, so a crash costs nothing and undo survives a reload. An edit writes its own entry only. Browser
@@ -11,12 +12,14 @@ import { writeWorkflow } from "../core/workflow.js";
 /** @typedef {{ label: string, undo: Put[], redo: Put[], at: number, merge?: string }} LogEntry */
 /**
  * @typedef {{ key: string, name: string, base: any, done: LogEntry[], undone: LogEntry[], file?: string,
- *   revision?: string, job?: string, dirty: boolean, at: number }} Draft
+ *   revision?: string, job?: string, dirty: boolean, at: number, outputs?: Map<string, any>, closed?: number
+ *   }} Draft
  */
 
 const SOON = 400; // milliseconds from an edit to the store
 const BACKUP = 5000; // milliseconds of rest before the copy on the server
 const LONGEST = 400; // entries kept for undo after a reload
+const CLOSED = 10; // tabs that can be opened again
 const STORES = ["tabs", "bases", "entries", "windows"];
 
 export class Drafts {
@@ -28,7 +31,8 @@ export class Drafts {
   /** @type {Map<string, number>} */ #backups = new Map();
   /** @type {(path: string, revision: string | undefined) => void} called when another window saved a file */
   savedElsewhere = () => {};
-  /** @type {(tab: Tab, text: string) => Promise<any>} keeps a copy on the server */ backup = async () => {};
+  /** @type {(() => Promise<ServerDrafts>) | undefined} copies on the server, loaded with the first */ copies;
+  /** @type {Set<string>} tabs of which the server may have a copy */ #copied = new Set();
   /** Whether edits are kept by this browser. */
   get safe() {
     return this.#database !== undefined;
@@ -100,6 +104,7 @@ export class Drafts {
 
   /** @param {Tab} tab */
   #soon(tab) {
+    if (!this.#kept.has(tab.key)) return; // it was closed
     if (!this.#timers.has(tab.key))
       this.#timers.set(
         tab.key,
@@ -112,8 +117,8 @@ export class Drafts {
     );
   }
 
-  /** Writes the entries that are new and how many are done. @param {Tab} tab */
-  #store(tab) {
+  /** Writes the entries that are new and how many are done. @param {Tab} tab @param {number} [closed] when */
+  #store(tab, closed = 0) {
     clearTimeout(this.#timers.get(tab.key));
     this.#timers.delete(tab.key);
     const { history } = tab;
@@ -141,7 +146,9 @@ export class Drafts {
           revision: tab.revision,
           job: tab.results.job,
           dirty: tab.dirty,
+          outputs: tab.results.outputs,
           at: Date.now(),
+          ...(closed ? { closed } : {}),
         },
         tab.key,
       );
@@ -181,11 +188,9 @@ export class Drafts {
       nodes.push(...file.nodes.slice(at, at + 200).map((/** @type {any} */ node) => printExact(node)));
       await new Promise((resolve) => idle(() => resolve(undefined)));
     }
-    const rest = printExact({ ...file, nodes: [] });
-    await this.backup(
-      tab,
-      rest.replace('"nodes":[]', () => `"nodes":[${nodes.join(",")}]`),
-    ).catch(() => {});
+    this.#copied.add(tab.key);
+    await (await this.copies?.())?.write(tab, { ...file, nodes: [] }, nodes).catch(() => {});
+    if (!tab.dirty || !this.#kept.has(tab.key)) this.#uncopy(tab.key); // saved or closed meanwhile
   }
 
   /** Writes at once, before the page goes. */
@@ -196,15 +201,55 @@ export class Drafts {
     }
   }
 
-  /** @param {Tab} tab */
-  drop(tab) {
-    clearTimeout(this.#timers.get(tab.key));
-    this.#timers.delete(tab.key);
-    this.#kept.delete(tab.key);
-    this.#baseless.delete(tab.key);
-    this.#stored.delete(tab.key);
-    for (const store of ["tabs", "bases"]) this.#write(store)?.delete(tab.key);
-    this.#write("entries")?.delete(IDBKeyRange.bound([tab.key, 0], [tab.key, Infinity]));
+  /** A tab is closed: what it held can be had back, as long as it is among the last ones. @param {Tab} tab */
+  async close(tab) {
+    clearTimeout(this.#backups.get(tab.key));
+    if (this.#baseless.has(tab.key)) this.#rebase(tab);
+    this.#store(tab, Date.now());
+    for (const known of [this.#kept, this.#baseless, this.#stored]) known.delete(tab.key);
+    this.#uncopy(tab.key);
+    if (!tab.workflow.root.nodes.size && !tab.history.done.length) return this.#erase(tab.key);
+    for (const old of (await this.#closed()).slice(CLOSED)) this.#erase(old.key);
+  }
+
+  /** @returns {Promise<any[]>} tabs that were closed, the last one first */
+  async #closed() {
+    const tabs = (await this.#read("tabs", (store) => store.getAll())) ?? [];
+    return tabs
+      .filter((/** @type {any} */ tab) => tab.closed)
+      .sort((/** @type {any} */ one, /** @type {any} */ other) => other.closed - one.closed);
+  }
+
+  /** @returns {Promise<Draft | undefined>} the tab that was closed last, which is so no more */
+  async takeClosed() {
+    const [last] = await this.#closed();
+    if (!last) return undefined;
+    const { closed: _, ...tab } = last;
+    this.#put("tabs", tab, tab.key);
+    return this.#draft(tab.key);
+  }
+
+  /** A tab takes over what the server keeps of another. @param {Tab} tab @param {string} key of the other */
+  async adopt(tab, key) {
+    await this.#copy(tab);
+    await (await this.copies?.())?.remove(key);
+  }
+
+  /** @param {string} key */
+  async #uncopy(key) {
+    if (this.#copied.delete(key)) await (await this.copies?.())?.remove(key);
+  }
+
+  /** Nothing in the tab is unsaved any more. @param {Tab} tab */
+  settled(tab) {
+    clearTimeout(this.#backups.get(tab.key));
+    this.#uncopy(tab.key);
+  }
+
+  /** @param {string} key */
+  #erase(key) {
+    for (const store of ["tabs", "bases"]) this.#write(store)?.delete(key);
+    this.#write("entries")?.delete(IDBKeyRange.bound([key, 0], [key, Infinity]));
   }
 
   /** @param {Tab[]} tabs @param {Tab} current */
@@ -217,8 +262,8 @@ export class Drafts {
   }
 
   /**
-   * @returns {Promise<{ drafts: Draft[], current: string | undefined }>} this window's tabs; a new window
-   *   takes those of one that is gone
+   * @returns {Promise<{ drafts: Draft[], current: string | undefined, first: boolean }>} this window's tabs;
+   *   a new window takes those of one that is gone; `first`: this browser had none before
    */
   async restore() {
     const windows = (await this.#read("windows", (store) => store.getAll())) ?? [];
@@ -227,16 +272,22 @@ export class Drafts {
     this.#hold();
     const drafts = [];
     for (const key of own?.tabs ?? []) {
-      const [tab, base, entries] = await Promise.all([
-        this.#read("tabs", (store) => store.get(key)),
-        this.#read("bases", (store) => store.get(key)),
-        this.#read("entries", (store) => store.getAll(IDBKeyRange.bound([key, 0], [key, Infinity]))),
-      ]);
-      if (!tab || !base) continue;
-      const log = entries.slice(0, tab.total);
-      drafts.push({ ...tab, base, done: log.slice(0, tab.done), undone: log.slice(tab.done).reverse() });
+      const draft = await this.#draft(key);
+      if (draft && !draft.closed) drafts.push(draft);
     }
-    return { drafts, current: own?.current };
+    return { drafts, current: own?.current, first: !windows.length };
+  }
+
+  /** @param {string} key @returns {Promise<Draft | undefined>} */
+  async #draft(key) {
+    const [tab, base, entries] = await Promise.all([
+      this.#read("tabs", (store) => store.get(key)),
+      this.#read("bases", (store) => store.get(key)),
+      this.#read("entries", (store) => store.getAll(IDBKeyRange.bound([key, 0], [key, Infinity]))),
+    ]);
+    if (!tab || !base) return undefined;
+    const log = entries.slice(0, tab.total);
+    return { ...tab, base, done: log.slice(0, tab.done), undone: log.slice(tab.done).reverse() };
   }
 
   /** @param {string} store @param {(store: IDBObjectStore) => IDBRequest} ask @returns {Promise<any>} */
@@ -270,6 +321,8 @@ export class Drafts {
   replay(tab, draft) {
     Object.assign(tab, { key: draft.key, file: draft.file, revision: draft.revision, dirty: draft.dirty });
     tab.results.job = draft.job;
+    if (draft.dirty) this.#copied.add(draft.key);
+    for (const [runId, output] of draft.outputs ?? []) tab.results.outputs.set(runId, output);
     for (const entry of draft.done) tab.workflow.apply(entry.redo);
     tab.history.done = draft.done;
     tab.history.undone = draft.undone;

@@ -2,9 +2,9 @@
 /** @import { Server } from "./server.js" */
 /** @import { Socket } from "./socket.js" */
 /** Running: sends prompts, follows jobs, and puts what they say on the document they came from. */
-import { nextChoice, nextNumber } from "../core/values.js";
+import { isStructured, nextChoice, nextNumber } from "../core/values.js";
 import { Draft } from "../core/draft.js";
-import { toPrompt } from "../core/prompt.js";
+import { toPrompt, unsendable } from "../core/prompt.js";
 import { everyNode, writeWorkflow } from "../core/workflow.js";
 import { ServerError } from "./server.js";
 
@@ -25,6 +25,7 @@ export class Runs extends EventTarget {
   prepare = async () => true;
   #soon = 0;
   #quiet = false;
+  /** @type {WeakSet<Tab>} whose left-out values have been told of */ #told = new WeakSet();
   /** @type {WeakMap<Tab, Map<string, any>>} the values of seeds as they were last run */ #used =
     new WeakMap();
   /** @type {Map<string, number>} when a running node began */ #began = new Map();
@@ -66,11 +67,13 @@ export class Runs extends EventTarget {
   }
 
   /**
-   * @param {{ times?: number, front?: boolean, targets?: string[] }} [options]
+   * @param {{ times?: number, front?: boolean, targets?: string[], partly?: boolean }} [options] `partly`:
+   *   even if values cannot be sent
    * @returns {Promise<boolean>} whether everything was taken
    */
-  async run({ times = 1, front = false, targets } = {}) {
+  async run({ times = 1, front = false, targets, partly = false } = {}) {
     const { tab } = this.editor;
+    if (!partly && this.#wouldLose(tab, { times, front, targets })) return false;
     for (let turn = 0; turn < times; turn += 1) {
       if (!(await this.prepare(tab))) return false;
       this.#control(tab, "before");
@@ -81,6 +84,22 @@ export class Runs extends EventTarget {
       this.#control(tab, "after");
     }
     return true;
+  }
+
+  /**
+   * Values that nothing names cannot be sent. What somebody has set up is not left out in silence: the run
+   * waits for a word. A number or a text that a type has no place for any more is told of once.
+   * @param {Tab} tab
+   * @param {{ times: number, front: boolean, targets?: string[] }} run
+   * @returns {boolean} whether the run has to wait
+   */
+  #wouldLose(tab, run) {
+    const held = unsendable(tab.catalogue);
+    const stopped = held.filter(({ values }) => values.some(isStructured));
+    if (stopped.length) this.tell("unsendable", { tab, nodes: stopped, run });
+    else if (held.length && !this.#told.has(tab)) this.tell("unsent", { tab, nodes: held });
+    this.#told.add(tab);
+    return stopped.length > 0;
   }
 
   /**
@@ -106,7 +125,7 @@ export class Runs extends EventTarget {
       const answer = await this.server.submit(body);
       if (answer.prompt_id !== job.id) this.#renamed(job, answer.prompt_id);
       this.#problems(tab, answer.node_errors ?? {});
-      this.tell("submitted", { id: answer.prompt_id });
+      this.tell("submitted", { id: answer.prompt_id, tab });
       return true;
     } catch (error) {
       this.jobs.delete(job.id);
@@ -159,7 +178,7 @@ export class Runs extends EventTarget {
     const draft = new Draft(tab.catalogue, "");
     for (const { scope, node } of everyNode(tab.workflow)) {
       for (const widget of tab.catalogue.view(node, scope.id).widgets) {
-        if (!widget.control || widget.control === "fixed" || widget.linked || widget.proxy) continue;
+        if (!widget.control || widget.control === "fixed" || widget.linked || isElsewhere(widget)) continue;
         const key = `${scope.id}/${node.id}/${widget.name}`;
         if (when === "before" && used.get(key) !== widget.value) continue;
         const value =
@@ -204,7 +223,7 @@ export class Runs extends EventTarget {
     this.active = job ?? { id, tab: this.editor.tab, started: Date.now() };
     if (job) job.tab.results.job = id;
     if (job) for (const runId of job.tab.results.begin()) this.#refresh(job.tab, runId);
-    this.tell("started", { id });
+    this.tell("started", { id, tab: job?.tab });
     this.editor.renderer.stir();
   }
 
@@ -367,7 +386,7 @@ export class Runs extends EventTarget {
   async #followOn(job) {
     job.finished = false;
     this.active = job;
-    this.tell("started", { id: job.id });
+    this.tell("started", { id: job.id, tab: job.tab });
     await this.#reconnected(); // it may have ended since
   }
 
@@ -432,8 +451,10 @@ export class Runs extends EventTarget {
     const draft = new Draft(tab.catalogue, "");
     for (const [key, value] of this.#used.get(tab) ?? []) {
       const [scope, id, name] = key.split("/");
-      const nodes = tab.workflow.scope(scope).nodes;
-      draft.setValue(nodes.has(id) ? id : Number(id), name, value, scope);
+      const { nodes } = tab.workflow.scope(scope);
+      const node = nodes.get(id) ?? nodes.get(Number(id));
+      const widget = node && tab.catalogue.view(node, scope).widgets.find((one) => one.name === name);
+      if (node && widget && !isElsewhere(widget)) draft.setValue(node.id, name, value, scope);
     }
     tab.history.do({ label: "Bring back seeds", puts: draft.puts });
   }
@@ -441,4 +462,12 @@ export class Runs extends EventTarget {
   async cancel() {
     if (this.active) await this.server.interrupt(this.active.id);
   }
+}
+
+/**
+ * @param {import("../types.js").WidgetView} widget
+ * @returns {boolean} whether its value is that of a node inside the subgraph, which has it itself
+ */
+function isElsewhere(widget) {
+  return Boolean(widget.proxy && !widget.own);
 }

@@ -229,23 +229,24 @@ export class Catalogue {
       .filter((input) => input.widget && input.widget !== "button")
       .map((input) => {
         const view = inputs.find((candidate) => candidate.spec?.name === input.name);
-        const inner = spec.definition ? this.#innerValue(spec.definition, input.name) : undefined;
-        const controlled =
-          controlPlaces(input) > 0 && (!spec.definition || places.has(`${input.name}/control`));
+        const within = spec.definition && this.#within(spec.definition, input.name);
+        const filed = places.has(`${input.name}/control`);
+        const controlled = controlPlaces(input) > 0 && (!spec.definition || filed);
         return {
           name: input.name,
           label: view?.label ?? input.name,
           kind: String(input.widget),
           options: input.options,
           choices: input.choices,
-          value: mended(node, input, valueIn(node, input, places, inner)),
+          value: mended(node, input, valueIn(node, input, places, within?.value)),
           linked: view?.link != null,
           spec: input,
           control: controlled
             ? controlRule(
                 valueIn(node, { ...input, name: "control_after_generate" }, places, "fixed", input.name),
               )
-            : undefined,
+            : within?.control,
+          ...(controlled || !within ? {} : { ruleIn: within.place }),
         };
       });
     return spec.definition ? [...own, ...this.#proxies(node, spec.definition, places)] : own;
@@ -253,16 +254,22 @@ export class Catalogue {
 
   /**
    * @param {Definition} definition
-   * @param {string} name
-   * @returns {any} the value the inner node of a promoted input has
+   * @param {string} name of an input
+   * @returns {{ value: any, control?: string, place: import("../types.js").WidgetPlace } | undefined} of the
+   *   widget inside that it feeds
    */
-  #innerValue(definition, name) {
+  #within(definition, name) {
     const scope = this.workflow.scope(definition.id);
     const slot = definition.inputs.findIndex((port) => port.name === name);
     const target = this.promoted(scope, slot);
     if (!target) return undefined;
     const widget = this.view(target.node, scope.id).widgets.find((one) => one.name === target.name);
-    return widget ? widget.value : filedValue(target.node, target.name);
+    const place = widget?.ruleIn ?? { scope: scope.id, id: target.node.id, name: target.name };
+    return {
+      value: widget ? widget.value : filedValue(target.node, target.name),
+      control: widget?.control,
+      place,
+    };
   }
 
   /**
@@ -288,9 +295,15 @@ export class Catalogue {
       const kept = Array.isArray(node.widgets_values) ? node.widgets_values[place] : undefined;
       const proxy = widget.proxy ?? { scope: scope.id, id: /** @type {Id} */ (inner.id), name: widget.name };
       const own = kept != null;
+      const rule = Array.isArray(node.widgets_values)
+        ? node.widgets_values[places.get(`${name}/control`) ?? -1]
+        : null;
       return [
         {
           ...widget,
+          ...(rule == null
+            ? { ruleIn: widget.ruleIn ?? proxy }
+            : { control: controlRule(rule), ruleIn: undefined }),
           name,
           label: widget.label,
           value: own ? kept : widget.value,

@@ -70,13 +70,17 @@ export function setFields(where, ids, fields, label, merge) {
  */
 export function setValue(where, id, name, value) {
   const node = where.catalogue.workflow.scope(where.scope).nodes.get(id);
-  const widget = node && where.catalogue.view(node, where.scope).widgets.find((one) => one.name === name);
-  const proxy = widget?.proxy;
+  const [widgetName, rule] = name.endsWith("/control")
+    ? [name.slice(0, -"/control".length), "/control"]
+    : [name, ""];
+  const widget =
+    node && where.catalogue.view(node, where.scope).widgets.find((one) => one.name === widgetName);
+  const place = rule ? widget?.ruleIn : widget?.own ? undefined : widget?.proxy;
   return change(
     where,
     `Change ${name.replace("/control", " control")}`,
     (draft) => {
-      if (proxy && !widget.own) draft.setValue(proxy.id, proxy.name, value, proxy.scope);
+      if (place) draft.setValue(place.id, `${place.name}${rule}`, value, place.scope);
       else draft.setValue(id, name, value);
     },
     `value ${where.scope}/${id}/${name}`,

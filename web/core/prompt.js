@@ -9,6 +9,7 @@
 import { ROOT } from "./document.js";
 import { formatDate, pickDynamic } from "./text.js";
 import { connectable, INPUT_PORTS, MODE, OUTPUT_PORTS, typeName } from "./types.js";
+import { undeclaredValues } from "./values.js";
 
 /**
  * @typedef {Map<string, Map<string, any>>} Given values that an instance keeps for the nodes inside it, by
@@ -158,6 +159,7 @@ function entryOf(catalogue, place, node, random, now) {
     const value = sent(widget, given?.has(widget.name) ? given.get(widget.name) : widget.value);
     if (value !== undefined) inputs[widget.name] = wrapped(value);
   }
+  for (const [name, value] of undeclaredValues(node, view.spec).named) inputs[name] = wrapped(value);
   for (const input of view.inputs) {
     const source = sourceOf(catalogue, place, input, now);
     if (source && "id" in source) inputs[input.name] = [source.id, source.slot];
@@ -400,6 +402,19 @@ function replaceNames(catalogue, start, text, now) {
  */
 function nameForReplacement(node) {
   return node.properties?.["Node name for S&R"] ?? (FILE_NAME_NODES.has(node.type) ? undefined : node.type);
+}
+
+/**
+ * Nodes that hold values which a run could not send: nothing says under which name.
+ * @param {Catalogue} catalogue
+ * @returns {{ runId: string, node: GraphNode, values: any[] }[]}
+ */
+export function unsendable(catalogue) {
+  const start = { scope: catalogue.workflow.scope(ROOT), path: [], given: new Map() };
+  return executables(catalogue, start).flatMap(({ place, node }) => {
+    const values = undeclaredValues(node, catalogue.spec(node, place.scope.id)).unnamed;
+    return values.length ? [{ runId: [...place.path, node.id].join(":"), node, values }] : [];
+  });
 }
 
 /**

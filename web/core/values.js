@@ -49,24 +49,39 @@ function forcedPlaces(spec) {
  * @returns {Places}
  */
 function instancePlaces(node, spec, list) {
-  const order = proxyPairs(node).map(({ id, name }) =>
-    id === "-1"
-      ? name
-      : (spec.inputs.find(({ target }) => target?.id === id && target.name === name)?.name ??
-        `${id}: ${name}`),
-  );
+  const pairs = proxyPairs(node);
+  const order = pairs.map(({ id, name }, at) => {
+    if (isRuleOf(pairs, at)) return undefined;
+    if (id === "-1") return name;
+    return (
+      spec.inputs.find(({ target }) => target?.id === id && target.name === name)?.name ?? `${id}: ${name}`
+    );
+  });
   const inputs = spec.inputs.filter((input) => !order.includes(input.name));
-  const listed = order.map(
-    (name) =>
-      spec.inputs.find((input) => input.name === name && input.widget) ?? {
-        name,
-        type: "*",
-        widget: "other",
-        options: {},
-        optional: true,
-      },
-  );
+  const listed = order.map((name, at) => {
+    if (name === undefined) return listedWidget(`${order[at - 1]}/control`);
+    const input = spec.inputs.find((one) => one.name === name && one.widget);
+    if (!input) return listedWidget(name);
+    // a rule that is promoted by its own name has its place there
+    return isRuleOf(pairs, at + 1)
+      ? { ...input, options: { ...input.options, control_after_generate: false } }
+      : input;
+  });
   return places({ ...spec, inputs: [...inputs, ...listed] }, list ?? []);
+}
+
+/**
+ * @param {{ id: string, name: string }[]} pairs
+ * @param {number} at
+ * @returns {boolean} whether a promoted widget is the rule of the one before it
+ */
+function isRuleOf(pairs, at) {
+  return at > 0 && pairs[at]?.name === "control_after_generate" && pairs[at].id === pairs[at - 1].id;
+}
+
+/** @param {string} name @returns {InputSpec} a place in the list of values, whatever stands there */
+function listedWidget(name) {
+  return { name, type: "*", widget: "other", options: {}, optional: true };
 }
 
 /**
@@ -196,6 +211,68 @@ export function withValue(node, spec, name, value) {
   for (let index = list.length; index <= place; index += 1) list.push(defaults[index] ?? null);
   list[place] = value;
   return { ...node, ...named, widgets_values: list };
+}
+
+/**
+ * Values of widgets that no spec declares: a pack's own script makes those in the reference's editor. An
+ * object names its values; of a list the file's inputs name them, or the pack's habit does.
+ * @param {GraphNode} node
+ * @param {Spec | undefined} spec
+ * @returns {{ named: Map<string, any>, unnamed: any[] }} `unnamed`: what cannot be sent, as nothing says
+ *   under which name
+ */
+export function undeclaredValues(node, spec) {
+  /** @type {Map<string, any>} */ const named = new Map();
+  const values = node.widgets_values;
+  if (!spec || spec.virtual || spec.definition || spec.module === "group") return { named, unnamed: [] };
+  const declared = new Set([...spec.inputs.map(({ name }) => name), "control_after_generate"]);
+  const keyed = { ...(Array.isArray(values) ? {} : values), ...node.widgets_values_named };
+  // the reference's own types have no further widgets
+  const scripted = spec.module.startsWith("custom_nodes");
+  const counts = (/** @type {any} */ value) => (scripted ? saysSomething(value) : isStructured(value));
+  for (const [name, value] of Object.entries(keyed))
+    if (!declared.has(name) && (scripted || isStructured(value))) named.set(name, value);
+  if (!Array.isArray(values) || node.widgets_values_named) return { named, unnamed: [] };
+  const rest = values.slice(valuePlaces(node, spec).size);
+  const filed = (node.inputs ?? []).flatMap(({ widget }) => widget?.name ?? []);
+  const names = filed.filter((name) => !declared.has(name));
+  if (names.length && names.length === rest.length)
+    return { named: new Map(names.map((name, at) => [name, rest[at]])), unnamed: [] };
+  /** @type {any[]} */ const unnamed = [];
+  for (const value of rest.filter(counts))
+    if (isLora(value)) named.set(`lora_${named.size + 1}`, value);
+    else unnamed.push(value);
+  return { named, unnamed };
+}
+
+/**
+ * @param {any} value
+ * @returns {boolean} one row of rgthree's *Power Lora Loader*, which names them `lora_1`, `lora_2` …
+ */
+function isLora(value) {
+  return isObject(value) && "on" in value && "lora" in value && "strength" in value;
+}
+
+/** @param {any} value @returns {value is Record<string, any>} */
+function isObject(value) {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** Rules, buttons and headings take places too. @param {any} value @returns {boolean} */
+function saysSomething(value) {
+  if (isObject(value)) return Object.keys(value).some((name) => name !== "type");
+  if (Array.isArray(value)) return value.length > 0;
+  return (
+    value != null && value !== "" && value !== "image" && typeof value !== "boolean" && !RULES.has(value)
+  );
+}
+
+/**
+ * @param {any} value
+ * @returns {boolean} whether it is more than a number or a text: somebody has set it up
+ */
+export function isStructured(value) {
+  return isObject(value) || (Array.isArray(value) && value.some(isStructured));
 }
 
 /** @param {Spec} spec @returns {any[]} what a fresh node holds */

@@ -9,12 +9,14 @@ import { addNode, setValue } from "../core/edits.js";
 import { printExact } from "../core/exact.js";
 import { toPrompt } from "../core/prompt.js";
 import { isPrompt, isWorkflow, writeWorkflow } from "../core/workflow.js";
-import { hit } from "./hit.js";
+import { hit, nodeOf } from "./hit.js";
 
 /**
  * @typedef {object} Dialogues
  * @property {(title: string, label: string, value: string, yes: string) => Promise<string | undefined>} ask
  * @property {(title: string, text: string, yes: string, kind?: string) => Promise<boolean>} confirm
+ * @property {(title: string, text: string, ways: { label: string, value: any, kind?: string }[]) =>
+ *   Promise<any>} choose
  * @property {(title: string, options?: any) => void} toast
  * @property {(tab: Tab, path: string) => void} conflict
  */
@@ -34,13 +36,31 @@ export function addFiles(commands, editor, documents, server, dialogues) {
     /** @type {(argument?: any) => any} */ run,
   ) => commands.add({ id, title, group: "File", keys, run });
   const save = async (/** @type {Tab} */ tab, /** @type {string} */ path) => {
-    if ((await documents.save(tab, path)) === "saved")
-      dialogues.toast("Saved", { kind: "fine", text: tab.name });
+    const saved = (await documents.save(tab, path)) === "saved";
+    if (saved) dialogues.toast("Saved", { kind: "fine", text: tab.name });
     else dialogues.conflict(tab, path);
+    return saved;
   };
-  const saveAs = async () => {
-    const name = await dialogues.ask("Save the workflow", "Name", editor.tab.name, "Save");
-    if (name) await save(editor.tab, `${FOLDER}/${name.replace(/\.json$/i, "")}.json`);
+  const saveAs = async (/** @type {Tab} */ tab = editor.tab) => {
+    const name = await dialogues.ask("Save the workflow", "Name", tab.name, "Save");
+    return Boolean(name) && save(tab, `${FOLDER}/${name?.replace(/\.json$/i, "")}.json`);
+  };
+  const close = async (/** @type {Tab} */ tab = editor.tab) => {
+    if (tab.dirty && isWorth(tab)) {
+      const how = await dialogues.choose(
+        `Save “${tab.name}” before it is closed?`,
+        "It has changes that are in no file. " +
+          `“Reopen closed workflow” (${commands.hint("reopen-tab")}) brings back the last ten.`,
+        [
+          { label: "Cancel", value: undefined },
+          { label: "Close without saving", value: "drop", kind: "danger" },
+          { label: "Save", value: "save", kind: "primary" },
+        ],
+      );
+      if (!how) return;
+      if (how === "save" && !(await (tab.file ? save(tab, tab.file) : saveAs(tab)))) return;
+    }
+    documents.close(tab);
   };
   add("new", "New workflow", ["Alt+N"], () => documents.openEmpty());
   add("starter", "Text to image", [], () => documents.openStarter());
@@ -56,12 +76,15 @@ export function addFiles(commands, editor, documents, server, dialogues) {
         dialogues.conflict(tab, /** @type {string} */ (tab.file));
     },
   });
-  add("save-as", "Save as …", ["Ctrl+Shift+S"], saveAs);
+  add("save-as", "Save as …", ["Ctrl+Shift+S"], () => saveAs());
   add("open", "Open a file …", ["Ctrl+O"], () =>
     chooseFiles((files) => openFiles(files, documents, dialogues, editor, server)),
   );
   add("open-saved", "Open a saved workflow", [], (path) => documents.openSaved(path));
-  add("close-tab", "Close this workflow", ["Alt+W"], () => documents.close(editor.tab));
+  add("close-tab", "Close this workflow", ["Alt+W"], close);
+  add("reopen-tab", "Reopen closed workflow", ["Ctrl+Shift+T", "Alt+Shift+W"], async () => {
+    if (!(await documents.reopen())) dialogues.toast("No closed workflow is kept");
+  });
   add("rename-workflow", "Rename this workflow", [], async () => {
     const name = await dialogues.ask("Rename the workflow", "Name", editor.tab.name, "Rename");
     if (name && name !== editor.tab.name) await documents.rename(editor.tab, name.replace(/\.json$/i, ""));
@@ -80,6 +103,11 @@ export function addFiles(commands, editor, documents, server, dialogues) {
     for (const [runId, output] of Object.entries(card.outputs ?? {})) tab.results.outputs.set(runId, output);
     editor.refreshAll();
   });
+}
+
+/** @param {Tab} tab @returns {boolean} whether there is anything in it */
+function isWorth({ workflow: { root } }) {
+  return root.nodes.size + root.groups.size > 0;
 }
 
 /** @param {any} reason of the server's `explain` @returns {string} */
@@ -165,7 +193,7 @@ export async function uploadTo(file, editor, server, id, name) {
 export async function addPicture(file, editor, server, at) {
   const below = hit(editor, at);
   const node =
-    ("id" in below && editor.scene.scope.nodes.get(below.id)) ||
+    editor.scene.scope.nodes.get(nodeOf(below) ?? "") ||
     editor.selectedNodes.find((one) => one.type === "LoadImage");
   const widget = node && editor.scene.view(node.id).widgets.find((one) => one.options.image_upload);
   if (node && widget) return uploadTo(file, editor, server, node.id, widget.name);

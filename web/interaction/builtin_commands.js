@@ -150,7 +150,7 @@ export function addEditing(commands, editor, pointer) {
     },
     () => false,
   );
-  add("group", "Group the selection", ["Ctrl+G"], () => group(editor));
+  add("group", "Group the selection", ["Ctrl+G"], (/** @type {Point | undefined} */ at) => group(editor, at));
   add(
     "fit-group",
     "Fit the group to its contents",
@@ -204,13 +204,6 @@ export function addEditing(commands, editor, pointer) {
     },
     () => editor.selected.size === 1 && editor.catalogue.isGroup(editor.selectedNodes[0]),
   );
-  add(
-    "leave",
-    "Leave the subgraph",
-    ["Escape"],
-    () => (editor.selected.size ? editor.clearSelection() : editor.enter(editor.tab.path.slice(0, -1))),
-    () => editor.tab.path.length > 0 || some(),
-  );
   for (const how of /** @type {const} */ (["left", "right", "top", "bottom", "row", "column"])) {
     add(
       `align-${how}`,
@@ -225,10 +218,10 @@ export function addEditing(commands, editor, pointer) {
     "paste-text",
     "Paste",
     [],
-    (/** @type {{ text: string, links: boolean }} */ { text, links }) => {
+    (/** @type {{ text: string, links: boolean, at?: Point }} */ { text, links, at }) => {
       const clip = parseClip(text);
       if (!clip) return false;
-      const made = paste(editor.where, clip, pointer(), links);
+      const made = paste(editor.where, clip, at ?? pointer(), links);
       editor.do(made);
       editor.select(made.ids);
       return true;
@@ -332,10 +325,9 @@ function duplicate(editor) {
   editor.select(made.ids);
 }
 
-/** @param {Editor} editor */
-function group(editor) {
+/** @param {Editor} editor @param {Point} [at] the middle of a group around nothing */
+function group(editor, [x, y] = editor.middle) {
   const around = union([...editor.selected].map((id) => editor.scene.box(id)));
-  const [x, y] = editor.middle;
   const box = around
     ? grow(around, 20)
     : /** @type {import("../types.js").Box} */ ([x - 200, y - 120, 400, 240]);

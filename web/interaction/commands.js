@@ -1,6 +1,6 @@
 /**
  * Every action is a command with an id, a title, keys and a condition; menus, keys, palette and extensions
- * all go through here.
+ * all go through here. And who a key belongs to: an input method, the element in focus, or a command.
  */
 
 /**
@@ -76,6 +76,8 @@ const NAMES = /** @type {Record<string, string>} */ ({
   ArrowLeft: "Left",
   ArrowRight: "Right",
 });
+const PRESSES = ["Enter", " ", "Tab", "ArrowUp", "ArrowDown", "ArrowLeft", "ArrowRight"];
+const PROCESSED = 229; // the code of a key that an input method took, where browsers do not say `isComposing`
 
 /** @param {KeyboardEvent} event @returns {string} such as `Ctrl+Shift+Z` */
 export function keyOf(event) {
@@ -101,25 +103,58 @@ export function keyOf(event) {
     .join("+");
 }
 
+/**
+ * While an input method composes a word, keys are its own: no field, list or dialog of ours sees them. Called
+ * before anything else listens.
+ */
+export function leaveComposing() {
+  let composing = false;
+  addEventListener("compositionstart", () => (composing = true), true);
+  addEventListener("compositionend", () => (composing = false), true);
+  for (const type of /** @type {const} */ (["keydown", "keypress", "keyup"]))
+    addEventListener(
+      type,
+      (event) => {
+        if (event.isComposing || event.keyCode === PROCESSED) event.stopImmediatePropagation();
+      },
+      true,
+    );
+  // a dialog closes on Escape by itself
+  addEventListener("cancel", (event) => composing && event.preventDefault(), true);
+}
+
+/** @param {EventTarget | null} target @returns {boolean} whether letters go into it */
+export function isTyping(target) {
+  return (
+    target instanceof HTMLInputElement ||
+    target instanceof HTMLTextAreaElement ||
+    target instanceof HTMLSelectElement ||
+    (target instanceof HTMLElement && target.isContentEditable)
+  );
+}
+
+/**
+ * @param {KeyboardEvent} event
+ * @returns {boolean} whether the element in focus has a use of its own for the key
+ */
+function isKept(event) {
+  const target = /** @type {HTMLElement} */ (event.target);
+  const chord = event.ctrlKey || event.metaKey;
+  if (event.key === "F6") return false;
+  if (isTyping(target)) {
+    if (event.key === "Escape")
+      return target instanceof HTMLInputElement && target.type === "search" && target.value !== "";
+    return !(chord && (event.key === "Enter" || event.code === "KeyS" || event.code === "KeyK"));
+  }
+  if (event.repeat && event.key === "Enter") return true; // one press is one deed
+  return (
+    Boolean(target.closest?.("[role=menu], [role=tree], button, a")) && !chord && PRESSES.includes(event.key)
+  );
+}
+
 /** @param {Commands} commands @param {() => boolean} blocked while a dialog or a list is open */
 export function listenToKeys(commands, blocked) {
   addEventListener("keydown", (event) => {
-    const target = /** @type {HTMLElement} */ (event.target);
-    const typing =
-      target instanceof HTMLInputElement ||
-      target instanceof HTMLTextAreaElement ||
-      target instanceof HTMLSelectElement ||
-      target.isContentEditable;
-    const global = event.ctrlKey || event.metaKey;
-    if (event.defaultPrevented || event.isComposing || blocked()) return;
-    if (typing && !(global && (event.key === "Enter" || event.code === "KeyS" || event.code === "KeyK")))
-      return;
-    if (
-      target.closest?.("[role=menu], [role=tree], button, a") &&
-      !global &&
-      ["Enter", " ", "Tab", "ArrowUp", "ArrowDown", "ArrowLeft", "ArrowRight"].includes(event.key)
-    )
-      return;
-    commands.press(event);
+    if (!event.defaultPrevented && !blocked() && !isKept(event)) commands.press(event);
   });
 }

@@ -3,9 +3,14 @@
 /** What a right-click or a long press offers. */
 import { addReroute, connect, disconnect, remove } from "../core/edits.js";
 import { movePort, removePort, renamePort } from "../core/ports.js";
+import { defaultValue } from "../core/specs.js";
 import { INPUT_PORTS, OUTPUT_PORTS } from "../core/types.js";
+import { copyText } from "../panels/dom.js";
 import { titleOf, typeLabel } from "../view/node_painter.js";
 import { COLORS } from "./builtin_commands.js";
+import { isGround, nodeOf } from "./hit.js";
+
+const LONGEST = 24; // letters of a value that a menu shows
 
 /**
  * @param {Hit} found
@@ -18,7 +23,13 @@ import { COLORS } from "./builtin_commands.js";
  */
 export function contextMenu(found, at, parts) {
   if (found.kind === "link") return linkMenu(found, at, parts);
-  if (found.kind === "group") return groupMenu(found.id, parts);
+  if (found.kind === "group")
+    return [
+      ...groupMenu(found.id, parts),
+      .../** @type {import("../panels/menu.js").Entry[]} */ (
+        isGround(found) ? ["line", ...hereMenu(at, parts)] : []
+      ),
+    ];
   if (found.kind === "reroute")
     return [
       {
@@ -27,16 +38,11 @@ export function contextMenu(found, at, parts) {
         act: () => parts.editor.do(remove(parts.editor.where, [], [], [found.id])),
       },
     ];
-  const side =
-    "id" in found && found.id === INPUT_PORTS
-      ? "inputs"
-      : "id" in found && found.id === OUTPUT_PORTS
-        ? "outputs"
-        : undefined;
+  const node = nodeOf(found);
+  const side = node === INPUT_PORTS ? "inputs" : node === OUTPUT_PORTS ? "outputs" : undefined;
   if (side && (found.kind === "input" || found.kind === "output")) return portMenu(side, found.index, parts);
-  if (found.kind === "bare" || found.kind === "ports" || !parts.editor.scene.scope.nodes.has(found.id))
-    return canvasMenu(at, parts);
-  return nodeMenu(found, parts);
+  if (node === undefined || !parts.editor.scene.scope.nodes.has(node)) return canvasMenu(at, parts);
+  return [...(found.kind === "widget" ? valueMenu(found, parts) : []), ...nodeMenu(node, parts)];
 }
 
 /** @param {any} parts @returns {(id: string, label?: string) => any} */
@@ -49,22 +55,30 @@ function entries({ commands }) {
   });
 }
 
+/**
+ * What can be put where the pointer is.
+ * @param {Point} at
+ * @param {any} parts
+ * @returns {import("../panels/menu.js").Entry[]}
+ */
+function hereMenu(at, { palettes, commands }) {
+  const pasted = async () => {
+    const text = await navigator.clipboard.readText();
+    return commands.run("paste-text", { text, links: false, at });
+  };
+  return [
+    { label: "Add a node …", hint: commands.hint("palette"), act: () => palettes.addNode(at) },
+    { label: "Paste", hint: "Ctrl+V", disabled: !navigator.clipboard, act: pasted },
+  ];
+}
+
 /** @param {Point} at @param {any} parts @returns {import("../panels/menu.js").Entry[]} */
 function canvasMenu(at, parts) {
   const entry = entries(parts);
   return [
-    { label: "Add a node …", hint: parts.commands.hint("palette"), act: () => parts.palettes.addNode(at) },
-    entry("group", "Add a group"),
+    ...hereMenu(at, parts),
+    { ...entry("group", "Add a group"), act: () => parts.commands.run("group", at) },
     "line",
-    {
-      label: "Paste",
-      hint: "Ctrl+V",
-      disabled: !navigator.clipboard,
-      act: () =>
-        navigator.clipboard
-          .readText()
-          .then((text) => parts.commands.run("paste-text", { text, links: false })),
-    },
     entry("select-all"),
     entry("arrange"),
     "line",
@@ -175,6 +189,7 @@ function swatches({ commands }) {
 function groupMenu(id, parts) {
   const entry = entries(parts);
   const { editor, commands } = parts;
+  const alone = editor.selectedGroups.size === 1 && !editor.selected.size;
   const inside = (/** @type {string} */ command) => () => {
     editor.select(editor.nodesInGroup(id), [id]);
     commands.run(command);
@@ -189,17 +204,42 @@ function groupMenu(id, parts) {
     { label: "Bypass its nodes", act: inside("bypass") },
     { label: "Run to its nodes", act: inside("run-selected") },
     "line",
-    entry("delete", "Delete the group"),
+    { ...entry("delete", alone ? "Delete the group" : "Delete the selection"), danger: true },
   ];
 }
 
 /**
- * @param {import("./hit.js").NodeHit | import("./hit.js").WidgetHit | import("./hit.js").InputHit |
- *   import("./hit.js").OutputHit} found
+ * What can be done with one value.
+ * @param {import("./hit.js").WidgetHit} found
  * @param {any} parts
  * @returns {import("../panels/menu.js").Entry[]}
  */
-function nodeMenu({ id }, parts) {
+function valueMenu({ id, name }, { fields }) {
+  const widget = fields.widget(id, name);
+  if (!widget) return [];
+  const first = widget.spec && defaultValue(widget.spec);
+  const used = fields.lastUsed(id, name);
+  const set = (/** @type {any} */ value) => () => fields.set(id, name, value);
+  return [
+    { heading: true, label: widget.label },
+    { label: widget.kind === "boolean" ? "Switch" : "Edit", act: () => fields.edit(id, name) },
+    { label: "Copy the value", act: () => copyText(String(widget.value ?? "")) },
+    { label: "Back to the default", detail: brief(first), disabled: first === undefined, act: set(first) },
+    ...(used === undefined || used === widget.value
+      ? []
+      : [{ label: "Use that of the last run", detail: brief(used), act: set(used) }]),
+    "line",
+  ];
+}
+
+/** @param {any} value */
+function brief(value) {
+  const text = String(value ?? "");
+  return text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text;
+}
+
+/** @param {import("../types.js").Id} id @param {any} parts @returns {import("../panels/menu.js").Entry[]} */
+function nodeMenu(id, parts) {
   const entry = entries(parts);
   const { editor, palettes, fields, view, paint, extensions } = parts;
   const node = editor.scene.node(id);
@@ -235,7 +275,11 @@ function nodeMenu({ id }, parts) {
     entry("run-selected", "Run to here"),
     { label: "Rename", hint: "F2", act: () => fields.rename(id) },
     { label: "Connect to …", hint: "C", act: () => palettes.connectFrom(id) },
-    { label: "Add a node after this …", hint: "Tab", act: () => palettes.addAfter(id) },
+    {
+      label: "Add a node after this …",
+      hint: parts.commands.hint("palette"),
+      act: () => palettes.addAfter(id),
+    },
     entry("swap", "Replace with …"),
     entry("help"),
     ...(parts.commands.all.get("example")?.when?.() ? [entry("example")] : []),

@@ -22,9 +22,13 @@ import { Theme } from "../view/theme.js";
  *   revision?: string, dirty: boolean }} Tab
  */
 
-/** @typedef {"change" | "select" | "tab" | "scope" | "results" | "library" | "theme" | "camera"} Topic */
+/**
+ * @typedef {"change" | "select" | "tab" | "scope" | "results" | "library" | "theme" | "camera" | "files"}
+ *   Topic
+ */
 
 const LEGIBLE = 0.62;
+const SMALL = 640; // a telephone's width, as in the style sheet
 
 export class Editor extends EventTarget {
   theme = new Theme();
@@ -58,6 +62,7 @@ export class Editor extends EventTarget {
       (id) => this.contentHeight(id),
     );
     this.renderer = new Renderer(host, this.scene, this.theme, facts);
+    this.renderer.resized = () => this.tell("camera");
     this.show(tab);
   }
 
@@ -82,9 +87,11 @@ export class Editor extends EventTarget {
     this.dispatchEvent(new CustomEvent(topic, { detail }));
   }
 
-  /** @param {Topic} topic @param {(detail: any) => void} listener */
+  /** @param {Topic} topic @param {(detail: any) => void} listener @returns {() => void} ends it */
   on(topic, listener) {
-    this.addEventListener(topic, (event) => listener(/** @type {CustomEvent} */ (event).detail));
+    const listen = (/** @type {Event} */ event) => listener(/** @type {CustomEvent} */ (event).detail);
+    this.addEventListener(topic, listen);
+    return () => this.removeEventListener(topic, listen);
   }
 
   /** @param {Id} id @returns {string} the node's id in the prompt, as results name it */
@@ -119,8 +126,10 @@ export class Editor extends EventTarget {
     };
     this.clearSelection();
     this.#openScope();
-    if (tab.camera) Object.assign(this.camera, tab.camera);
-    else this.fit();
+    if (tab.camera) {
+      Object.assign(this.camera, tab.camera);
+      this.moved();
+    } else this.#begin();
     this.renderer.redraw();
     this.tell("tab");
   }
@@ -138,7 +147,7 @@ export class Editor extends EventTarget {
     this.tab.path = path;
     this.clearSelection();
     this.#openScope();
-    this.fit();
+    this.#begin();
     this.renderer.redraw();
     this.tell("scope");
   }
@@ -200,19 +209,22 @@ export class Editor extends EventTarget {
         Math.min(70, this.renderer.width * 0.04 + 8),
         ids ? 1.2 : 1,
       );
-    if (chosen && !ids && this.renderer.width < 640 && this.camera.scale < LEGIBLE) this.#startAt(chosen);
     this.moved();
   }
 
   /**
-   * On a small screen the beginning at a legible size says more than the whole: the left, and of what is too
-   * high the top.
-   * @param {Box} box
+   * A graph that is opened: the whole; but on a small screen its beginning at a legible size says more, the
+   * left, and of what is too high the top.
    */
-  #startAt([x, y, , h]) {
+  #begin() {
+    this.fit();
+    const bounds = this.scene.bounds();
+    if (!bounds || this.renderer.width >= SMALL || this.camera.scale >= LEGIBLE) return;
+    const [x, y, , h] = bounds;
     this.camera.scale = LEGIBLE;
     this.camera.x = x - 16 / LEGIBLE;
     this.camera.y = Math.min(y - 16 / LEGIBLE, y + h / 2 - this.renderer.height / 2 / LEGIBLE);
+    this.moved();
   }
 
   /** The camera moved. */

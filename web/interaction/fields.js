@@ -8,6 +8,8 @@ import { calculate, weighted } from "../core/text.js";
 import { h } from "../panels/dom.js";
 import { rounded, TurnGesture } from "./gestures/small.js";
 
+const TABBABLE = ["int", "float", "string", "combo"];
+
 export class Fields {
   /**
    * @type {{ element: HTMLInputElement | HTMLTextAreaElement, finish: (keep: boolean) => void, place: () =>
@@ -104,6 +106,30 @@ export class Fields {
     else this.#editText(id, widget);
   }
 
+  /**
+   * The field after or before one, as Tab goes; beyond the last the canvas has the focus again.
+   * @param {Id} id
+   * @param {string | undefined} name widget, or the title
+   * @param {1 | -1} step
+   */
+  next(id, name, step) {
+    const fields = [undefined, ...this.#tabbable(id)];
+    const next = fields[fields.indexOf(name) + step];
+    if (next !== undefined) this.edit(id, next);
+  }
+
+  /** @param {Id} id @returns {string[]} widgets with something to type or to choose */
+  #tabbable(id) {
+    const layout = this.editor.scene.layout(id);
+    if (layout.collapsed) return [];
+    return this.editor.scene
+      .view(id)
+      .widgets.filter(
+        (widget) => !widget.linked && TABBABLE.includes(widget.kind) && !this.custom.has(widget.kind),
+      )
+      .map(({ name }) => name);
+  }
+
   /** @param {Id} id @param {WidgetView} widget */
   #editNumber(id, widget) {
     const field = h("input", {
@@ -131,9 +157,9 @@ export class Fields {
     });
     field.value = String(widget.value ?? "");
     const before = field.value;
-    field.addEventListener("input", () => {
-      if (!field.isComposing) this.set(id, widget.name, field.value);
-    });
+    const keep = () => this.set(id, widget.name, field.value);
+    field.addEventListener("input", (/** @type {InputEvent} */ event) => !event.isComposing && keep());
+    field.addEventListener("compositionend", keep);
     field.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
       if (!area || !event.ctrlKey || (event.key !== "ArrowUp" && event.key !== "ArrowDown")) return;
       event.preventDefault();
@@ -148,9 +174,11 @@ export class Fields {
       this.set(id, widget.name, field.value);
     });
     this.editor.tab.history.seal();
-    this.#mount(field, id, widget.name, (keep) => {
-      const value = keep ? field.value : before;
-      if (value !== String(this.widget(id, widget.name)?.value ?? "")) this.set(id, widget.name, value);
+    this.#mount(field, id, widget.name, (kept) => {
+      const now = () => String(this.widget(id, widget.name)?.value ?? "");
+      if (field.value !== now()) keep();
+      this.editor.tab.history.seal(); // giving up is a step of its own: undo brings back what was typed
+      if (!kept && now() !== before) this.set(id, widget.name, before);
       this.editor.tab.history.seal();
     });
     if (!area) field.select();
@@ -225,11 +253,21 @@ export class Fields {
    * @param {(keep: boolean) => void} done
    */
   #mount(field, id, name, done) {
-    this.#mountAt(field, () => this.#box(id, name), done);
+    this.#mountAt(
+      field,
+      () => this.#box(id, name),
+      done,
+      (step) => this.next(id, name, step),
+    );
   }
 
-  /** @param {any} field @param {() => number[]} boxOf @param {(keep: boolean) => void} done */
-  #mountAt(field, boxOf, done) {
+  /**
+   * @param {any} field
+   * @param {() => number[]} boxOf
+   * @param {(keep: boolean) => void} done
+   * @param {(step: 1 | -1) => void} [next] goes on from here by Tab
+   */
+  #mountAt(field, boxOf, done, next = () => {}) {
     this.close();
     const place = () => {
       const [x, y, width, height] = boxOf();
@@ -248,20 +286,27 @@ export class Fields {
       if (finished) return;
       finished = true;
       this.open = undefined;
+      const held = document.activeElement === field;
       done(keep);
       field.remove();
-      this.editor.host.focus({ preventScroll: true });
+      if (held) this.editor.host.focus({ preventScroll: true });
     };
     field.addEventListener("blur", () => finish(true));
     field.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
-      if (event.key === "Escape") finish(false);
-      else if (event.key === "Enter" && (field.tagName === "INPUT" || event.ctrlKey)) finish(true);
-      if (!(event.ctrlKey && event.key === "Enter")) event.stopPropagation();
+      const chord = event.ctrlKey || event.metaKey;
+      if (event.key === "Enter" && chord) return finish(true); // and runs
+      if (event.key === "F6") return undefined;
+      event.stopPropagation();
+      const ends = event.key === "Escape" || (event.key === "Enter" && field.tagName === "INPUT");
+      if (!ends && event.key !== "Tab") return undefined;
+      event.preventDefault(); // the rest of the press must not reach what has the focus next
+      finish(event.key !== "Escape");
+      return event.key === "Tab" ? next(event.shiftKey ? -1 : 1) : undefined;
     });
     this.open = { element: field, finish, place };
     this.editor.host.append(field);
     place();
-    field.focus();
+    field.focus({ preventScroll: true }); // the canvas stays where it is, on telephones too
   }
 
   close() {

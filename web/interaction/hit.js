@@ -160,7 +160,27 @@ function groupAt(editor, [x, y]) {
     if (y < gy + Math.max(30, (Number(group.font_size) || 24) * 1.5))
       return { kind: "group", id, part: "title" };
   }
-  return undefined;
+  const [smallest] = groups.sort((one, other) => area(one.group) - area(other.group));
+  return smallest && { kind: "group", id: smallest.id, part: "body" };
+}
+
+/** @param {import("../types.js").Group} group */
+function area({ bounding: [, , width, height] }) {
+  return width * height;
+}
+
+/**
+ * @param {Hit} found
+ * @returns {boolean} whether the pointer is on the ground: bare canvas, or what a group lies on
+ */
+export function isGround(found) {
+  return found.kind === "bare" || (found.kind === "group" && found.part === "body");
+}
+
+/** @param {Hit} found @returns {Id | undefined} the node that this is, or belongs to */
+export function nodeOf(found) {
+  const { kind } = found;
+  return kind === "node" || kind === "widget" || kind === "input" || kind === "output" ? found.id : undefined;
 }
 
 /** @param {Hit} found @returns {string} the cursor that tells what a press would do */
@@ -173,6 +193,7 @@ export function cursorFor(found) {
       : found.part === "fold" || found.part === "content"
         ? "pointer"
         : "grab";
+  if (isGround(found)) return "default";
   if (found.kind === "group") return found.part === "corner" ? "nwse-resize" : "grab";
   return found.kind === "reroute" ? "grab" : found.kind === "link" ? "pointer" : "default";
 }

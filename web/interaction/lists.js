@@ -98,6 +98,7 @@ class Choices {
           picture: this.#thumbnail(widget, choice),
         })),
       ],
+      next: (step) => this.fields.next(id, widget.name, step),
       pick: (value) => {
         if (value === UPLOAD) return this.fields.upload(id, widget.name);
         if (!widget.options.multiselect && !widget.options.multi_select)

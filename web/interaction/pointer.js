@@ -17,7 +17,7 @@ import {
   ResizeGesture,
   ZoomGesture,
 } from "./gestures/small.js";
-import { cursorFor, hit } from "./hit.js";
+import { cursorFor, hit, isGround, nodeOf } from "./hit.js";
 
 /**
  * What pointing needs from above: fields, menus and palettes.
@@ -102,7 +102,7 @@ export class Pointing {
 
   /** @param {Hit} found @param {Point} at @param {PointerEvent} event */
   #zoomBox(found, at, event) {
-    const held = (event.ctrlKey || event.metaKey) && event.shiftKey && found.kind === "bare";
+    const held = (event.ctrlKey || event.metaKey) && event.shiftKey && isGround(found);
     if (!this.zooming && !held) return undefined;
     this.#armZoom(false);
     return new ZoomGesture(this.editor, at);
@@ -151,9 +151,10 @@ export class Pointing {
     if (found.kind === "group" && found.part === "corner") return new GroupResizeGesture(editor, found.id);
     if (found.kind === "node" && !editor.selected.has(found.id) && !add) editor.select([found.id]);
     if (found.kind === "reroute" && !editor.selectedReroutes.has(found.id)) editor.select([], [], [found.id]);
-    if (found.kind === "group" && !editor.selectedGroups.has(found.id))
+    const ground = isGround(found);
+    if (found.kind === "group" && !ground && !editor.selectedGroups.has(found.id))
       editor.select(add ? editor.selected : [], [found.id]);
-    if (found.kind !== "bare" && found.kind !== "link" && found.kind !== "ports") return undefined;
+    if (!ground && found.kind !== "link" && found.kind !== "ports") return undefined;
     if (found.kind === "link") return event.altKey ? this.#bend(found, at) : undefined;
     const boxes = add || this.navigation === "drag selects";
     return boxes && event.pointerType !== "touch"
@@ -318,7 +319,7 @@ export class Pointing {
   #singleClick(found, event) {
     const { editor } = this;
     const add = event.ctrlKey || event.metaKey || event.shiftKey;
-    if (found.kind === "bare" && !add) return editor.clearSelection();
+    if (isGround(found) && !add) return editor.clearSelection();
     if (found.kind !== "node") return undefined;
     if (found.part === "fold") return editor.do(toggleCollapsed(editor.where, [found.id]));
     if (add) return editor.toggle(found.id);
@@ -329,7 +330,7 @@ export class Pointing {
   /** @param {Hit} found */
   #doubleClick(found) {
     const { at, screen } = this.#press;
-    if (found.kind === "bare") return this.reactions.palette(at, screen);
+    if (isGround(found)) return this.reactions.palette(at, screen);
     if (found.kind === "group" && found.part === "title") return this.reactions.renameGroup(found.id);
     if (found.kind !== "node") return undefined;
     if (this.editor.catalogue.isInstance(this.editor.scene.node(found.id)))
@@ -338,10 +339,37 @@ export class Pointing {
     return found.part === "title" ? this.reactions.rename(found.id) : undefined;
   }
 
+  /** A menu acts on what lies under the pointer, and on the selection only if that belongs to it. */
   #menu() {
     const { found, at, screen } = this.#press;
-    if (found.kind === "node" && !this.editor.selected.has(found.id)) this.editor.select([found.id]);
+    const { editor } = this;
+    const node = nodeOf(found);
+    if (node !== undefined && !editor.selected.has(node))
+      editor.select(editor.scene.scope.nodes.has(node) ? [node] : []);
+    else if (found.kind === "group" && !editor.selectedGroups.has(found.id)) editor.select([], [found.id]);
+    else if (found.kind === "reroute" && !editor.selectedReroutes.has(found.id))
+      editor.select([], [], [found.id]);
+    else if (found.kind === "bare") editor.clearSelection();
     this.reactions.menu(found, at, screen);
+  }
+
+  /** The menu of what is selected, or of the canvas: for the keyboard. */
+  openMenu() {
+    const { editor } = this;
+    const [id] = editor.selected;
+    const [group] = editor.selectedGroups;
+    /** @type {Hit} */
+    const found =
+      id !== undefined
+        ? { kind: "node", id, part: "title" }
+        : group !== undefined
+          ? { kind: "group", id: group, part: "title" }
+          : { kind: "bare" };
+    const box =
+      id !== undefined ? editor.scene.box(id) : editor.scene.scope.groups.get(group ?? "")?.bounding;
+    const at = /** @type {Point} */ (box ? [box[0] + 20, box[1] + 20] : editor.middle);
+    this.#press = { screen: editor.camera.toScreen(at), at, found, moved: true, button: 2 };
+    this.#menu();
   }
 
   /** @param {PointerEvent} event */

@@ -209,6 +209,7 @@ export class CaptureWindow {
    * @param {KeyboardEvent} event
    */
   #key(event) {
+    if (event.key === "F6") return;
     if (!event.ctrlKey && !event.metaKey && !event.altKey) event.stopPropagation();
     if (event.key === "Escape") this.close();
   }

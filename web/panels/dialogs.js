@@ -45,6 +45,20 @@ export function dialog(title, body, actions = [{ label: "Close" }], className = 
 /**
  * @param {string} title
  * @param {string} text
+ * @param {{ label: string, value: any, kind?: string }[]} ways
+ * @returns {Promise<any>} the value of the way that was chosen; nothing when the dialog was left
+ */
+export function choose(title, text, ways) {
+  return new Promise((resolve) => {
+    const actions = ways.map(({ label, value, kind }) => ({ label, kind, act: () => resolve(value) }));
+    const element = dialog(title, [h("p", {}, text)], actions, "narrow");
+    element.addEventListener("close", () => resolve(undefined));
+  });
+}
+
+/**
+ * @param {string} title
+ * @param {string} text
  * @param {string} yes
  * @param {string} [kind]
  * @returns {Promise<boolean>}
@@ -80,6 +94,7 @@ export function ask(title, label, value, yes) {
     );
     field.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
       if (event.key !== "Enter") return;
+      event.preventDefault(); // the rest of the press must not reach what has the focus next
       resolve(field.value.trim() || undefined);
       element.close();
     });

@@ -84,7 +84,7 @@ export function icon(name) {
 /**
  * @param {string} label
  * @param {string} picture
- * @param {() => void} act
+ * @param {(event: MouseEvent) => void} act
  * @param {Record<string, any>} [properties]
  * @returns {HTMLButtonElement}
  */
@@ -105,7 +105,7 @@ export function iconButton(label, picture, act, properties = {}) {
 
 /**
  * @param {string} text
- * @param {() => void} act
+ * @param {(event: MouseEvent) => void} act
  * @param {Record<string, any>} [properties]
  * @returns {HTMLButtonElement}
  */

@@ -4,6 +4,7 @@
  * through a link.
  */
 import { INPUT_PORTS, OUTPUT_PORTS } from "../core/types.js";
+import { nodeOf } from "../interaction/hit.js";
 import { titleOf, typeLabel } from "../view/node_painter.js";
 import { h, placeAt, refill } from "./dom.js";
 
@@ -118,10 +119,11 @@ export class Hints {
   #lines(found) {
     const { editor } = this;
     if (found.kind === "link") return this.#linkLines(found.link);
-    if (!("id" in found) || !editor.scene.scope.nodes.has(found.id))
+    const node = nodeOf(found);
+    if (node === undefined || !editor.scene.scope.nodes.has(node))
       return found.kind === "output" && found.id === INPUT_PORTS ? ["Drag to connect"] : [];
-    const view = editor.scene.view(found.id);
-    const error = editor.tab.results.error(editor.runId(found.id));
+    const view = editor.scene.view(node);
+    const error = editor.tab.results.error(editor.runId(node));
     if (found.kind === "input") {
       const input = view.inputs[found.index];
       return [
@@ -152,9 +154,9 @@ export class Hints {
     }
     if (found.kind === "node" && found.part === "title")
       return [
-        h("strong", {}, view.spec?.title ?? editor.scene.node(found.id).type),
+        h("strong", {}, view.spec?.title ?? editor.scene.node(node).type),
         tip(view.spec?.description),
-        this.#facts(editor.runId(found.id)),
+        this.#facts(editor.runId(node)),
         error && h("span", { class: "bad" }, `\n${error.message}`),
       ];
     return [];

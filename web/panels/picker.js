@@ -21,6 +21,7 @@ import { h, placeAt, refill } from "./dom.js";
  * @property {number} [width]
  * @property {string} [empty] shown when nothing fits
  * @property {() => void} [closed]
+ * @property {(step: 1 | -1) => void} [next] where Tab goes from here
  */
 
 const SHOWN = 80;
@@ -177,7 +178,9 @@ export class Picker {
       this.#pick(this.index);
     } else if (event.key === "Escape" || event.key === "Tab") {
       event.preventDefault();
+      const { source } = this;
       this.close();
+      if (event.key === "Tab") source?.next?.(event.shiftKey ? -1 : 1);
     }
   }
 }

@@ -231,6 +231,7 @@ export function reportMissing(tab, toasts, editor) {
     {
       key: "missing",
       kind: "bad",
+      tab,
       actions: [
         {
           label: "Show",

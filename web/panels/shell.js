@@ -128,7 +128,7 @@ export class Shell {
         h(
           "p",
           {},
-          "Double-click or press Tab to add a node, drop a picture or a workflow here, " +
+          "Double-click or press A to add a node, drop a picture or a workflow here, " +
             "or begin with one of these.",
         ),
         button("Text to image", () => commands.run("starter"), { class: "button primary" }),
@@ -204,7 +204,7 @@ export class Shell {
             },
           },
           open,
-          iconButton(`Close ${tab.name}`, "close", () => documents.close(tab)),
+          iconButton(`Close ${tab.name}`, "close", () => this.commands.run("close-tab", tab)),
         );
       }),
     );
@@ -376,6 +376,8 @@ export class Shell {
         entry("save-as"),
         entry("rename-workflow"),
         entry("duplicate-workflow"),
+        entry("close-tab"),
+        entry("reopen-tab"),
         "line",
         entry("export"),
         entry("export-api"),
@@ -398,7 +400,7 @@ export class Shell {
   /** @param {Panel} panel */
   addPanel(panel) {
     this.panels.set(panel.id, panel);
-    const open = iconButton(panel.title, panel.icon, () => this.toggle(panel.id), {
+    const open = iconButton(panel.title, panel.icon, (event) => this.toggle(panel.id, event.detail === 0), {
       "aria-expanded": "false",
       "data-panel": panel.id,
     });
@@ -410,7 +412,7 @@ export class Shell {
         title: panel.title,
         group: "Panels",
         keys: [panel.key],
-        run: () => this.toggle(panel.id),
+        run: () => this.toggle(panel.id, true),
       });
   }
 
@@ -427,7 +429,13 @@ export class Shell {
   }
 
   /** @param {string} id */
-  toggle(id) {
+  open(id) {
+    if (this.current !== id) this.toggle(id, true);
+  }
+
+  /** @param {string} id @param {boolean} [byKey] the panel takes the focus */
+  toggle(id, byKey = false) {
+    const held = this.side.contains(document.activeElement);
     this.#closePanel?.();
     this.#closePanel = undefined;
     const panel = this.current === id ? undefined : this.panels.get(id);
@@ -435,7 +443,10 @@ export class Shell {
     this.side.hidden = !panel;
     for (const open of this.rail.querySelectorAll("[data-panel]"))
       open.setAttribute("aria-expanded", String(open.getAttribute("data-panel") === this.current));
-    if (!panel) return;
+    if (!panel) {
+      if (held) this.editor.host.focus({ preventScroll: true });
+      return;
+    }
     const tools = h("span", { class: "side-head-tools" });
     const head = h(
       "div",
@@ -448,6 +459,7 @@ export class Shell {
     this.side.setAttribute("aria-label", panel.title);
     refill(this.side, head, body);
     this.#closePanel = panel.open(body, tools);
+    if (byKey || held) this.side.focus({ preventScroll: true });
   }
 }
 

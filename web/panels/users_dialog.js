@@ -29,7 +29,9 @@ export function chooseUser(server, users, must = false) {
     }
   };
   field.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
-    if (event.key === "Enter") make();
+    if (event.key !== "Enter") return;
+    event.preventDefault(); // the rest of the press must not reach what has the focus next
+    make();
   });
   const names = Object.entries(users).sort(([, a], [, b]) => a.localeCompare(b));
   const row = (/** @type {[string, string]} */ [id, name]) =>

@@ -1,115 +1,189 @@
 /** @import { Documents } from "../client/documents.js" */
+/** @import { ServerDraft, ServerDrafts } from "../client/server_drafts.js" */
+/** @import { Settings } from "../client/settings.js" */
 /** @import { Commands } from "../interaction/commands.js" */
-/** Saved workflows on the server: open, delete, filter, favourites first. */
+/**
+ * Saved workflows on the server, favourites first, and the drafts of other browsers: open, delete, filter.
+ */
 import { FOLDER, nameOf } from "../client/documents.js";
 import { ranked } from "../core/fuzzy.js";
 import { confirm } from "./dialogs.js";
 import { h, iconButton, refill } from "./dom.js";
 
+/** @typedef {{ path: string, modified: number }} Saved */
+
 /**
  * @param {Documents} documents
  * @param {Commands} commands
- * @param {import("../client/settings.js").Settings} settings
+ * @param {Settings} settings
+ * @param {ServerDrafts} serverDrafts
+ * @returns {(body: HTMLElement, head: HTMLElement) => () => void}
  */
-export function workflowsPanel(documents, commands, settings) {
-  return (/** @type {HTMLElement} */ body, /** @type {HTMLElement} */ head) => {
-    const filter = h("input", {
-      type: "search",
-      class: "control",
-      placeholder: "Filter workflows",
-      "aria-label": "Filter workflows",
-    });
-    const list = h("div", {});
-    /** @type {{ path: string, modified: number }[]} */ let files = [];
-    const starred = (/** @type {string} */ path) => settings.get("favourites").includes(path);
-    const star = async (/** @type {string} */ path) => {
-      const others = settings.get("favourites").filter((/** @type {string} */ one) => one !== path);
-      await settings.set("favourites", starred(path) ? others : [...others, path]);
-      draw();
-    };
-    const draw = () => {
-      const found = ranked(filter.value.trim(), files, ({ path }) => [[nameOf(path), 1]]);
-      const first = found.filter(({ path }) => starred(path));
-      const rest = found.filter(({ path }) => !starred(path));
-      refill(
-        list,
-        first.length > 0 && h("h3", { class: "side-title" }, "Favourites"),
-        first.map(row),
-        first.length > 0 && rest.length > 0 && h("h3", { class: "side-title" }, "All"),
-        rest.map(row),
-        !found.length && h("div", { class: "empty" }, "No workflow has such a name."),
-      );
-    };
-    const load = async () => {
-      try {
-        files = (await documents.server.files(FOLDER))
-          .filter(({ path }) => path.endsWith(".json"))
-          .map((file) => ({ ...file, path: `${FOLDER}/${file.path.replace(/^workflows\//, "")}` }))
-          .sort((a, b) => b.modified - a.modified);
-        if (files.length) draw();
-        else
-          refill(
-            list,
-            h(
-              "div",
-              { class: "empty" },
-              h("strong", {}, "No saved workflows yet"),
-              `${commands.hint("save")} saves the open one here, on the server.`,
-            ),
-          );
-      } catch (error) {
-        refill(
-          list,
-          h(
-            "div",
-            { class: "empty" },
-            h("strong", {}, "The workflows cannot be read"),
-            String(/** @type {Error} */ (error).message),
-          ),
-        );
-      }
-    };
-    const row = (/** @type {{ path: string, modified: number }} */ file) =>
-      h(
-        "div",
-        { class: "row" },
-        h(
-          "button",
-          { type: "button", class: "row-main", on: { click: () => commands.run("open-saved", file.path) } },
-          h("strong", {}, nameOf(file.path)),
-          h("span", {}, file.modified ? ago(file.modified) : ""),
-        ),
-        iconButton(
-          starred(file.path)
-            ? `No longer a favourite: ${nameOf(file.path)}`
-            : `Make ${nameOf(file.path)} a favourite`,
-          "star",
-          () => star(file.path),
-          { "aria-pressed": String(starred(file.path)) },
-        ),
-        iconButton(`Delete ${nameOf(file.path)}`, "trash", async () => {
-          if (
-            !(await confirm(
-              "Delete this workflow?",
-              `“${nameOf(file.path)}” is removed from the server.`,
-              "Delete",
-              "danger",
-            ))
-          )
-            return;
-          await documents.server.deleteFile(file.path);
-          await load();
-        }),
-      );
-    filter.addEventListener("input", draw);
+export function workflowsPanel(documents, commands, settings, serverDrafts) {
+  return (body, head) => new WorkflowsPanel(documents, commands, settings, serverDrafts).open(body, head);
+}
+
+class WorkflowsPanel {
+  /** @type {Saved[]} */ files = [];
+  /** @type {ServerDraft[]} */ drafts = [];
+  /** @type {string | undefined} why the files cannot be listed */ trouble;
+  list = h("div", {});
+  filter = h("input", {
+    type: "search",
+    class: "control",
+    placeholder: "Filter workflows",
+    "aria-label": "Filter workflows",
+    on: { input: () => this.draw() },
+  });
+
+  /**
+   * @param {Documents} documents
+   * @param {Commands} commands
+   * @param {Settings} settings
+   * @param {ServerDrafts} serverDrafts
+   */
+  constructor(documents, commands, settings, serverDrafts) {
+    this.documents = documents;
+    this.commands = commands;
+    this.settings = settings;
+    this.serverDrafts = serverDrafts;
+  }
+
+  /** @param {HTMLElement} body @param {HTMLElement} head @returns {() => void} */
+  open(body, head) {
     head.append(
-      iconButton("Save the open workflow", "save", () => commands.run("save").then(load)),
-      iconButton("Open a file from this computer", "open", () => commands.run("open")),
+      iconButton("Save the open workflow", "save", () => this.commands.run("save")),
+      iconButton("Open a file from this computer", "open", () => this.commands.run("open")),
     );
-    body.before(h("div", { class: "side-tools" }, filter));
-    refill(body, list);
-    load();
-  };
+    body.before(h("div", { class: "side-tools" }, this.filter));
+    refill(body, this.list);
+    this.load();
+    return this.documents.editor.on("files", () => this.load());
+  }
+
+  /** What lies on the server now. */
+  async load() {
+    try {
+      const [files, drafts] = await Promise.all([
+        this.documents.server.files(FOLDER),
+        this.serverDrafts.list(this.documents.tabs.map(({ key }) => key)),
+      ]);
+      this.drafts = drafts;
+      this.files = files
+        .filter(({ path }) => path.endsWith(".json"))
+        .map((file) => ({ ...file, path: `${FOLDER}/${file.path.replace(/^workflows\//, "")}` }))
+        .sort((a, b) => b.modified - a.modified);
+      this.trouble = undefined;
+    } catch (error) {
+      this.trouble = String(/** @type {Error} */ (error).message);
+    }
+    this.draw();
+  }
+
+  draw() {
+    if (this.trouble) return refill(this.list, empty("The workflows cannot be read", this.trouble));
+    const query = this.filter.value.trim();
+    const found = ranked(query, this.files, ({ path }) => [[nameOf(path), 1]]);
+    const drafts = ranked(query, this.drafts, ({ name }) => [[name, 1]]);
+    const first = found.filter(({ path }) => this.#isStarred(path));
+    const rest = found.filter(({ path }) => !this.#isStarred(path));
+    const titled = drafts.length + first.length > 0;
+    refill(
+      this.list,
+      section(
+        "Unsaved in another browser",
+        drafts.map((draft) => this.#draftRow(draft)),
+      ),
+      section(
+        "Favourites",
+        first.map((file) => this.#row(file)),
+      ),
+      section(
+        titled ? "All" : "",
+        rest.map((file) => this.#row(file)),
+      ),
+      !this.files.length &&
+        empty(
+          "No saved workflows yet",
+          `${this.commands.hint("save")} saves the open one here, on the server.`,
+        ),
+      query && !found.length && !drafts.length && empty("", "No workflow has such a name."),
+    );
+  }
+
+  /** @param {string} path */
+  #isStarred(path) {
+    return this.settings.get("favourites").includes(path);
+  }
+
+  /** @param {string} path */
+  async #star(path) {
+    const others = this.settings.get("favourites").filter((/** @type {string} */ one) => one !== path);
+    await this.settings.set("favourites", this.#isStarred(path) ? others : [...others, path]);
+    this.draw();
+  }
+
+  /** @param {Saved} file */
+  #row({ path, modified }) {
+    const name = nameOf(path);
+    const starred = this.#isStarred(path);
+    return row(
+      name,
+      modified,
+      () => this.commands.run("open-saved", path),
+      iconButton(
+        starred ? `No longer a favourite: ${name}` : `Make ${name} a favourite`,
+        "star",
+        () => this.#star(path),
+        { "aria-pressed": String(starred) },
+      ),
+      this.#deleting(name, "Delete this workflow?", () => this.documents.server.deleteFile(path)),
+    );
+  }
+
+  /** @param {ServerDraft} draft */
+  #draftRow(draft) {
+    return row(
+      draft.name,
+      draft.modified,
+      () => this.commands.guarded(() => this.documents.takeDraft(draft)),
+      this.#deleting(draft.name, "Delete this draft?", () => this.serverDrafts.remove(draft.key)),
+    );
+  }
+
+  /** @param {string} name @param {string} question @param {() => Promise<any>} act */
+  #deleting(name, question, act) {
+    return iconButton(`Delete ${name}`, "trash", async () => {
+      if (!(await confirm(question, `“${name}” is removed from the server.`, "Delete", "danger"))) return;
+      await act();
+      await this.load();
+    });
+  }
+}
+
+/** @param {string} name @param {number} modified @param {() => any} open @param {HTMLElement[]} buttons */
+function row(name, modified, open, ...buttons) {
+  return h(
+    "div",
+    { class: "row" },
+    h(
+      "button",
+      { type: "button", class: "row-main", on: { click: open } },
+      h("strong", {}, name),
+      h("span", {}, modified ? ago(modified) : ""),
+    ),
+    buttons,
+  );
+}
+
+/** @param {string} title @param {HTMLElement[]} rows */
+function section(title, rows) {
+  return rows.length > 0 && [title && h("h3", { class: "side-title" }, title), rows];
+}
+
+/** @param {string} title @param {string} text */
+function empty(title, text) {
+  return h("div", { class: "empty" }, title && h("strong", {}, title), text);
 }
 
 /** @param {number} when seconds or milliseconds since 1970 */

@@ -2,6 +2,7 @@
 /** Which part of the graph is seen: screen = (graph − origin) × scale. */
 
 export const SCALES = Object.freeze({ least: 0.04, most: 4 });
+const TINIEST = 0.001; // to show all of a graph, the scale goes below what a hand may zoom to
 
 export class Camera {
   x = 0;
@@ -36,7 +37,7 @@ export class Camera {
   /** The point under the pointer stays there. @param {number} scale @param {Point} at on screen */
   zoomTo(scale, at) {
     const fixed = this.toGraph(at);
-    this.scale = Math.min(SCALES.most, Math.max(SCALES.least, scale));
+    this.scale = Math.min(SCALES.most, Math.max(Math.min(SCALES.least, this.scale), scale));
     this.x = fixed[0] - at[0] / this.scale;
     this.y = fixed[1] - at[1] / this.scale;
   }
@@ -54,7 +55,7 @@ export class Camera {
       (width - 2 * margin) / Math.max(w, 1),
       (height - 2 * margin) / Math.max(h, 1),
     );
-    this.scale = Math.min(SCALES.most, Math.max(SCALES.least, scale));
+    this.scale = Math.min(SCALES.most, Math.max(TINIEST, scale));
     this.x = x + w / 2 - width / 2 / this.scale;
     this.y = y + h / 2 - height / 2 / this.scale;
   }

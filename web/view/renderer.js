@@ -63,6 +63,8 @@ export class Renderer {
     return `600 13px ${this.theme.font}`;
   }
 
+  /** @type {() => void} called when what is seen has another size */ resized = () => {};
+
   /** @param {string} text @returns {number} */
   measure = (text) => this.lettering.width(this.small, text);
 
@@ -82,6 +84,7 @@ export class Renderer {
       layer.canvas.height = Math.round(height * ratio);
     }
     this.redraw();
+    this.resized();
   }
 
   /** Everything looks different. */

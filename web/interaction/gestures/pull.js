@@ -12,7 +12,7 @@ import { connectable, INPUT_PORTS, OUTPUT_PORTS } from "../../core/types.js";
 import { outlineNodes, pulledLink } from "../../view/live.js";
 import { socketPath } from "../../view/theme.js";
 import { outputType } from "../editor.js";
-import { hit } from "../hit.js";
+import { hit, nodeOf } from "../hit.js";
 
 /**
  * The fixed end.
@@ -76,12 +76,8 @@ export class PullGesture {
     if (found.kind === "input" && this.fixed.side === "output")
       this.#aimInput(found.id, found.id === OUTPUT_PORTS ? found.index : found.name);
     else if (found.kind === "output" && this.fixed.side === "input") this.#aimOutput(found.id, found.index);
-    if (
-      !this.landing &&
-      "id" in found &&
-      (found.kind === "node" || found.kind === "widget" || found.kind === "input" || found.kind === "output")
-    )
-      this.#aimNode(found.id);
+    const node = nodeOf(found);
+    if (!this.landing && node !== undefined) this.#aimNode(node);
     this.editor.renderer.stir();
   }
 
@@ -301,13 +297,8 @@ export class NodeLinkGesture {
   move(at) {
     this.at = at;
     const found = hit(this.editor, at);
-    const over =
-      "id" in found &&
-      this.editor.scene.scope.nodes.has(found.id) &&
-      found.kind !== "group" &&
-      found.kind !== "reroute"
-        ? found.id
-        : undefined;
+    const node = nodeOf(found);
+    const over = node !== undefined && this.editor.scene.scope.nodes.has(node) ? node : undefined;
     if (over !== this.over)
       this.pairs = over === undefined ? [] : nodePairs(this.editor.where, this.id, over);
     this.over = over;

@@ -13,7 +13,7 @@ from PIL.PngImagePlugin import PngInfo
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 LONGEST_TEXT = 64 * 2**20
-"""Bytes of one text in a picture; more is taken for an attack."""
+"""Bytes that the packed texts of a picture may have unpacked; more is taken for an attack."""
 LONGEST_KEYWORD = 79
 """Bytes of a PNG's keyword (PNG specification, 11.3.4.2)."""
 EXIF_PROMPT, EXIF_OTHERS = 0x0110, 0x010F  # camera model, and maker and the tags below it, hold `key:text`
@@ -102,6 +102,7 @@ def is_picture(data: bytes) -> bool:
 def png_texts(data: bytes) -> dict[str, str]:
     """The text chunks of a PNG by keyword. A damaged rest is passed over."""
     texts: dict[str, str] = {}
+    room = LONGEST_TEXT
     position = len(PNG_SIGNATURE)
     while position + 8 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, position)
@@ -111,10 +112,13 @@ def png_texts(data: bytes) -> dict[str, str]:
         if kind == b"tEXt":
             texts[keyword.decode("latin-1")] = _utf8(rest)
         elif kind == b"zTXt" and rest:
-            texts[keyword.decode("latin-1")] = _utf8(_inflated(rest[1:]))
+            text = _inflated(rest[1:], room)
+            room -= len(text)
+            texts[keyword.decode("latin-1")] = _utf8(text)
         elif kind == b"iTXt" and len(rest) > 2:
             parts = [*rest[2:].split(b"\0", 2), b"", b""]
-            text = _inflated(parts[2]) if rest[0] else parts[2]
+            text = _inflated(parts[2], room) if rest[0] else parts[2]
+            room -= len(text) if rest[0] else 0
             own, name = parts[1].decode("utf-8", "replace"), keyword.decode("latin-1")
             texts[own if own and _latin(own) == name else name] = text.decode("utf-8", "replace")
     return texts
@@ -128,10 +132,10 @@ def _utf8(text: bytes) -> str:
         return text.decode("latin-1")
 
 
-def _inflated(packed: bytes) -> bytes:
-    """An unpacked text, cut at the longest; nothing of a damaged one."""
+def _inflated(packed: bytes, room: int) -> bytes:
+    """An unpacked text, cut at `room` bytes; nothing of a damaged one."""
     try:
-        return zlib.decompressobj().decompress(packed, LONGEST_TEXT)
+        return zlib.decompressobj().decompress(packed, room) if room > 0 else b""
     except zlib.error:
         return b""
 

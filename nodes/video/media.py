@@ -100,9 +100,8 @@ def read_film(path: Path, check: Callable[[], None] = lambda: None, budget: Budg
     if not frames:
         raise ValueError(f"'{path.name}' has no pictures that can be read")
     images = torch.empty(len(frames), *frames[0].shape)
-    for index in range(len(frames)):  # each is let go of once it is copied
-        pixels, frames[index] = frames[index], frames[0][:0]
-        np.divide(pixels, np.float32(255.0), out=images[index].numpy())
+    for image in images:  # each is let go of once it is copied
+        np.divide(frames.pop(0), np.float32(255.0), out=image.numpy())
     budget.give_back(images.numel())
     with opened(path) as container:
         return Film(images, rate, _sound_of(container, check))

@@ -2,11 +2,14 @@
 
 import io
 import json
+import zlib
 
 import pytest
 from PIL import Image as PIL
 
+from pictures import texts
 from pictures.texts import exif_block, exif_texts, is_picture, png_chunks, png_texts, whole
+from tests.server.attacks import chunk
 
 TEXTS = {"prompt": json.dumps({"1": "ü"}), "workflow": json.dumps({"nodes": []})}
 
@@ -59,3 +62,12 @@ def test_an_exif_block_without_room_names_what_it_leaves_out() -> None:
     block, left_out = exif_block({str(number): "x" for number in range(400)})
     assert len(left_out) == 400 - 256
     assert len(exif_texts(block)) == 256
+
+
+def test_packed_texts_share_what_they_may_unpack(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(texts, "LONGEST_TEXT", 1_000)
+    packed = zlib.compress(b"x" * 600)
+    chunks = [chunk(b"zTXt", b"a\0\0" + packed), chunk(b"iTXt", b"b\0\1\0\0\0" + packed)]
+    chunks += [chunk(b"zTXt", b"c\0\0" + packed), chunk(b"tEXt", b"d\0plain")]
+    found = png_texts(texts.PNG_SIGNATURE + b"".join(chunks))
+    assert {key: len(text) for key, text in found.items()} == {"a": 600, "b": 400, "c": 0, "d": 5}

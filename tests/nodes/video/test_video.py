@@ -16,7 +16,8 @@ from execution.files.folders import Folders
 from nodes.image.encoding import Embedding
 from nodes.library import native_types
 from nodes.video.media import opened, ordered
-from pictures.budget import Budgets
+from nodes.video.video import VideoValue
+from pictures.budget import Budgets, OverBudget
 from tests.nodes.audio.test_audio import EXTRA, PROMPT, tags, tone
 
 
@@ -81,6 +82,18 @@ def test_a_film_that_is_h264_already_is_copied_without_loss(call: Any, folders: 
     assert json.loads(tags(copy)["prompt"]) == PROMPT
     with opened(copy) as container:
         assert {each.type for each in container.streams} == {"video", "audio"}
+
+
+def test_a_film_is_read_within_the_budget_of_its_run(call: Any, folders: Folders) -> None:
+    path = saved(call("SaveVideo", video=call("CreateVideo", images=frames(), fps=10.0)), folders)
+    floats, bytes_ = 48 * 32 * 12, 48 * 32 * 3
+    enough = Budgets(5 * (floats + bytes_))
+    film = VideoValue(path, enough).get_components("one")
+    assert len(film.images) == 5
+    assert enough.of("one").taken == film.images.numel() * 4, "what was held on the way is given back"
+    for few, words in ((5 * floats, "beside"), (floats - 1, "one picture of that size")):
+        with pytest.raises(OverBudget, match=words):
+            VideoValue(path, Budgets(few)).get_components("two")
 
 
 @pytest.mark.parametrize("codec", ["vp9", "av1"])

@@ -15,21 +15,30 @@ from diffusion.errors import FileProblem
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One tensor of a file: shape and type are known, its bytes come with `read` and go with `release`."""
+    """One tensor of a file: shape and type are known, its bytes come with `read` and go with `release`.
+
+    A packed weight has the shape of the weight and a floating type; `read` gives a `Quantised`. `packed` is how
+    many bytes that takes in memory (0: it is a plain tensor), `parts` what a file holds in its place, by what is
+    written behind its name.
+    """
 
     shape: tuple[int, ...]
     dtype: torch.dtype
     read: Callable[[], Tensor]
     release: Callable[[], None] = lambda: None
+    packed: int = 0
+    parts: Mapping[str, Entry] | None = None
 
     @property
     def bytes(self) -> int:
-        """Bytes in the file's own type."""
+        """Bytes as a plain tensor of its own type."""
         return torch.Size(self.shape).numel() * self.dtype.itemsize
 
     def taking(self, shape: tuple[int, ...], take: Callable[[Tensor], Tensor]) -> Entry:
-        """An entry made of this one: a slice, a transposition."""
-        return replace(self, shape=shape, read=lambda: take(self.read()))
+        """An entry made of this one: a slice, a transposition. Rows of a packed weight stay packed."""
+        share = torch.Size(shape).numel() / max(torch.Size(self.shape).numel(), 1)
+        packed = round(self.packed * share)
+        return replace(self, shape=shape, read=lambda: take(self.read()), packed=packed, parts=None)
 
     def rows(self, start: int, stop: int) -> Entry:
         """Its rows from `start` up to `stop`."""

@@ -44,6 +44,7 @@ class Resident(Generic[M]):
     identity: Identity
     channels_last: bool = False
     override: torch.dtype | None = None
+    storage: torch.dtype | None = None
 
     @property
     def device(self) -> torch.device:
@@ -58,6 +59,10 @@ class Resident(Generic[M]):
     def computing_in(self, dtype: torch.dtype | None) -> Resident[M]:
         """The same weights, computing in another type; None is the policy's choice."""
         return replace(self, override=dtype)
+
+    def storing(self, dtype: torch.dtype) -> Resident[M]:
+        """The same weights, their matrices kept in an 8-bit type and unpacked where they are used."""
+        return replace(self, storage=dtype, identity=(*self.identity, dtype))
 
     def use(
         self, patches: Patches = NO_PATCHES, check: Check = never, reserve: int = 0
@@ -211,7 +216,8 @@ class Residency:
     def _load(self, resident: Resident[M], patches: Patches, check: Check, reserve: int) -> Loaded[M]:
         """The module filled, whole if it fits, else with its last blocks streamed."""
         module = build_empty(resident.build, resident.weights)
-        loaded = Loaded(module, resident.weights, resident.device, resident.dtype, resident.channels_last)
+        how = resident.dtype, resident.channels_last, resident.storage
+        loaded = Loaded(module, resident.weights, resident.device, *how)
         room = self._make_room(loaded.bytes + reserve) - reserve
         self._stream_rest(loaded, room)
         try:

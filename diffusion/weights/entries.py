@@ -17,9 +17,9 @@ from diffusion.errors import FileProblem
 class Entry:
     """One tensor of a file: shape and type are known, its bytes come with `read` and go with `release`.
 
-    A packed weight has the shape of the weight and a floating type; `read` gives a `Quantised`. `packed` is how
-    many bytes that takes in memory (0: it is a plain tensor), `parts` what a file holds in its place, by what is
-    written behind its name.
+    A packed weight has the shape of the weight and a floating type; `read` gives a `Quantised`. `packed` is
+    how many bytes that takes in memory (0: it is a plain tensor), `parts` what a file holds in its place, by
+    what is written behind its layer's name.
     """
 
     shape: tuple[int, ...]

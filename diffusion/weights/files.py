@@ -2,7 +2,7 @@
 
 What a file is follows from its first bytes, never from its name. Tensors are views of the memory-mapped
 file, so opening costs a header and converting costs one tensor at a time. Pickled files are read by
-`diffusion.pickled`, which runs nothing.
+`diffusion.weights.pickled`, which runs nothing.
 """
 
 from __future__ import annotations
@@ -17,8 +17,12 @@ from torch import Tensor
 
 from diffusion.errors import FileProblem
 from diffusion.weights.entries import Entry, Weights, let_go, mapped, require_whole, view
+from diffusion.weights.gguf_file import open_gguf
+from diffusion.weights.gguf_header import MAGIC
 from diffusion.weights.pickled import open_pickled
 from diffusion.weights.safetensors_header import Span, read_header
+from diffusion.weights.scaled import with_scales_applied
+from diffusion.weights.shards import put_together, shards_of
 
 __all__ = ["Entry", "Weights", "identity", "open_weights"]
 
@@ -34,6 +38,7 @@ DTYPES: Mapping[str, torch.dtype] = {
     "I64": torch.int64,
     "F8_E4M3": torch.float8_e4m3fn,
     "F8_E5M2": torch.float8_e5m2,
+    "F8_E8M0": torch.float8_e8m0fnu,
     "F16": torch.float16,
     "BF16": torch.bfloat16,
     "F32": torch.float32,
@@ -44,7 +49,6 @@ DTYPES: Mapping[str, torch.dtype] = {
 FOREIGN_STARTS: Mapping[bytes, str] = {
     b"<": "This is a web page, not weights: the download was probably refused.",
     b"version https://git-lfs": "This is a Git LFS pointer, not the weights it points to.",
-    b"GGUF": "This is a GGUF file, which is not supported.",
     b"7z\xbc\xaf": "This is a 7z archive; unpack it first.",
     b"\x1f\x8b": "This is a gzip archive; unpack it first.",
 }
@@ -58,8 +62,15 @@ def identity(weights: Weights, part: str) -> tuple[Any, ...]:
 
 
 def open_weights(path: Path | str) -> Weights:
-    """The tensors of a weight file of any supported kind. FileProblem says what is wrong with it."""
-    path = Path(path)
+    """The tensors of a weight file of any supported kind. FileProblem says what is wrong with it.
+
+    One of several files of a model stands for all of them; a packed weight is one entry of its own shape.
+    """
+    parts = [_open_one(each) for each in shards_of(Path(path))]
+    return with_scales_applied(parts[0] if len(parts) == 1 else put_together(parts))
+
+
+def _open_one(path: Path) -> Weights:
     try:
         with path.open("rb") as file:
             start = file.read(64)
@@ -71,13 +82,17 @@ def open_weights(path: Path | str) -> Weights:
         return _open_safetensors(path)
     if start[:4] == b"PK\x03\x04" or start[:1] == b"\x80":
         return open_pickled(path)
+    if start[:4] == MAGIC:
+        return open_gguf(path)
     for foreign, problem in FOREIGN_STARTS.items():
         if start.lstrip().startswith(foreign):
             raise FileProblem(path, problem, "Download the real file.")
     if int.from_bytes(start[:8], "little") < path.stat().st_size or path.suffix.lower() == ".safetensors":
         return _open_safetensors(path)
     raise FileProblem(
-        path, "This is neither a safetensors file nor a PyTorch checkpoint.", "Choose another file."
+        path,
+        "This is neither a safetensors nor a GGUF file nor a PyTorch checkpoint.",
+        "Choose another file.",
     )
 
 

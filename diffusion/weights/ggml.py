@@ -1,7 +1,7 @@
 """The block formats of GGML, as GGUF files hold them: bytes of a row of blocks into numbers.
 
-A block is 32 or 256 numbers in a row: one or two float16 scales for all of it, small whole numbers, and in the
-256 ones ("K") a scale of 4 or 6 bits for each 16 or 32 of them. Layouts follow ggml-quants.h
+A block is 32 or 256 numbers in a row: one or two float16 scales for all of it, small whole numbers, and in
+those of 256 ("K") a scale of 4 or 6 bits for each 16 or 32 of them. Layouts follow ggml-quants.h
 (https://github.com/ggml-org/ggml, MIT). Rarer formats are unpacked by the package `gguf`.
 """
 
@@ -19,11 +19,11 @@ Unpack = Callable[[Tensor], Tensor]
 
 
 class Format(NamedTuple):
-    """A block format: its name, numbers and bytes of a block, and how blocks [n, bytes] become [n, numbers]."""
+    """A block format: its name, how many numbers in how many bytes, and how blocks [n, size] are unpacked."""
 
     name: str
-    count: int
-    bytes: int
+    numbers: int
+    size: int
     unpack: Unpack | None = None
 
     @property
@@ -34,7 +34,7 @@ class Format(NamedTuple):
     def _rows(self, piece: Piece) -> Tensor:
         rows = piece.by_row["blocks"]
         unpack = self.unpack or _by_package(self.name)
-        return unpack(rows.reshape(-1, self.bytes)).reshape(len(rows), piece.columns)
+        return unpack(rows.reshape(-1, self.size)).reshape(len(rows), piece.columns)
 
 
 def _half(blocks: Tensor) -> Tensor:

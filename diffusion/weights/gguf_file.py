@@ -56,7 +56,7 @@ def _packed(data: Tensor, kind: int, shape: tuple[int, ...]) -> Quantised:
     """Rows of blocks; where the rows of a shape are not whole blocks, every block counts as a row."""
     form = FORMATS[kind]
     columns = torch.Size(shape[1:]).numel()
-    if columns % form.count:
-        columns = form.count
-    rows = data.view(-1, columns // form.count * form.bytes)
+    if columns % form.numbers:
+        columns = form.numbers
+    rows = data.view(-1, columns // form.numbers * form.size)
     return Quantised([Piece(form.kind, columns, {"blocks": rows})], shape, LOGICAL)

@@ -1,9 +1,9 @@
 """The header of a GGUF file, parsed strictly: its facts, and which tensor lies where.
 
 The format is a magic word, a version, counts, key-value pairs, tensors' names with shapes, kinds and offsets,
-then the bytes at aligned places (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md). Shapes are written
-with the fastest axis first. A header is not trusted: nothing is read beyond the file, and no list of it is
-kept but short ones of numbers.
+then the bytes at aligned places (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md). Shapes are
+written with the fastest axis first. A header is not trusted: nothing is read beyond the file, and no list of
+it is kept but short ones of numbers.
 """
 
 from __future__ import annotations
@@ -154,9 +154,9 @@ def _block(name: str, kind: int, shape: tuple[int, ...], offset: int, base: int,
         length = count * PLAIN[kind].itemsize
     elif kind in FORMATS:
         form = FORMATS[kind]
-        if not shape or shape[-1] % form.count:
+        if not shape or shape[-1] % form.numbers:
             raise BadHeader(f"Tensor {name[:80]!r} has rows that are not whole blocks of {form.name}.")
-        length = count // form.count * form.bytes
+        length = count // form.numbers * form.size
     else:
         raise BadHeader(f"Tensor {name[:80]!r} is packed in a kind that is not known here (number {kind}).")
     start = base + offset

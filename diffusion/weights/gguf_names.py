@@ -43,7 +43,9 @@ DECODER: Names = (
     (r"blk\.(\d+)\.attn_([qk])_norm\.weight", r"model.layers.\1.self_attn.\2_norm.weight"),
     (r"blk\.(\d+)\.ffn_(gate|up|down)\.weight", r"model.layers.\1.mlp.\2_proj.weight"),
 )
-AFTER_ATTENTION: Names = ((r"blk\.(\d+)\.ffn_norm\.weight", r"model.layers.\1.post_attention_layernorm.weight"),)
+AFTER_ATTENTION: Names = (
+    (r"blk\.(\d+)\.ffn_norm\.weight", r"model.layers.\1.post_attention_layernorm.weight"),
+)
 AROUND: Names = (
     (r"blk\.(\d+)\.post_attention_norm\.weight", r"model.layers.\1.post_attention_layernorm.weight"),
     (r"blk\.(\d+)\.ffn_norm\.weight", r"model.layers.\1.pre_feedforward_layernorm.weight"),
@@ -104,7 +106,7 @@ def _change(name: str, architecture: str, facts: Mapping[str, Any]) -> Callable[
 
 
 def halves_apart(heads: int) -> Callable[[Tensor], Tensor]:
-    """Rows of heads whose pairs that are rotated together stand side by side, with the pairs half a head apart."""
+    """Rows of heads with the two of each rotated pair half a head apart, which stood side by side."""
 
     def apart(weight: Tensor) -> Tensor:
         numbers = torch.arange(weight.shape[0]).reshape(heads, -1, 2).transpose(1, 2).reshape(-1)

@@ -16,7 +16,7 @@ file's name of a parameter (merging by name), and for writing a file.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeVar
 
 import torch
@@ -253,7 +253,8 @@ def _packed(entries: Sequence[Entry], turn: Turn) -> Entry:
             entry.release()
 
     rows = sum(shape[0] for shape in shapes)
-    return replace(first, shape=(rows, *shapes[0][1:]), read=read, release=release)
+    packed = sum(entry.packed for entry in entries) if all(entry.packed for entry in entries) else 0
+    return Entry((rows, *shapes[0][1:]), first.dtype, read, release, packed)
 
 
 SAME = Layout()

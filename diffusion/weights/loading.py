@@ -1,7 +1,8 @@
 """A module filled from a file: tensors are put in one at a time, patched and converted on the way.
 
 The module is built on the meta device, so nothing exists twice. A tensor that needs neither patch nor
-conversion stays a view of the mapped file. Blocks that are not to stay in memory are streamed: read just
+conversion stays a view of the mapped file, and so does a packed weight (`quantised`), whose patches act where
+it is used. Blocks that are not to stay in memory are streamed: read just
 before they compute, while the one before them computes, and dropped behind.
 """
 
@@ -18,7 +19,9 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from diffusion.errors import FileProblem
-from diffusion.weights.files import Weights
+from diffusion.weights.files import Entry, Weights
+from diffusion.weights.quantised import Quantised
+from diffusion.weights.scaled import FLOAT8, float8_weight
 
 M = TypeVar("M", bound=nn.Module)
 Patches = Mapping[str, tuple[Callable[[Tensor], Tensor], ...]]
@@ -89,12 +92,14 @@ class Loaded(Generic[M]):
         device: torch.device,
         dtype: torch.dtype,
         channels_last: bool = False,
+        storage: torch.dtype | None = None,
     ) -> None:
         self.module = module
         self.weights = weights
         self.device = device
         self.dtype = dtype
         self.channels_last = channels_last
+        self.storage = storage  # an 8-bit type in which matrices are kept, whatever they have in the file
         self.patches: Patches = NO_PATCHES
         self.names = list(module.state_dict())
         self.streamed: dict[str, Streamed] = {}
@@ -110,10 +115,19 @@ class Loaded(Generic[M]):
         return sum(self.size(name) for name in self.names if name.startswith(f"{block}."))
 
     def size(self, name: str) -> int:
-        """Bytes of one tensor once converted."""
+        """Bytes of one tensor once it is in memory."""
         entry = self.weights[name]
-        width = self.dtype.itemsize if entry.dtype.is_floating_point else entry.dtype.itemsize
-        return torch.Size(entry.shape).numel() * width
+        if entry.packed:
+            return entry.packed
+        kept = self._kept(entry)
+        width = kept or (self.dtype if entry.dtype.is_floating_point else entry.dtype)
+        return torch.Size(entry.shape).numel() * width.itemsize
+
+    def _kept(self, entry: Entry) -> torch.dtype | None:
+        """The 8-bit type that a plain tensor is kept in: matrices that are of one, or that should be."""
+        if len(entry.shape) < 2 or not entry.dtype.is_floating_point:
+            return None
+        return entry.dtype if entry.dtype in FLOAT8 else self.storage
 
     def fill(self, patches: Patches, check: Check = never) -> None:
         """Puts in every tensor that is to stay. `check` is asked between tensors and may raise."""
@@ -154,6 +168,12 @@ class Loaded(Generic[M]):
         """A tensor of the file, patched, on the device, in the type and layout it computes in."""
         entry = self.weights[name]
         source = entry.read()
+        packed = self._packed(entry, source)
+        if packed is not None:
+            moved = packed.computing(self.device, self.dtype, self.patches.get(name, ()))
+            if self.device.type != "cpu":
+                entry.release()
+            return moved
         value = source
         if name in self.patches:
             value = source.to(self.device, torch.float32)
@@ -165,6 +185,19 @@ class Loaded(Generic[M]):
         if value.untyped_storage().data_ptr() != source.untyped_storage().data_ptr():
             entry.release()
         return value
+
+    def _packed(self, entry: Entry, source: Tensor) -> Quantised | None:
+        """A tensor that stays as small as it is, or as it should be kept; None for one that is converted."""
+        if isinstance(source, Quantised):
+            return source
+        kept = self._kept(entry)
+        if kept is None:
+            return None
+        if source.dtype != kept:
+            most = torch.finfo(kept).max
+            source = source.clamp(-most, most).to(kept)
+            entry.release()
+        return float8_weight(source, self.dtype)
 
     def put_one(self, name: str, value: Tensor) -> None:
         """Sets one parameter or buffer of the module."""

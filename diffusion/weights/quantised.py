@@ -39,8 +39,8 @@ class Kind:
 class Piece:
     """Rows of a matrix that are packed alike.
 
-    `by_row` holds tensors whose first axis is the rows, `shared` what counts for all of them. `turned` says in
-    groups of how many columns the rows were rotated before they were packed, 0 for not at all.
+    `by_row` holds tensors whose first axis is the rows, `shared` what counts for all of them. `turned` says
+    in groups of how many columns the rows were rotated before they were packed, 0 for not at all.
     """
 
     kind: Kind
@@ -55,7 +55,10 @@ class Piece:
     @property
     def bytes(self) -> int:
         """Bytes in memory; a scale that stands for all rows counts once."""
-        return sum(each.untyped_storage().nbytes() if 0 in each.stride() else each.nbytes for each in self.by_row.values())
+        return sum(
+            each.untyped_storage().nbytes() if 0 in each.stride() else each.nbytes
+            for each in self.by_row.values()
+        )
 
     def rows(self, chosen: slice | Tensor) -> Piece:
         """Some of its rows; a slice copies nothing."""
@@ -64,12 +67,14 @@ class Piece:
     def on(self, device: torch.device) -> Piece:
         """The same on a device."""
         moved = {name: _moved(each, device) for name, each in self.by_row.items()}
-        return replace(self, by_row=moved, shared={name: each.to(device) for name, each in self.shared.items()})
+        return replace(
+            self, by_row=moved, shared={name: each.to(device) for name, each in self.shared.items()}
+        )
 
     def blocks(self) -> Iterator[Piece]:
         """Its rows, a block at a time."""
         step = max(BLOCK // max(self.columns, 1), 1)
-        for start in range(0, len(self), step):
+        for start in range(0, len(self) or 1, step):
             yield self.rows(slice(start, start + step))
 
     def numbers(self) -> Tensor:
@@ -90,11 +95,11 @@ class Quantised(Tensor):
     ) -> Quantised:
         device = next(iter(pieces[0].by_row.values())).device
         with torch.inference_mode(False):  # else it could not be a view of one that was made outside
-            made: Quantised = Tensor._make_wrapper_subclass(cls, tuple(shape), dtype=dtype, device=device)  # type: ignore[attr-defined]
+            made: Quantised = Tensor._make_wrapper_subclass(cls, tuple(shape), dtype=dtype, device=device)
         made.pieces, made.patches = tuple(pieces), tuple(patches)
         return made
 
-    def __repr__(self, *, tensor_contents: object = None) -> str:
+    def __repr__(self, *, tensor_contents: Any = None) -> str:  # type: ignore[override]  # untyped
         kinds = "+".join(dict.fromkeys(piece.kind.name for piece in self.pieces))
         return f"Quantised({kinds}, {tuple(self.shape)}, {self.dtype}, {len(self.patches)} patches)"
 
@@ -139,7 +144,10 @@ class Quantised(Tensor):
 
     def rows_at(self, numbers: Tensor) -> Tensor:
         """The rows of these numbers, unpacked: [*numbers, …]."""
-        flat, out = numbers.reshape(-1), torch.empty(numbers.numel(), *self.shape[1:], dtype=self.dtype, device=self.device)
+        flat, out = (
+            numbers.reshape(-1),
+            torch.empty(numbers.numel(), *self.shape[1:], dtype=self.dtype, device=self.device),
+        )
         at = 0
         for piece in self.pieces:
             here = ((flat >= at) & (flat < at + len(piece))).nonzero().squeeze(1)
@@ -159,7 +167,7 @@ class Quantised(Tensor):
             return function(*args, **(kwargs or {}))
 
     @classmethod
-    def __torch_dispatch__(
+    def __torch_dispatch__(  # type: ignore[override]  # the base has a function that is no method
         cls, operation: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         stay = STAY_PACKED.get(operation)
@@ -209,6 +217,11 @@ def rotated(x: Tensor, group: int) -> Tensor:
     return parts.reshape(x.shape)
 
 
+def plain(tensor: Tensor, dtype: torch.dtype | None = None) -> Tensor:
+    """A tensor that is not packed; one that was comes unpacked, in a number type or its own."""
+    return tensor.unpacked(dtype) if isinstance(tensor, Quantised) else tensor
+
+
 def joined(parts: Sequence[Tensor]) -> Tensor:
     """Quantised weights below each other, still packed."""
     first = parts[0]
@@ -220,7 +233,11 @@ def joined(parts: Sequence[Tensor]) -> Tensor:
 def require_unwritten(operation: Any, args: Sequence[Any]) -> None:
     """TypeError if an operation would write into a quantised weight, which would be lost."""
     for argument, declared in zip(args, operation._schema.arguments, strict=False):
-        if isinstance(argument, Quantised) and declared.alias_info is not None and declared.alias_info.is_write:
+        if (
+            isinstance(argument, Quantised)
+            and declared.alias_info is not None
+            and declared.alias_info.is_write
+        ):
             raise TypeError(f"{operation} writes into a quantised weight; unpack it first")
 
 
@@ -235,11 +252,20 @@ def _is_free(weight: Any) -> bool:
     return isinstance(weight, Quantised) and weight.by_rows and not weight.patches
 
 
-def _slice(weight: Quantised, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1) -> Any:
+def _slice(
+    weight: Quantised, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1
+) -> Any:
+    if dim > 0 and not start and (end is None or end >= weight.shape[dim]) and step == 1:
+        return weight.made()
     if dim != 0 or step != 1 or not _is_free(weight):
         return NotImplemented
     first, last, _ = slice(start, end).indices(weight.shape[0])
     return weight.rows(first, last)
+
+
+def _unsqueeze(weight: Quantised, dim: int) -> Any:
+    at = dim if dim >= 0 else weight.dim() + 1 + dim
+    return _view(weight, (*weight.shape[:at], 1, *weight.shape[at:])) if at > 0 else NotImplemented
 
 
 def _split(weight: Quantised, size: int | Sequence[int], dim: int = 0) -> Any:
@@ -267,7 +293,13 @@ def _view(weight: Quantised, shape: Sequence[int]) -> Any:
 
 def _index(weight: Quantised, indices: Sequence[Tensor | None]) -> Any:
     first = indices[0]
-    if len(indices) != 1 or first is None or first.dtype == torch.bool or first.dim() != 1 or not _is_free(weight):
+    if (
+        len(indices) != 1
+        or first is None
+        or first.dtype == torch.bool
+        or first.dim() != 1
+        or not _is_free(weight)
+    ):
         return NotImplemented
     return _chosen(weight, first)
 
@@ -305,6 +337,7 @@ STAY_PACKED: Mapping[Any, Callable[..., Any]] = {
     aten.linear.default: _linear,
     aten.embedding.default: _embedding,
     aten.slice.Tensor: _slice,
+    aten.unsqueeze.default: _unsqueeze,
     aten.split.Tensor: _split,
     aten.split_with_sizes.default: _split,
     aten.cat.default: _cat,

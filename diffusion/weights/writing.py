@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import IO
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from diffusion.weights.entries import Entry
 from diffusion.weights.files import DTYPES
+from diffusion.weights.quantised import plain
 
 NAMES: Mapping[torch.dtype, str] = {dtype: name for name, dtype in DTYPES.items()}
 Progress = Callable[[int, int], None]
@@ -28,8 +29,11 @@ def write_safetensors(
 ) -> None:
     """Writes named tensors, each read when its turn comes and let go after; `progress` may raise to end it.
 
-    ValueError if a tensor is not what its entry says.
+    A packed weight is written as its parts, as its own file has them, where it has not been changed or cut
+    and the format can hold them; else in its logical number type. ValueError if a tensor is not what its
+    entry says.
     """
+    entries = dict(_with_parts(entries))
     header: dict[str, object] = {"__metadata__": dict(metadata)} if metadata else {}
     offset = 0
     for name, entry in entries.items():
@@ -45,13 +49,23 @@ def write_safetensors(
         entry.release()
 
 
+def _with_parts(entries: Mapping[str, Entry]) -> Iterator[tuple[str, Entry]]:
+    """Entries as they are written: the parts of a packed layer under its name."""
+    for name, entry in entries.items():
+        layer, _, kind = name.rpartition(".")
+        if entry.parts is None or kind != "weight":
+            yield name, entry
+        else:
+            yield from ((f"{layer}.{part}", each) for part, each in entry.parts.items())
+
+
 def entry_of(tensor: Tensor) -> Entry:
     """A tensor in memory as an entry."""
     return Entry(tuple(tensor.shape), tensor.dtype, lambda: tensor)
 
 
 def _bytes(name: str, entry: Entry) -> memoryview:
-    tensor = entry.read().detach().cpu().contiguous()
+    tensor = plain(entry.read()).detach().cpu().contiguous()
     if tuple(tensor.shape) != entry.shape or tensor.dtype != entry.dtype:
         found, right = (tuple(tensor.shape), tensor.dtype), (entry.shape, entry.dtype)
         raise ValueError(f"tensor {name} is {found} instead of {right}")

@@ -74,7 +74,7 @@ def test_the_content_decides_and_not_the_name(name: str, tmp_path: Path) -> None
 FOREIGN = {
     "a web page": (b"  <!DOCTYPE html><html>", "web page"),
     "a pointer": (b"version https://git-lfs.github.com/spec/v1\noid", "Git LFS pointer"),
-    "gguf": (b"GGUF\x03\x00\x00\x00\x00\x00\x00\x00\x00", "GGUF"),
+    "a piece of a GGUF file": (b"GGUF\x03\x00\x00\x00\x00\x00\x00\x00\x00", "cut short"),
     "an archive": (b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x00", "gzip"),
     "words": (b"these are only words, and many of them", "neither"),
     "nothing": (b"", "neither"),

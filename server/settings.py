@@ -40,8 +40,8 @@ class Limits:
     """Finished prompts kept."""
     sockets: int = 1_024
     """Open WebSockets."""
-    decoded: int = 768 * MEGABYTE
-    """Bytes that the pictures of one request may take, decoded."""
+    decoded: int = 576 * MEGABYTE
+    """Bytes that the pictures of one request may take, decoded and on their way into another form."""
 
 
 @dataclass(frozen=True)

@@ -144,10 +144,12 @@ def custom_validation_failed(name: str, message: str) -> Problem:
     return problem(kind, "Custom validation failed for node", details, input_name=name)
 
 
-def no_such_file(name: str, kind: str, value: Any) -> Problem:
+def no_such_file(name: str, kind: str, value: Any, advice: str) -> Problem:
     """An input file, of a `kind` such as `input:image`, is not there; in the words of ComfyUI's loaders."""
     what = re.split(r"\W+", kind.removeprefix("input:").lstrip("."))[0]
-    return custom_validation_failed(name, f"Invalid {what} file: {value}")
+    problem = custom_validation_failed(name, f"Invalid {what} file: {value}")
+    problem["extra_info"] |= {"received_value": value, "advice": advice}
+    return problem
 
 
 def exception_during_validation(error: Exception, traceback: Sequence[str]) -> Problem:

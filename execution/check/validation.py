@@ -248,9 +248,9 @@ class _Check:
             )
         if value in choices or self.folders.match(kind, value) is not None:
             return None
-        if kind.startswith("input:"):
-            return problems.no_such_file(each.name, kind, value)
         advice = f"Put the file into {self.folders.whereabouts(kind)}, or choose another."
+        if kind.startswith("input:"):
+            return problems.no_such_file(each.name, kind, value, advice)
         return problems.not_in_list(each, value, (*self.folders.list(kind), *choices), advice)
 
     def conclusion(self, asked: bool) -> Validation:

@@ -159,6 +159,8 @@ async def test_a_file_that_is_not_there_is_refused_in_its_loaders_words(client: 
         400, "custom_validation_failed", "Custom validation failed for node"
     )  # fmt: skip
     assert error["details"] == "image - Invalid image file: absent.png"
+    assert error["extra_info"]["input_name"] == "image"
+    assert error["extra_info"]["advice"] == "Put the file into the input folder, or choose another."
 
 
 async def test_listings_say_when_files_were_made(calm: Client) -> None:

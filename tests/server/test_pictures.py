@@ -87,9 +87,10 @@ PEAK = """
 import resource, sys
 from pathlib import Path
 from server.pictures import preview_form, render
+from server.settings import Limits
 import PIL.Image, PIL.WebPImagePlugin, PIL.PngImagePlugin, numpy, pictures.decoding
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-assert render(Path(sys.argv[1]), preview_form(*sys.argv[2:5]), 768 * 2**20)[:4] == b"RIFF"
+assert render(Path(sys.argv[1]), preview_form(*sys.argv[2:5]), Limits().decoded)[:4] == b"RIFF"
 print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
 """
 

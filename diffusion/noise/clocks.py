@@ -106,6 +106,17 @@ class AngleClock(LogClock):
 
 
 @dataclass(frozen=True)
+class UnitClock(LogClock):
+    """The clock of a flow in the dress of an exploding process: timestep = sigma / (sigma + 1)."""
+
+    def timestep(self, sigma: Tensor) -> Tensor:
+        return sigma / (sigma + 1)
+
+    def sigma(self, timestep: Tensor) -> Tensor:
+        return torch.where(timestep >= 1, self.sigma_max, timestep / (1 - timestep))
+
+
+@dataclass(frozen=True)
 class FlowClock:
     """Rectified flow: sigma in 0…1 is the time itself, bent by `shift` (Esser et al. 2024, section 5.3.2)."""
 

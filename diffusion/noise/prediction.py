@@ -24,6 +24,7 @@ from diffusion.noise.clocks import (
     DiscreteClock,
     FlowClock,
     LogClock,
+    UnitClock,
     scaled_linear_sigmas,
     zero_terminal_snr,
 )
@@ -59,6 +60,14 @@ class Process:
 
 
 @dataclass(frozen=True)
+class UnitProcess(Process):
+    """The exploding process of a flow that only wears its dress: pure noise counts as any other level."""
+
+    def noised(self, clean: Tensor, noise: Tensor, sigma: Tensor, *, from_pure_noise: bool = False) -> Tensor:
+        return clean + noise * like(sigma, noise)
+
+
+@dataclass(frozen=True)
 class RectifiedFlow(Process):
     """alpha = 1 - sigma: straight lines between picture and noise (Liu et al. 2022, arXiv 2209.03003)."""
 
@@ -83,6 +92,7 @@ class RectifiedFlow(Process):
 
 
 EXPLODING = Process()
+UNIT = UnitProcess()
 FLOW = RectifiedFlow()
 
 
@@ -139,7 +149,7 @@ EDM = Target("edm", EXPLODING, _unit_variance, _from_edm)
 EDM_PLAYGROUND = Target("edm_playground_v2.5", EXPLODING, _unit_variance, _from_edm)
 X0 = Target("x0", EXPLODING, _unit_variance, _from_x0)
 IMAGE_TO_IMAGE = Target("img_to_img", EXPLODING, _as_is, _from_x0)
-EXPLODING_FLOW = Target("cosmos_rflow", EXPLODING, _unit_interval, _from_unit_interval_flow)
+EXPLODING_FLOW = Target("cosmos_rflow", UNIT, _unit_interval, _from_unit_interval_flow)
 RECTIFIED_FLOW = Target("flow", FLOW, _as_is, _from_eps)
 LCM = Target("lcm", EXPLODING, _unit_variance, _from_eps)
 
@@ -221,10 +231,17 @@ def discrete(target: Target, sigmas: Tensor) -> Prediction:
     return Prediction(target, DiscreteClock(sigmas))
 
 
-def continuous_edm(target: Target, sigma_min: float, sigma_max: float) -> Prediction:
-    """EDM's clock, as ModelSamplingContinuousEDM sets it; for Playground v2.5 data deviate by a half."""
-    sigma_data = 0.5 if target is EDM_PLAYGROUND else 1.0
-    return Prediction(target, LogClock(sigma_min, sigma_max), sigma_data)
+def continuous_edm(
+    target: Target, sigma_min: float, sigma_max: float, sigma_data: float | None = None
+) -> Prediction:
+    """EDM's clock, as ModelSamplingContinuousEDM sets it; for Playground v2.5 data deviate by a half.
+
+    `sigma_data` states another deviation of the data.
+    """
+    if sigma_data is None:
+        sigma_data = 0.5 if target is EDM_PLAYGROUND else 1.0
+    clock = UnitClock if target is EXPLODING_FLOW else LogClock
+    return Prediction(target, clock(sigma_min, sigma_max), sigma_data)
 
 
 def continuous_v(sigma_min: float, sigma_max: float) -> Prediction:

@@ -17,6 +17,7 @@ from torch import Tensor
 from diffusion.noise.prediction import Prediction
 
 Schedule = Callable[[Prediction, int], Tensor]
+NOTHING = 1e-5  # a noise level that counts as 0
 
 
 def ending_in_zero(sigmas: Tensor) -> Tensor:
@@ -80,6 +81,9 @@ def ddim_uniform(prediction: Prediction, steps: int) -> Tensor:
 def normal(prediction: Prediction, steps: int) -> Tensor:
     """Uniform in the model's timestep, both ends included."""
     first, last = _ends(prediction)
+    if abs(prediction.clock.sigma(torch.tensor(last)).item()) < NOTHING:  # the lower end is the 0 itself
+        levels = prediction.clock.sigma(torch.linspace(first, last, steps + 1))
+        return ending_in_zero(levels[:-1])
     return ending_in_zero(prediction.clock.sigma(torch.linspace(first, last, steps)))
 
 

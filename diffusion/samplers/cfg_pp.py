@@ -24,7 +24,7 @@ def euler_ancestral_cfg_pp(
     process: Process = EXPLODING,
 ) -> Steps:
     """DDIM with noise (CFG++, algorithm 2); eta = 0 is the deterministic sampler."""
-    for sigma, sigma_next in pairwise(process.solvable(sigmas)):
+    for sigma, sigma_next in pairwise(sigmas):
         denoised, unguided = denoise.pair(x, sigma)
         if sigma_next == 0:
             x = denoised

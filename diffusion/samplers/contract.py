@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 
 from torch import Tensor
 
-from diffusion.noise.prediction import EXPLODING, Process
+from diffusion.noise.prediction import EXPLODING, Process, RectifiedFlow
 
 Denoiser = Callable[[Tensor, Tensor], Tensor]  # (x, sigma) → denoised
 Noise = Callable[[Tensor, Tensor], Tensor]  # (sigma, sigma_next) → unit Gaussian noise shaped like x
@@ -56,11 +56,12 @@ def slope(x: Tensor, sigma: Tensor, denoised: Tensor) -> Tensor:
 def descent(sigma: Tensor, sigma_next: Tensor, eta: float, process: Process = EXPLODING) -> Descent:
     """How far an ancestral step goes below sigma_next, so that the noise put back brings it up again.
 
-    Where alpha < 1 (flows) x is rescaled in between so that both marginals stay right.
+    Where alpha < 1 (flows) x is rescaled in between so that both marginals stay right. From an infinite sigma
+    (no signal at all) everything that is removed can be put back.
     """
-    if process is not EXPLODING:
+    if isinstance(process, RectifiedFlow):
         return _descent_with_signal(sigma, sigma_next, eta, process)
-    up = eta * (sigma_next**2 * (sigma**2 - sigma_next**2) / sigma**2).sqrt()
+    up = eta * sigma_next * (1 - (sigma_next / sigma) ** 2).sqrt()
     up = up.minimum(sigma_next)
     return Descent((sigma_next**2 - up**2).sqrt(), up.new_ones(()), up)
 

@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 from diffusion.noise.clocks import DiscreteClock, LogClock, scaled_linear_sigmas
 from diffusion.noise.prediction import (
     EDM,
+    EDM_PLAYGROUND,
     EPS,
     EXPLODING,
+    EXPLODING_FLOW,
     FLOW,
     LCM,
     TARGETS,
@@ -111,4 +113,25 @@ def test_the_continuous_clocks_reach_the_ends_they_were_given() -> None:
 def test_playground_is_edm_with_data_of_half_the_size() -> None:
     prediction = continuous_edm(TARGETS["edm_playground_v2.5"], 0.002, 80.0)
     assert prediction.sigma_data == 0.5
+    assert continuous_edm(EDM, 0.002, 80.0).sigma_data == 1.0
+
+
+def test_a_flow_in_an_exploding_dress_is_the_flow_itself() -> None:
+    """With t = sigma / (sigma + 1), x · (1 - t) is a flow's x, and clean = x - t · velocity."""
+    prediction = continuous_edm(EXPLODING_FLOW, 0.002, 80.0)
+    sigma = torch.tensor([0.5, 80.0])
+    t = prediction.clock.timestep(sigma)
+    torch.testing.assert_close(t, sigma / (sigma + 1))
+    torch.testing.assert_close(prediction.clock.sigma(t), sigma)
+    assert prediction.clock.sigma(torch.tensor(1.0)).item() == 80.0
+    clean, noise = torch.randn(2, 4, 2, 2), torch.randn(2, 4, 2, 2)
+    x = prediction.process.noised(clean, noise, sigma, from_pure_noise=True)
+    flowing = prediction.scaled(x, sigma)
+    torch.testing.assert_close(flowing, FLOW.noised(clean, noise, t))
+    torch.testing.assert_close(prediction.denoised(noise - clean, x, sigma), clean, rtol=1e-4, atol=1e-4)
+
+
+def test_data_may_deviate_as_stated() -> None:
+    assert continuous_edm(EDM, 0.002, 80.0, 0.5).sigma_data == 0.5
+    assert continuous_edm(EDM_PLAYGROUND, 0.002, 80.0).sigma_data == 0.5
     assert continuous_edm(EDM, 0.002, 80.0).sigma_data == 1.0

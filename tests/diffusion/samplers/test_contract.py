@@ -36,6 +36,12 @@ def test_more_noise_than_the_next_level_is_never_put_back() -> None:
     assert (down.item(), up.item()) == (0.0, 1.0)
 
 
+@pytest.mark.parametrize(("eta", "expected"), [(0.0, (0.5, 0.0)), (1.0, (0.0, 0.5)), (0.6, (0.4, 0.3))])
+def test_from_no_signal_at_all_any_share_can_be_put_back(eta: float, expected: tuple[float, float]) -> None:
+    down, _, up = descent(torch.tensor(torch.inf), torch.tensor(0.5), eta)
+    assert (down.item(), up.item()) == pytest.approx(expected)
+
+
 def test_halfway_is_the_geometric_middle_of_an_exploding_process() -> None:
     assert halfway(torch.tensor(9.0), torch.tensor(4.0)).item() == pytest.approx(6.0)
     assert halfway(torch.tensor(9.0), torch.tensor(1.0), r=0.25).item() == pytest.approx(9**0.75)

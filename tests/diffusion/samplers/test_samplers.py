@@ -294,3 +294,18 @@ def test_a_foreign_generator_is_a_sampler_too() -> None:
     x = data.start(5.0, 1, 1, 2, 2)
     (step,) = run(Sampler(jump, options={"power": 2.0}), data, x, torch.tensor([5.0, 0.0]), seed=7)
     torch.testing.assert_close(step.x, 2 * data(x, torch.tensor(5.0)) + 7)
+
+
+@pytest.mark.parametrize("name", ["euler_cfg_pp", "euler_ancestral_cfg_pp"])
+def test_the_first_step_of_a_flow_asks_at_pure_noise(name: str) -> None:
+    asked: list[float] = []
+
+    class Noted(FlowingData):
+        def __call__(self, x: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
+            asked.append(sigma.item())
+            return super().__call__(x, sigma)
+
+    x = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+    end = run(SAMPLERS[name], Noted(), x, torch.linspace(1.0, 0.0, 5), prediction=FLOWING)[-1].x
+    assert asked[0] == 1.0
+    assert end.isfinite().all()

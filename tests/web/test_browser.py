@@ -627,3 +627,21 @@ def test_the_tree_mirrors_the_graph(page: Any) -> None:
     assert page.evaluate("document.activeElement.getAttribute('aria-level')") == "2"
     page.keyboard.press("ArrowLeft")
     assert page.evaluate("document.activeElement.getAttribute('aria-level')") == "1"
+
+
+def test_a_dropped_text_file_and_a_video_open_by_what_is_in_them(page: Any) -> None:
+    made = {"nodes": [{"id": 1, "type": "EmptyImage", "pos": [0, 0]}], "links": [], "version": 0.4}
+    drop(page, "Named by a system.json.txt", "text/plain", json.dumps(made).encode())
+    until(page, "nodeloom.editor.tab.name === 'Named by a system'")
+
+    def box(kind: bytes, *content: bytes) -> bytes:
+        return (8 + sum(map(len, content))).to_bytes(4, "big") + kind + b"".join(content)
+
+    comment = f'{{"prompt": {{"1": {{"is_changed": [NaN]}}}}, "workflow": {json.dumps(made)}}}'
+    tags = box(b"ilst", box(b"\xa9cmt", box(b"data", bytes(8), comment.encode())))
+    film = box(b"ftyp", b"isom" + bytes(4)) + box(b"moov", box(b"udta", box(b"meta", bytes(4), tags)))
+    drop(page, "clip.mp4", "video/mp4", film)
+    until(page, "nodeloom.editor.tab.name === 'clip'")
+    assert page.evaluate(
+        "[...nodeloom.editor.tab.workflow.root.nodes.values()].map((node) => node.type)"
+    ) == ["EmptyImage"]

@@ -49,6 +49,11 @@ def png_chunks(texts: Mapping[str, str]) -> PngInfo:
     return chunks
 
 
+def own_keyword(keyword: str, translated: str) -> str:
+    """The keyword meant: the translated one where the other is but its stand-in."""
+    return translated if translated and _latin(translated) == keyword else keyword
+
+
 def _latin(key: str) -> str:
     """A keyword's stand-in that PNG allows."""
     latin = key.encode("latin-1", "replace").decode("latin-1").strip(" ")[:LONGEST_KEYWORD].strip(" ")
@@ -119,8 +124,8 @@ def png_texts(data: bytes) -> dict[str, str]:
             parts = [*rest[2:].split(b"\0", 2), b"", b""]
             text = _inflated(parts[2], room) if rest[0] else parts[2]
             room -= len(text) if rest[0] else 0
-            own, name = parts[1].decode("utf-8", "replace"), keyword.decode("latin-1")
-            texts[own if own and _latin(own) == name else name] = text.decode("utf-8", "replace")
+            key = own_keyword(keyword.decode("latin-1"), parts[1].decode("utf-8", "replace"))
+            texts[key] = text.decode("utf-8", "replace")
     return texts
 
 

@@ -177,9 +177,11 @@ def with_alpha_of(original: Path, mask: BinaryIO, most: int) -> bytes:
 
 
 def texts_of(picture: "Image") -> dict[str, str]:
-    """The texts of an open picture."""
-    found: dict[str, str] = getattr(picture, "text", None) or {}
-    return {getattr(text, "tkey", None) or key: str(text) for key, text in found.items()}
+    """The texts of an open picture, by keyword: chunks of a PNG, entries of another one's EXIF."""
+    from pictures.texts import exif_texts, own_keyword
+
+    found: dict[str, str] = getattr(picture, "text", None) or exif_texts(picture.info.get("exif", b""))
+    return {own_keyword(key, getattr(text, "tkey", None) or ""): str(text) for key, text in found.items()}
 
 
 class Pictures:

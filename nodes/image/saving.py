@@ -1,7 +1,6 @@
 """Pictures into files of other kinds than still PNG: WebP, JPEG, AVIF, animations, drawings."""
 
 import json
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -22,8 +21,6 @@ from nodes.image.encoding import Embedding, picture
 from nodes.image.files import Images, Prefix, not_numbers, pixels_of
 from nodes.names import ExtraPngInfo, PromptGraph, prefix_of
 from pictures.texts import JPEG_EXIF_LIMIT, exif_block, png_chunks
-
-log = logging.getLogger(__name__)
 
 Pixels = NDArray[np.uint8]
 FramesPerSecond = Annotated[float, Range(0.01, 1000.0, step=0.01), Tip("Pictures a second.")]
@@ -71,7 +68,7 @@ def save_picture(
         raise ValueError("input 'format': this Pillow was built without AVIF; choose WebP, or update Pillow")
     texts = embedding.texts(prompt, extra_pnginfo) if keep_workflow else {}
     place = _place(images, filename_prefix, prompt, extra_pnginfo, folders, len(images))
-    options = _options(format, texts, quality, lossless)
+    options = _options(format, texts, quality, lossless, run)
     shown = []
     for number, pixels in enumerate(pixels_of(images, run)):
         name = place.name(SUFFIXES[format], number).replace("%batch_num%", str(number))
@@ -124,7 +121,7 @@ def save_animated_webp(
     """
     texts = embedding.texts(prompt, extra_pnginfo)
     place = _place(images, filename_prefix, prompt, extra_pnginfo, folders)
-    options = _options("WebP", texts, quality, lossless) | {"method": METHODS[method]}
+    options = _options("WebP", texts, quality, lossless, run) | {"method": METHODS[method]}
     return _animated(images, place, ".webp", options | _timing(fps), run)
 
 
@@ -197,14 +194,14 @@ def _place(
     return folders.save_place(named, "output", width=images.shape[2], height=images.shape[1], count=count)
 
 
-def _options(format: str, texts: Mapping[str, str], quality: int, lossless: bool) -> dict[str, Any]:
+def _options(format: str, texts: Mapping[str, str], quality: int, lossless: bool, run: Run) -> dict[str, Any]:
     """How PIL shall save, with `texts` where the format can hold them."""
     if format == "PNG":
         return {"format": "PNG", "pnginfo": png_chunks(texts), "compress_level": 4}
     block, left_out = exif_block(texts, JPEG_EXIF_LIMIT if format == "JPEG" else None)
     if left_out:
         names = " and ".join(left_out)
-        log.warning("a JPEG holds 64 KB of text at most, so %s is left out; WebP and PNG hold more", names)
+        run.notice(f"a JPEG holds 64 KB of text at most, so {names} is left out; WebP and PNG hold more")
     options = {"format": format.upper(), "quality": quality} | ({"exif": block} if block else {})
     return options | ({"lossless": lossless} if format == "WebP" else {})
 

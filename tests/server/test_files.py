@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from pictures.texts import exif_block, png_texts
 from server.answers import refusal
 from server.files import INLINE_TYPES, matches, wanted_range
 from server.names import file_name
@@ -255,3 +256,13 @@ async def test_a_ramp_of_sixteen_bits_is_shown_as_a_ramp(calm: Client, settings:
     _, body = await calm.get("/view?filename=deep.png&type=input&channel=rgb")
     shown = opened(body)
     assert [shown.getpixel((step, 0)) for step in range(256)] == [(step,) * 3 for step in range(256)]
+
+
+async def test_a_masked_photograph_keeps_the_texts_of_its_exif(calm: Client, settings: Settings) -> None:
+    block, _ = exif_block({"workflow": "{}", "помощь": "да"})
+    Image.new("RGB", (8, 8)).save(settings.folders.input / "photo.jpg", exif=block)
+    reference = json.dumps({"filename": "photo.jpg", "type": "input"})
+    mask = png(Image.new("RGBA", (8, 8)))
+    assert (await upload(calm, "/upload/mask", "m.png", mask, original_ref=reference)).status == 200
+    merged = (settings.folders.input / "m.png").read_bytes()
+    assert png_texts(merged) == {"workflow": "{}", "помощь": "да"}

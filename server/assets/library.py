@@ -243,7 +243,7 @@ class Assets:
     async def prune(self) -> int:
         """Tag the assets whose files are gone as missing; how many that now are."""
         places: list[Place] = await self._database.read(records.places)
-        gone = [place for place in places if await self._stat(place) is None]
+        gone = await asyncio.to_thread(without_files, self._folders, places)
 
         def work(connection: sqlite3.Connection) -> int:
             before = records.missing(connection)
@@ -274,6 +274,11 @@ def stat_place(folders: Folders, place: Place) -> tuple[Path, Stamp] | None:
         return (path, Stamp.of(path.stat())) if path is not None else None
     except OSError:
         return None
+
+
+def without_files(folders: Folders, places: Iterable[Place]) -> list[Place]:
+    """The places that have no file; blocks."""
+    return [place for place in places if stat_place(folders, place) is None]
 
 
 def entered(

@@ -1,6 +1,7 @@
 """Finding the files that are there: a walk over the folders, a batch at a time, one walk at once."""
 
 import asyncio
+import contextlib
 import itertools
 import logging
 import os
@@ -85,11 +86,13 @@ def next_batch(files: Iterator[Found]) -> list[Found]:
 def found_files(folders: Folders, kinds: Iterable[str]) -> Iterator[Found]:
     """Every file of the kinds with its stamp; blocks while it is walked."""
     for kind in kinds:
-        names = ((kind, name) for name in root_names(folders, kind)) if kind in ROOTS else models(folders)
-        for place in itertools.starmap(Place, names):
-            seen = stat_place(folders, place)
+        if kind == MODELS:
+            yield from models(folders)
+            continue
+        for name in root_names(folders, kind):
+            seen = stat_place(folders, Place(kind, name))
             if seen is not None:
-                yield place, seen[1]
+                yield Place(kind, name), seen[1]
 
 
 def root_names(folders: Folders, root: str) -> Iterator[str]:
@@ -102,9 +105,12 @@ def root_names(folders: Folders, root: str) -> Iterator[str]:
                 yield entry.path
 
 
-def models(folders: Folders) -> Iterator[tuple[str, str]]:
-    """Kind and name of every model file."""
+def models(folders: Folders) -> Iterator[Found]:
+    """Every model file, in the first of its kind's folders that has it, with its stamp."""
     for kind in folders.kinds:
-        if kind not in UNWALKED:
-            for name in folders.list(kind):
-                yield kind, name
+        roots = folders.models(kind)
+        for name in folders.list(kind) if kind not in UNWALKED else ():
+            for root in roots:
+                with contextlib.suppress(OSError):
+                    yield Place(kind, name), Stamp.of(os.stat(root / name))
+                    break

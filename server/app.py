@@ -21,6 +21,7 @@ from server.answers import JSON_TYPE, answer, dumps, problem
 from server.assets.library import Assets
 from server.assets.outputs import note_outputs
 from server.assets.seeding import Seeding
+from server.database import Unstorable
 from server.journal import Journal
 from server.login import Logins, kept_token
 from server.logs import LastLines
@@ -236,6 +237,10 @@ async def mend(request: web.Request, handler: Handler) -> web.StreamResponse:
         raise
     except (HttpProcessingError, web.RequestPayloadError) as error:
         return answer(problem("bad_request", "The request cannot be read.", str(error)[:200]), 400)
+    except Unstorable as error:
+        return answer(
+            problem("invalid_value", "The request has a value that cannot be kept.", str(error)), 400
+        )
     except Exception:
         logger.exception("%s %s failed", request.method, request.path)
         return answer(problem("server_error", "The server failed at this; its log says where."), 500)

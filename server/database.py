@@ -30,6 +30,20 @@ def connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
+class Unstorable(ValueError):
+    """A value that no table holds: a text that is no Unicode, a whole number beyond 64 bits."""
+
+
+def run_work(work: Callable[[sqlite3.Connection], T], connection: sqlite3.Connection) -> T:
+    """The result of `work`. Raises `Unstorable` for values that no client should have sent."""
+    try:
+        return work(connection)
+    except UnicodeEncodeError as error:
+        raise Unstorable(f"a text is no Unicode: {error.object[:40]!a}") from error
+    except OverflowError as error:
+        raise Unstorable("a whole number is beyond 64 bits") from error
+
+
 class Database:
     """Runs functions of a connection, in order for writes. `schema` makes the tables that are missing."""
 
@@ -44,7 +58,7 @@ class Database:
 
     async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """The result of `work`, which sees all that was committed before."""
-        return await asyncio.get_running_loop().run_in_executor(self._reader, work, self._reading)
+        return await asyncio.get_running_loop().run_in_executor(self._reader, run_work, work, self._reading)
 
     async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """The result of `work`, once it is on disk. What it raises, and a failed commit, is raised here."""
@@ -108,7 +122,7 @@ class Database:
     def _run(self, work: Work, future: "Future[Any]", results: list[Result]) -> None:
         self._connection.execute("SAVEPOINT one")
         try:
-            results.append((future, work(self._connection), None))
+            results.append((future, run_work(work, self._connection), None))
         except Exception as error:
             if not self._connection.in_transaction:
                 raise  # a full disk ends the whole transaction

@@ -7,6 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from server.answers import JSON_TYPE, answer, dumps
+from server.database import Unstorable
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -41,6 +42,9 @@ def enveloped(handler: Handler, spelled: Callable[[str], str] = str) -> Handler:
             return await handler(request)
         except Refusal as refusal:
             return refusal.answer(spelled)
+        except Unstorable as error:
+            message = f"The request has a value that cannot be kept: {error}."
+            return Refusal(400, "invalid_value", message).answer(spelled)
         except web.HTTPException as error:
             if error.status < 400 or error.content_type != JSON_TYPE:
                 raise

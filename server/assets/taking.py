@@ -1,7 +1,6 @@
 """Taking a file in as an asset: where its tags say it goes, under its own name, and only once."""
 
 import asyncio
-import json
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,9 +13,13 @@ from server.assets.library import Assets
 from server.assets.places import MODEL_TYPE, MODELS, ROOTS, Place
 from server.assets.records import Asset
 from server.assets.seeding import UNWALKED
+from server.bodies import document
 from server.envelopes import Refusal
 from server.names import file_name, folder_name
 from server.uploads import Destination, Received, put_or_refuse, user_destination
+
+MOST_LEVELS = 32
+"""Of nesting in what is said of an asset in a form."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +48,8 @@ class Order:
 def json_object(text: str) -> dict[str, Any]:
     """The JSON object in a form's field; 400 when it is none."""
     try:
-        found = json.loads(text or "{}")
-    except (ValueError, RecursionError):
+        found = document((text or "{}").encode(), MOST_LEVELS)
+    except ValueError:
         found = None
     if not isinstance(found, dict):
         raise Refusal(400, "invalid_body", "user_metadata must be a JSON object.")

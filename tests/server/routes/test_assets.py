@@ -115,10 +115,13 @@ async def test_models_go_to_their_kind_and_nowhere_else(calm: Client) -> None:
     ):  # fmt: skip
         status, told = await calm.post("/api/assets", data=form(b"y", name, tags=["models", tag]))
         assert status == 422, told
-    for name in ("../x.png", "a/../../x.png", "/etc/x.png", "con.png", "a\x01b.png", ".."):
+    for name in ("../x.sft", "a/../../x.sft", "/etc/x.sft", "con.sft", "..", "a\0.sft"):
         for tag in ("input", "model_type:loras"):
             status, told = await calm.post("/api/assets", data=form(b"z", "x", name=name, tags=[tag, tag]))
             assert status in (400, 422), (name, told)
+    for kind in ("input", "model_type:loras"):
+        mended = await upload(calm, kind.encode(), name="a\x01b: c.sft", tags=[kind])
+        assert mended["name"] == "a_b_ c.sft", "what a system would not keep is mended, as in all uploads"
     assert not list(calm.parts.settings.spool.iterdir()), "nothing stays of what was refused"
 
 

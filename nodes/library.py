@@ -54,6 +54,7 @@ MODULES = (
     "text.conditioning",
     "text.formats",
     "text.prompts",
+    "text.several",
     "text.strings",
     "text.text",
     "text.wildcards",

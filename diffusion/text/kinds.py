@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from torch import nn
@@ -11,8 +12,10 @@ from torch import nn
 from diffusion.errors import FileProblem
 from diffusion.networks.clip_names import clip_text
 from diffusion.residency.budget import Residency, Resident
+from diffusion.text import tokenizer_files as files
 from diffusion.text.clip import ClipText
 from diffusion.text.clip_sizes import text_sizes
+from diffusion.text.t5 import BIAS, T5, t5_sizes
 from diffusion.text.tokenizer import Vocabulary
 from diffusion.text.tokens import Tokenizer
 from diffusion.text.tower import Rule, Tower
@@ -36,8 +39,8 @@ class Network:
 class Kind:
     """One kind of text encoder.
 
-    `key` is what its tower is called, `first` a tensor of its first layer, `sign` one that tells it from
-    others, `holds` what else must be so. `own` gives a
+    `key` names it and, unless it is `called` otherwise, its tower; `first` a tensor of its first layer,
+    `sign` one that tells it from others, `holds` what else must be so. `own` gives a
     file's tensors the network's names, `network` reads the measures off them. `tokenizer` is given the whole
     file.
     """
@@ -50,6 +53,7 @@ class Kind:
     tokenizer: Callable[[Weights], Tokenizer]
     own: Callable[[Weights], Weights] = lambda weights: weights
     holds: Callable[[Weights], bool] = lambda weights: True
+    called: str = ""
 
     def fits(self, weights: Weights) -> bool:
         """Whether a file's tensors are an encoder of this kind."""
@@ -82,13 +86,72 @@ def _clip(key: str, title: str, layer: int) -> Kind:
     return Kind(key, title, first, sign, clip_network(key != "l"), clip_vocabulary, clip_text)
 
 
-SPIECE = "spiece_model"  # a sentencepiece model among a file's tensors, as bytes
 CLIP_WIDTHS: Mapping[int, str] = {1024: "h", 1280: "g"}
+
+
+def t5_network(weights: Weights) -> Network:
+    """How an encoder of T5's kin is built."""
+    sizes = t5_sizes(weights)
+    return Network(lambda: T5(sizes), weights, sizes.layers, sizes.width)
+
+
+def _vocabulary(least: int) -> Callable[[Weights], bool]:
+    return lambda weights: (weights.shape("shared.weight") or (0,))[0] > least
+
+
+def _own_biases(weights: Weights) -> bool:
+    return BIAS.format(1) in weights
+
+
+FIRST_T5 = "encoder.block.0.layer.0.SelfAttention.k.weight"
+LAST_XXL = "encoder.block.23.layer.1.DenseReluDense.wi_1.weight"
+LAST_OLD = "encoder.block.23.layer.1.DenseReluDense.wi.weight"
+BYT5_ROWS = 384
+MANY_PIECES = 100_000  # vocabularies of many languages are larger than this, those of one are smaller
 
 KINDS: tuple[Kind, ...] = (
     _clip("g", "OpenCLIP bigG", 30),
     _clip("h", "OpenCLIP H", 22),
     _clip("l", "CLIP L", 0),
+    Kind(
+        "umt5xxl",
+        "UMT5-XXL",
+        FIRST_T5,
+        LAST_XXL,
+        t5_network,
+        files.umt5,
+        holds=lambda weights: _own_biases(weights) and _vocabulary(MANY_PIECES)(weights),
+    ),
+    Kind(
+        "pile_t5xl",
+        "Pile-T5-XL",
+        FIRST_T5,
+        LAST_XXL,
+        t5_network,
+        partial(files.pieces_or, files.LLAMA2),
+        holds=_own_biases,
+    ),
+    Kind(
+        "mt5xl",
+        "mT5-XL",
+        FIRST_T5,
+        LAST_XXL,
+        t5_network,
+        partial(files.pieces_or, files.MT5),
+        holds=_vocabulary(MANY_PIECES),
+    ),
+    Kind("t5xxl", "T5-XXL", FIRST_T5, LAST_XXL, t5_network, files.t5),
+    Kind("t5xxl_old", "T5-XXL of the first kind", FIRST_T5, LAST_OLD, t5_network, files.t5, called="t5xxl"),
+    Kind(
+        "byt5",
+        "ByT5",
+        FIRST_T5,
+        FIRST_T5,
+        t5_network,
+        files.plain_bytes,
+        holds=lambda weights: (weights.shape(FIRST_T5) or (0,))[0] == BYT5_ROWS,
+    ),
+    Kind("t5base", "T5-base", FIRST_T5, FIRST_T5, t5_network, files.t5),
 )
 """The most particular first: each is tried in turn."""
 
@@ -118,7 +181,8 @@ def tower_from(kind: Kind, weights: Weights, rule: Rule, residency: Residency) -
 
     own = identity(weights, "text" + kind.key)
     resident = Resident(residency, "text", network.weights, made, own)
-    tower = Tower(kind.key, resident, network.layers, network.width, kind.tokenizer(weights), rule)
+    key = kind.called or kind.key
+    tower = Tower(key, resident, network.layers, network.width, kind.tokenizer(weights), rule)
     return tower if network.length is None else _of_length(tower, network.length)
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 from diffusion.errors import Mismatch, UnknownModel
 from diffusion.residency.budget import Residency
 from diffusion.text.encoding import TextEncoder
-from diffusion.text.kinds import BY_KEY, KINDS, SPIECE, kind_of, tower_from
+from diffusion.text.kinds import BY_KEY, KINDS, kind_of, tower_from
 from diffusion.text.recipe import Recipe
 from diffusion.text.recipes import recipe_for
+from diffusion.text.tokenizer_files import SPIECE
 from diffusion.text.tokens import Find, no_embeddings
 from diffusion.weights.files import Entry, Weights, open_weights
 
@@ -24,6 +25,8 @@ PLACES: tuple[tuple[str, str], ...] = (
     ("text_encoders.clip_l.transformer.", "l"),
     ("text_encoders.clip_g.transformer.", "g"),
     ("text_encoder.clip_g.transformer.", "g"),
+    ("text_encoders.t5xxl.transformer.", "t5xxl"),
+    ("text_encoders.pile_t5xl.transformer.", "pile_t5xl"),
 )
 SPIECE_PLACES = ("text_encoders.mt5xl.", "text_encoders.", "")
 

@@ -16,6 +16,7 @@ from diffusion.families.checkpoints import (
 from diffusion.latents.latent_format import SD1, SDXL
 from diffusion.noise.prediction import V, stable_diffusion
 from diffusion.residency.budget import Residency
+from diffusion.text.encoding import TextEncoder
 from diffusion.text.loading import load_text_encoder
 from execution.declare.node import Choice, Folder, Options, Tip, node
 from execution.errors import FileMissing
@@ -118,7 +119,7 @@ def load_diffusion_model(
 @node("CLIPLoader", category="advanced/loaders")
 def load_clip(
     clip_name: TextEncoderName,
-    type: Annotated[str, Choice(CLIP_TYPES), Tip("The family it is for: stable_diffusion.")],
+    type: Annotated[str, Choice(CLIP_TYPES), Tip("The family it is for; some files are for but one.")],
     device: Device | None = None,
     *,
     folders: Folders,
@@ -126,19 +127,17 @@ def load_clip(
 ) -> Clip:
     """Load CLIP.
 
-    Opens a text encoder: CLIP L for SD 1, OpenCLIP H for SD 2, OpenCLIP bigG for the SDXL refiner.
+    Opens a text encoder: CLIP, T5 or another. Which one it is is read from the file, what it is for is said
+    here.
     """
-    _require(type, "stable_diffusion")
-    return load_text_encoder(
-        [folders.resolve("text_encoders", clip_name)], residency, embedding_finder(folders)
-    )
+    return _text_encoder(folders, residency, type, clip_name)
 
 
 @node("DualCLIPLoader", category="advanced/loaders")
 def load_two_clips(
     clip_name1: TextEncoderName,
     clip_name2: TextEncoderName,
-    type: Annotated[str, Choice(DUAL_CLIP_TYPES), Tip("The family they are for: sdxl.")],
+    type: Annotated[str, Choice(DUAL_CLIP_TYPES), Tip("The family they are for.")],
     device: Device | None = None,
     *,
     folders: Folders,
@@ -146,21 +145,48 @@ def load_two_clips(
 ) -> Clip:
     """DualCLIPLoader.
 
-    Opens the two text encoders of SDXL, CLIP L and OpenCLIP bigG, in either order.
+    Opens the two text encoders of a family, in either order: CLIP L and OpenCLIP bigG for SDXL, CLIP L and
+    T5-XXL for Flux.
     """
-    _require(type, "sdxl")
-    paths = [folders.resolve("text_encoders", name) for name in (clip_name1, clip_name2)]
-    return load_text_encoder(paths, residency, embedding_finder(folders))
+    return _text_encoder(folders, residency, type, clip_name1, clip_name2)
 
 
-def _require(chosen: str, supported: str) -> None:
-    """Refuse families whose text encoders are not CLIP alone.
+@node("TripleCLIPLoader", category="advanced/loaders", display_name=None, v3=True)
+def load_three_clips(
+    clip_name1: TextEncoderName,
+    clip_name2: TextEncoderName,
+    clip_name3: TextEncoderName,
+    *,
+    folders: Folders,
+    residency: Residency,
+) -> Clip:
+    """TripleCLIPLoader.
 
-    Raises:
-        ValueError: `chosen` is not the supported type.
+    Opens the three text encoders of Stable Diffusion 3, in any order: CLIP L, OpenCLIP bigG and T5-XXL.
     """
-    if chosen != supported:
-        raise ValueError(f"input 'type': {chosen} models cannot be sampled here yet; choose {supported}")
+    return _text_encoder(folders, residency, "sd3", clip_name1, clip_name2, clip_name3)
+
+
+@node("QuadrupleCLIPLoader", category="advanced/loaders", display_name=None, v3=True)
+def load_four_clips(
+    clip_name1: TextEncoderName,
+    clip_name2: TextEncoderName,
+    clip_name3: TextEncoderName,
+    clip_name4: TextEncoderName,
+    *,
+    folders: Folders,
+    residency: Residency,
+) -> Clip:
+    """QuadrupleCLIPLoader.
+
+    Opens the four text encoders of HiDream, in any order: CLIP L, OpenCLIP bigG, T5-XXL and LLaMA 3.1.
+    """
+    return _text_encoder(folders, residency, "hidream", clip_name1, clip_name2, clip_name3, clip_name4)
+
+
+def _text_encoder(folders: Folders, residency: Residency, type: str, *names: str) -> TextEncoder:
+    paths = [folders.resolve("text_encoders", name) for name in names]
+    return load_text_encoder(paths, residency, embedding_finder(folders), type)
 
 
 def approximate_vaes(folders: Folders) -> list[str]:

@@ -110,7 +110,8 @@ def recipe_for(type: str, keys: Collection[str]) -> Recipe:
     if type in NAMED:
         return NAMED[type]
     clips = tuple(key for key in "lhg" if key in keys)
-    if clips and len(clips) == len(keys):
-        return STABLE_DIFFUSION.get(clips, STABLE_DIFFUSION[("l", "g")])
+    if type == "sdxl" or (clips and len(clips) == len(keys)):
+        known = STABLE_DIFFUSION.get(clips) if len(clips) == len(keys) else None
+        return known or STABLE_DIFFUSION[("l", "g")]
     beside = BESIDE.get(frozenset(keys))
     return NAMED[beside or "mochi"]

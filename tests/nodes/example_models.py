@@ -39,6 +39,7 @@ from tests.diffusion.small_models import (
     seeded,
     weights_of,
 )
+from tests.diffusion.text import small_encoders
 from tests.golden.weights import manifests, state_dict
 
 Tensors = dict[str, Tensor]
@@ -105,6 +106,14 @@ def files() -> Iterator[File]:
     yield from from_pictures()
     yield from controls()
     yield from small_nets()
+    yield from text_encoders()
+
+
+def text_encoders() -> Iterator[File]:
+    """Text encoders in files of their own, as families share them."""
+    yield "text_encoders/clip_l.safetensors", small_encoders.clip_l(), {}
+    yield "text_encoders/clip_g.safetensors", small_encoders.clip_g(), {}
+    yield "text_encoders/t5xxl_fp16.safetensors", small_encoders.t5(), {}
 
 
 def emoji_parts() -> Iterator[File]:

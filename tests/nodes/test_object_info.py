@@ -42,18 +42,18 @@ OTHER_WORLDS: dict[str, tuple[str, ...]] = {
         *("StableCascade_StageB_Conditioning", "StableCascade_SuperResolutionControlnet"),
     ),
     "Stable Diffusion 3: a transformer, three text encoders, latents of 16 channels": (
-        *("CLIPTextEncodeSD3", "EmptySD3LatentImage", "TripleCLIPLoader"),
+        "EmptySD3LatentImage",
         *("ModelMergeSD3_2B", "ModelMergeSD35_Large"),
     ),
     "Flux: a transformer guided by an embedding": (
-        *("CLIPTextEncodeFlux", "FluxGuidance", "FluxDisableGuidance"),
+        *("FluxGuidance", "FluxDisableGuidance"),
         *("FluxKontextImageScale", "FluxKontextMultiReferenceLatentMethod"),
         *("USOStyleReference", "ModelPatchLoader", "ModelMergeFlux1"),
     ),
     "models that edit by reading further latents as tokens": ("ReferenceLatent",),
     "texts read by T5, Gemma, Llama or Qwen": (
-        *("T5TokenizerOptions", "QuadrupleCLIPLoader", "CLIPTextEncodeHiDream"),
-        *("CLIPTextEncodeHunyuanDiT", "CLIPTextEncodePixArtAlpha", "CLIPTextEncodeLumina2"),
+        *("QuadrupleCLIPLoader", "CLIPTextEncodeHiDream"),
+        *("CLIPTextEncodeHunyuanDiT", "CLIPTextEncodeLumina2"),
     ),
     "other transformers for pictures": (
         *("ModelMergeAuraflow", "EmptyHunyuanImageLatent", "HunyuanRefinerLatent"),

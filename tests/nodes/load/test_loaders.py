@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from diffusion.errors import DiffusionError
+from diffusion.errors import DiffusionError, Mismatch
 from diffusion.noise.prediction import V
 from execution.declare.registry import Registry
 from execution.errors import FileMissing, OutsideRoot
@@ -110,11 +110,16 @@ def test_a_file_that_is_no_model_is_named(call: Call, models: Path) -> None:
         call("CheckpointLoaderSimple", ckpt_name="page.safetensors")
 
 
-def test_families_that_cannot_be_sampled_are_said(call: Call) -> None:
-    with pytest.raises(ValueError, match=r"'type': flux models cannot be sampled here yet; choose sdxl"):
+def test_what_a_family_reads_with_is_said(call: Call) -> None:
+    with pytest.raises(
+        Mismatch, match=r"Flux reads texts with CLIP L, T5-XXL, but text\.safetensors is CLIP L"
+    ):
         call("DualCLIPLoader", clip_name1="text.safetensors", clip_name2="text.safetensors", type="flux")
-    with pytest.raises(ValueError, match=r"'type': sd3 .*choose stable_diffusion"):
-        call("CLIPLoader", clip_name="text.safetensors", type="sd3")
+    with pytest.raises(Mismatch, match=r"PixArt reads texts with T5-XXL"):
+        call("CLIPLoader", clip_name="text.safetensors", type="pixart")
+
+
+def test_pixels_are_no_latents_here(call: Call) -> None:
     with pytest.raises(ValueError, match=r"'vae_name': no model here works on pixels"):
         call("VAELoader", vae_name="pixel_space")
 

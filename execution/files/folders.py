@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from execution.errors import FileMissing, OutsideRoot
-from execution.files.identity import Stamp, stamp_of
+from execution.files.identity import Stamp
 from execution.files.saving import Counters, SavePlace, atomic_write, filled_in
+from execution.files.shards import first_of, shown_once, stamp_of_all
 
 __all__ = ["MODEL_KINDS", "WEIGHTS", "Folders", "Kind", "SavePlace", "atomic_write"]
 
@@ -50,7 +51,11 @@ MODEL_KINDS: Mapping[str, tuple[str, ...]] = {
 """Model kinds and the names of their folders under `models/`."""
 
 ALIASES: Mapping[str, str] = {"unet": "diffusion_models", "clip": "text_encoders"}
-SUFFIXES: Mapping[str, frozenset[str]] = {"configs": frozenset({".yaml"}), "classifiers": frozenset()}
+SUFFIXES: Mapping[str, frozenset[str]] = {
+    "configs": frozenset({".yaml"}),
+    "classifiers": frozenset(),
+    **dict.fromkeys(("diffusion_models", "text_encoders"), WEIGHTS | {".gguf"}),
+}
 ROOTS = ("input", "output", "temp", "user")
 ANNOTATED = re.compile(r"^(?P<name>.*?)\s*\[(?P<root>input|output|temp)\]$", re.DOTALL)
 
@@ -146,7 +151,10 @@ class Folders:
                     self.add_models(kind, base / os.path.expandvars(os.path.expanduser(line)), first)
 
     def list(self, kind: str) -> list[str]:
-        """The names of a kind's files, sorted, parts joined by `/`; read anew when a folder has changed."""
+        """The names of a kind's files, sorted, parts joined by `/`; read anew when a folder has changed.
+
+        A model in several files is there once, by its first.
+        """
         name, _, medium = kind.partition(":")
         name = ALIASES.get(name, name)
         if name in self.roots:
@@ -173,7 +181,7 @@ class Folders:
         if root in self.roots:
             return name if self._is_in_root(root, name) else None
         names = self.list(kind)
-        wanted = name.replace("\\", "/")
+        wanted = first_of(name.replace("\\", "/"))
         if not _is_relative(wanted):
             return None
         if name in names or wanted in names:
@@ -245,7 +253,7 @@ class Folders:
     def stamp(self, kind: str, name: str) -> Stamp | None:
         """The fingerprint of the file behind a choice; None without one."""
         try:
-            return stamp_of(self.resolve(kind, name))
+            return stamp_of_all(self.resolve(kind, name))
         except (FileMissing, OutsideRoot, OSError):
             return None
 
@@ -344,7 +352,7 @@ def _read(kind: Kind) -> _Listing:
     for root in kind.paths:
         listing.stamps.setdefault(str(root), _changed_at(str(root)))
         listing.names += _walk(root, kind.suffixes, listing.stamps)
-    listing.names = sorted(set(listing.names))
+    listing.names = shown_once(listing.names)
     return listing
 
 

@@ -294,3 +294,24 @@ def test_the_files_that_a_node_shows_are_found(folders: Folders) -> None:
     }
     roots = {name: Path(os.path.realpath(folders.roots[name])) for name in ("output", "temp")}
     assert list(folders.shown_files(shown)) == [roots["output"] / "x" / "a.png", roots["temp"] / "b.png"]
+
+
+def test_a_model_in_several_files_is_listed_once_and_chosen_by_any(folders: Folders, tmp_path: Path) -> None:
+    unets = tmp_path / "models" / "diffusion_models"
+    names = [f"big/flux-{number:05}-of-00003.safetensors" for number in (1, 2, 3)]
+    for name in (*names, "lost-00002-of-00002.safetensors", "q.gguf", "flux.safetensors.index.json"):
+        put(unets / name)
+    assert folders.list("unet") == [names[0], "lost-00002-of-00002.safetensors", "q.gguf"]
+    assert [folders.match("unet", name) for name in names] == [names[0]] * 3
+    assert folders.match("unet", "flux-00002-of-00003.safetensors") == names[0]
+    assert folders.resolve("unet", names[1]) == unets / names[1]
+    before = folders.stamp("unet", names[0])
+    put(unets / names[2], "other")
+    assert folders.stamp("unet", names[0]) != before
+
+
+def test_gguf_files_are_offered_where_models_and_text_encoders_are(folders: Folders, tmp_path: Path) -> None:
+    for kind in ("unet", "clip", "loras"):
+        put(tmp_path / "models" / kind / f"{kind}.gguf")
+    listed = [folders.list(kind) for kind in ("diffusion_models", "text_encoders", "loras")]
+    assert listed == [["unet.gguf"], ["clip.gguf"], []]

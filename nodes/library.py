@@ -32,6 +32,7 @@ MODULES = (
     "latent.latent_batch",
     "latent.latent_mix",
     "latent.vae",
+    "load.gguf",
     "load.loaders",
     "load.model_files",
     "load.video_models",

@@ -1,4 +1,4 @@
-"""Models that are cut into several files, `NAME-00001-of-00003.safetensors` and so on: shown as one, the first."""
+"""Models that are cut into several files, `NAME-00001-of-00003.safetensors` and so on, shown once."""
 
 from __future__ import annotations
 

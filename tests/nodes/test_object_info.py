@@ -26,6 +26,8 @@ BEYOND = {
     *("ComfyMathExpression", "ComfyNumberConvert", "CreateList", "GetItemFromList"),
     *("StringFormat", "JsonExtractString"),
     *("ResizeImageMaskNode", "ResolutionSelector", "BatchImagesNode", "BatchMasksNode", "BatchLatentsNode"),
+    *("UnetLoaderGGUF", "UnetLoaderGGUFAdvanced", "CLIPLoaderGGUF", "DualCLIPLoaderGGUF"),
+    *("TripleCLIPLoaderGGUF", "QuadrupleCLIPLoaderGGUF"),
     *("ImageCompare", "ColorTransfer", "SaveImageAdvanced", "ManualSigmas"),
     *("IfElse", "SwitchValue", "MakeList", "BatchToList", "ListToBatch", "ListItem", "ListLength"),
     *("ForEachStart", "ForEachEnd", "WhileStart", "WhileEnd", "WhileRound", "LoopItem", "LoopGather"),

@@ -289,7 +289,14 @@ def checking(check: Any) -> Hooks:
         check()
         return h, skip
 
+    def around(place: object, image: Tensor, text: Tensor | None, run: Any) -> Any:
+        check()
+        return run(image, text)
+
     # so that others can leave them out
     one.only_checks = True  # type: ignore[attr-defined]
     two.only_checks = True  # type: ignore[attr-defined]
-    return Hooks({"block.input": (one,), "block.middle": (one,), "block.output": (two,)})
+    around.only_checks = True  # type: ignore[attr-defined]
+    return Hooks(
+        {"block.input": (one,), "block.middle": (one,), "block.output": (two,), "block.call": (around,)}
+    )

@@ -21,6 +21,9 @@ POINTS: Mapping[str, str] = MappingProxyType(
         "block.input.after_skip": "(place, h) → h: after an input block, once its copy is kept as a skip.",
         "block.middle": "(place, h) → h: after the middle block.",
         "block.output": "(place, h, skip) → (h, skip): before an output block joins the two.",
+        "block.call": "(place, image, text, run) → (image, text): instead of run(image, text), one block of "
+        "a transformer; tokens [B, N, C], text None where the block has none.",
+        "text.tokens": "(call, tokens) → tokens: a transformer's text [B, T, C] before its first block.",
         "attention.self.input": "(place, q, k, v) → (q, k, v): normed tokens, before the three projections.",
         "attention.self.attend": "(place, q, k, v, attend) → out: instead of attend(q, k, v), heads merged.",
         "attention.self.output": "(place, out) → out: what self-attention adds, after its output projection.",
@@ -40,11 +43,13 @@ POINTS: Mapping[str, str] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where in the UNet a hook is being called, and in which call.
+    """Where in the network a hook is being called, and in which call.
 
-    `block` is "input", "middle" or "output" and `index` its number there, as in the checkpoint's key names.
+    `block` is "input", "middle" or "output" in a UNet, and what a family calls its lists of blocks in a
+    transformer ("double", "single"); `index` is its number there, as in the checkpoint's key names.
     `transformer` counts inside the block, `serial` through the whole network (both 0 outside transformers).
-    `size` is height × width at this place, `latent` that of the UNet's input.
+    `size` is height × width at this place, `latent` that of the network's input. `image` says which tokens
+    are the picture's, from and up to, where words and picture look at each other.
     `call` holds the facts the sampler gave: "sigmas", "parts" (which rows are positive, negative, …), "step".
     """
 
@@ -56,6 +61,7 @@ class Place:
     head_channels: int = 0
     size: tuple[int, int] = (0, 0)
     latent: tuple[int, int] = (0, 0)
+    image: tuple[int, int] = (0, 0)
     call: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -79,8 +79,31 @@ SDXL_RGB: Rows = (
     (-0.4350, -0.2644, -0.4289),
 )
 
+# The linear fit of pictures that is commonly used with FLUX.
+FLUX_RGB: Rows = (
+    (-0.0346, 0.0244, 0.0681),
+    (0.0034, 0.0210, 0.0687),
+    (0.0275, -0.0668, -0.0433),
+    (-0.0174, 0.0160, 0.0617),
+    (0.0859, 0.0721, 0.0329),
+    (0.0004, 0.0383, 0.0115),
+    (0.0405, 0.0861, 0.0915),
+    (-0.0236, -0.0185, -0.0259),
+    (-0.0245, 0.0250, 0.1180),
+    (0.1008, 0.0755, -0.0421),
+    (-0.0515, 0.0201, 0.0011),
+    (0.0428, -0.0012, -0.0036),
+    (0.0817, 0.0765, 0.0749),
+    (-0.1264, -0.0522, -0.1103),
+    (-0.0280, -0.0881, -0.0499),
+    (-0.1262, -0.0982, -0.0778),
+)
+FLUX_RGB_BIAS = (-0.0329, -0.0718, -0.0851)
+
 SD1 = LatentFormat("sd1", scale=0.18215, rgb=SD1_RGB, preview="taesd")
 SDXL = LatentFormat("sdxl", scale=0.13025, rgb=SDXL_RGB, preview="taesdxl")
 UPSCALER_X4 = LatentFormat("upscaler_x4", scale=0.08333, downscale=4)
+FLUX = LatentFormat("flux", 16, 0.3611, 0.1159, rgb=FLUX_RGB, rgb_bias=FLUX_RGB_BIAS, preview="taef1")
+SD3 = LatentFormat("sd3", 16, 1.5305, 0.0609, preview="taesd3")
 
-FORMATS: Mapping[str, LatentFormat] = {"sd1": SD1, "sdxl": SDXL, "upscaler_x4": UPSCALER_X4}
+FORMATS: Mapping[str, LatentFormat] = {each.name: each for each in (SD1, SDXL, UPSCALER_X4, FLUX, SD3)}

@@ -8,11 +8,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor
 
+Time = TypeVar("Time", float, Tensor)
 BEYOND_MAX = 999999999.9  # "from the very start": above every sigma a run can begin with
 
 
@@ -124,7 +125,8 @@ class FlowClock:
     multiplier: float = 1000.0
     steps: int = 1000
 
-    def bent(self, t: Tensor) -> Tensor:
+    def bent(self, t: Time) -> Time:
+        """The noise level at a time 0…1."""
         return self.shift * t / (1 + (self.shift - 1) * t)
 
     @cached_property
@@ -140,7 +142,20 @@ class FlowClock:
     def sigma_at(self, percent: float) -> float:
         if not 0 < percent < 1:
             return 1.0 if percent <= 0 else 0.0
-        return self.bent(torch.tensor(1.0 - percent)).item()
+        return torch.tensor(self.bent(1.0 - percent)).item()  # in float32, like the table
+
+
+@dataclass(frozen=True)
+class BentFlowClock(FlowClock):
+    """The flow's clock as FLUX writes it, bent by e^mu; sigma is the network's time."""
+
+    mu: float = 1.15
+    multiplier: float = 1.0
+    steps: int = 10_000
+
+    def bent(self, t: Time) -> Time:
+        bend = math.exp(self.mu)
+        return bend / (bend + (1 / t - 1))
 
 
 @dataclass(frozen=True)

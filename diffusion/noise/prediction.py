@@ -19,6 +19,7 @@ from torch import Tensor
 
 from diffusion.noise.clocks import (
     AngleClock,
+    BentFlowClock,
     Clock,
     CosineClock,
     DiscreteClock,
@@ -69,7 +70,12 @@ class UnitProcess(Process):
 
 @dataclass(frozen=True)
 class RectifiedFlow(Process):
-    """alpha = 1 - sigma: straight lines between picture and noise (Liu et al. 2022, arXiv 2209.03003)."""
+    """alpha = 1 - sigma: straight lines between picture and noise (Liu et al. 2022, arXiv 2209.03003).
+
+    Solvers in lambda begin at `highest` instead of pure noise.
+    """
+
+    highest: float = 1 - 1e-4
 
     def alpha(self, sigma: Tensor) -> Tensor:
         return 1 - sigma
@@ -88,9 +94,10 @@ class RectifiedFlow(Process):
         return x / (1 - like(sigma, x))
 
     def solvable(self, sigmas: Tensor) -> Tensor:
-        return sigmas.clamp(max=1 - 1e-4)
+        return torch.where(sigmas < 1, sigmas, self.highest)
 
 
+NEARLY_NOISE = 1e-4  # of the way gone, where solvers begin that cannot begin at pure noise
 EXPLODING = Process()
 UNIT = UnitProcess()
 FLOW = RectifiedFlow()
@@ -167,9 +174,12 @@ class Prediction:
     clock: Clock
     sigma_data: float = 1.0
 
-    @property
+    @cached_property
     def process(self) -> Process:
-        return self.target.process
+        process = self.target.process
+        if isinstance(process, RectifiedFlow):
+            return replace(process, highest=self.clock.sigma_at(NEARLY_NOISE))
+        return process
 
     @property
     def sigmas(self) -> Tensor:
@@ -252,6 +262,11 @@ def continuous_v(sigma_min: float, sigma_max: float) -> Prediction:
 def rectified_flow(shift: float, *, multiplier: float = 1000.0, steps: int = 1000) -> Prediction:
     """Rectified flow on a bent clock; `multiplier` turns noise levels into the network's timesteps."""
     return Prediction(RECTIFIED_FLOW, FlowClock(shift, multiplier, steps))
+
+
+def bent_flow(mu: float) -> Prediction:
+    """Rectified flow as FLUX is trained on it: times bent by e^mu, 10,000 levels."""
+    return Prediction(RECTIFIED_FLOW, BentFlowClock(mu=mu))
 
 
 def cosine(shift: float) -> Prediction:

@@ -45,12 +45,17 @@ def dpmpp_2s_ancestral(
         if down == 0:
             x = x + slope(x, sigma, denoised) * (down - sigma)
         else:
-            middle = halfway(sigma, down, process=process)
+            middle = inner(sigma, down, process)
             x_2 = moved(process, x, sigma, middle, denoised)
             x = moved(process, x, sigma, down, denoise(x_2, middle))
         if sigma_next > 0:
             x = scale * x + noise(sigma, sigma_next) * s_noise * up
         yield Step(x, denoised, sigma)
+
+
+def inner(sigma: Tensor, down: Tensor, process: Process) -> Tensor:
+    """Halfway in lambda; from pure noise, where that is infinite, a little below it."""
+    return halfway(sigma, down, process=process) if process.alpha(sigma) > 0 else sigma.new_tensor(0.9999)
 
 
 def moved(process: Process, x: Tensor, sigma: Tensor, sigma_next: Tensor, denoised: Tensor) -> Tensor:

@@ -240,21 +240,42 @@ def _filled(pattern: str, numbers: Sequence[str], rest: Sequence[str]) -> str:
 
 def _packed(entries: Sequence[Entry], turn: Turn) -> Entry:
     """Entries turned back, one below the other."""
-    first = entries[0]
-    shapes = [turn.shape_back(entry.shape) for entry in entries]
-    if len(entries) == 1:
-        return first if turn is AS_IS else first.taking(shapes[0], turn.back)
+    parts = [
+        entry if turn is AS_IS else entry.taking(turn.shape_back(entry.shape), turn.back) for entry in entries
+    ]
+    if len(parts) == 1:
+        return parts[0]
 
     def read() -> Tensor:
-        return torch.cat([turn.back(entry.read()) for entry in entries])
+        return torch.cat([part.read() for part in parts])
 
     def release() -> None:
-        for entry in entries:
-            entry.release()
+        for part in parts:
+            part.release()
 
-    rows = sum(shape[0] for shape in shapes)
-    packed = sum(entry.packed for entry in entries) if all(entry.packed for entry in entries) else 0
-    return Entry((rows, *shapes[0][1:]), first.dtype, read, release, packed)
+    rows = sum(part.shape[0] for part in parts)
+    packed = sum(part.packed for part in parts) if all(part.packed for part in parts) else 0
+    return Stacked((rows, *parts[0].shape[1:]), parts[0].dtype, read, release, packed, stack=tuple(parts))
+
+
+@dataclass(frozen=True, slots=True)
+class Stacked(Entry):
+    """Entries one below the other; where one of them is cut out again, it is given as it is."""
+
+    stack: tuple[Entry, ...] = ()
+
+    def taking(self, shape: Shape, take: Callable[[Tensor], Tensor]) -> Entry:
+        """An entry made of all of them."""
+        return Entry(shape, self.dtype, lambda: take(self.read()), self.release)
+
+    def rows(self, start: int, stop: int) -> Entry:
+        """Its rows from `start` up to `stop`."""
+        begins = 0
+        for part in self.stack:
+            if (start, stop) == (begins, begins + part.shape[0]):
+                return part
+            begins += part.shape[0]
+        return self.taking((stop - start, *self.shape[1:]), lambda t: t[start:stop])
 
 
 SAME = Layout()

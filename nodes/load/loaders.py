@@ -13,7 +13,7 @@ from diffusion.families.checkpoints import (
     load_unet,
     load_vae,
 )
-from diffusion.latents.latent_format import SD1, SDXL
+from diffusion.latents.latent_format import FORMATS
 from diffusion.noise.prediction import V, stable_diffusion
 from diffusion.residency.budget import Residency
 from diffusion.text.encoding import TextEncoder
@@ -31,7 +31,7 @@ CLIP_TYPES = (
 )  # fmt: skip
 DUAL_CLIP_TYPES = ("sdxl", "sd3", "flux", "hunyuan_video", "hidream", "hunyuan_image")
 PIXEL_SPACE = "pixel_space"
-TINY_VAES = {"taesd": SD1, "taesdxl": SDXL}
+TINY_VAES = {each.preview: each for each in FORMATS.values() if each.preview}
 CheckpointName = Annotated[str, Folder("checkpoints"), Tip("A file in models/checkpoints.")]
 TextEncoderName = Annotated[str, Folder("text_encoders"), Tip("A file in models/text_encoders.")]
 Device = Annotated[

@@ -2,11 +2,14 @@
 
 import logging
 import re
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 from diffusion.guidance import directions, sizes
+from diffusion.guidance import skip_layers as skip_layers_of
 from diffusion.guidance.estimates import spread_kept
 from diffusion.guidance.self_attention import self_attention_guidance
+from diffusion.model import Model as DiffusionModel
 from execution.declare.node import Options, Output, Range, Tip, node
 from nodes.sample.sampling import SomeModel, present
 from nodes.sockets import LatentOperation, Model
@@ -14,7 +17,9 @@ from nodes.sockets import LatentOperation, Model
 log = logging.getLogger(__name__)
 
 PatchedModel = Annotated[Model, Output("patched_model")]
-Layers = Annotated[str, Options(multiline=False), Tip("Numbers of layers that only transformer models have.")]
+Layers = Annotated[
+    str, Options(multiline=False), Tip("Numbers of layers; only transformer models have them.")
+]
 LayersOfBoth = Annotated[
     str,
     Options(multiline=False),
@@ -198,8 +203,8 @@ def apply_operation_to_guidance(
     return directions.changed_difference(present(model), operation)
 
 
-# Skip-layer guidance: leads away from an estimate for which a transformer's layers were left out. What is
-# loaded here is a UNet; it has none of these layers, so the estimate without them is the estimate itself.
+# Skip-layer guidance: leads away from an estimate for which a transformer's layers were left out. A UNet has
+# none of these layers, so the estimate without them is the estimate itself.
 
 
 @node("SkipLayerGuidanceSD3", category="advanced/guidance", v3=True, display_name=None, experimental=True)
@@ -215,9 +220,10 @@ def skip_layers_of_sd3(
     Leads away from what the model estimates without some of its layers. UNets, such as Stable Diffusion 1.x,
     2.x and XL, have no layers of these numbers: their picture stays as it is.
     """
-    model = present(model)
-    _tell_of_unet("SkipLayerGuidanceSD3", layers)
-    return model
+    model, left_out = present(model), {"double": _numbers(layers)}
+    if not _has_layers(model, "SkipLayerGuidanceSD3", left_out) or not scale:
+        return model
+    return skip_layers_of.guided_past(model, left_out, scale, start_percent, end_percent)
 
 
 @node("SkipLayerGuidanceDiT", category="advanced/guidance", v3=True, display_name=None, experimental=True)
@@ -240,10 +246,13 @@ def skip_layers(
     2.x and XL, have no layers of these numbers: only rescaling changes their picture.
     """
     model = present(model)
-    named = _tell_of_unet("SkipLayerGuidanceDiT", double_layers + " " + single_layers)
-    if not named or not scale or not rescaling_scale:
+    left_out = {"double": _numbers(double_layers), "single": _numbers(single_layers)}
+    window = start_percent, end_percent
+    if _has_layers(model, "SkipLayerGuidanceDiT", left_out) and scale:
+        return skip_layers_of.guided_past(model, left_out, scale, *window, rescaling_scale)
+    if not any(left_out.values()) or not scale or not rescaling_scale:
         return model
-    return spread_kept(model, rescaling_scale, start_percent, end_percent)
+    return spread_kept(model, rescaling_scale, *window)
 
 
 @node(
@@ -262,17 +271,24 @@ def skip_layers_of_the_negative(
     1.x, 2.x and XL, have no layers of these numbers: their picture stays as it is.
     """
     model = present(model)
-    _tell_of_unet("SkipLayerGuidanceDiTSimple", double_layers + " " + single_layers)
-    return model
+    left_out = {"double": _numbers(double_layers), "single": _numbers(single_layers)}
+    if not _has_layers(model, "SkipLayerGuidanceDiTSimple", left_out):
+        return model
+    return skip_layers_of.left_out_of_negative(model, left_out, start_percent, end_percent)
 
 
-def _tell_of_unet(node_type: str, layers: str) -> bool:
-    """Says why nothing is skipped; gives whether any layer was named."""
-    named = re.search(r"\d", layers) is not None
-    if named:
+def _numbers(text: str) -> list[int]:
+    """The numbers in a text, whatever stands between them."""
+    return [int(found) for found in re.findall(r"\d+", text)]
+
+
+def _has_layers(model: DiffusionModel, node_type: str, layers: Mapping[str, Sequence[int]]) -> bool:
+    """Whether some layer is named and the model has layers; says why nothing is skipped."""
+    named, has = any(layers.values()), model.family.has("block.call")
+    if named and not has:
         log.warning(
             "%s: this model is a UNet and has no transformer layers to skip, so none is "
             "(PerturbedAttentionGuidance does for UNets what this does for transformers).",
             node_type,
         )
-    return named
+    return named and has

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from diffusion.noise.prediction import (
     TARGETS,
     along_tokens,
+    bent_flow,
     continuous_edm,
     continuous_v,
     cosine,
@@ -107,8 +108,7 @@ def flow_like_flux(
     Samples a model that was trained on rectified flow, with times bent by the picture's size as in FLUX.
     """
     bend = along_tokens(width * height / 256, (256, base_shift), (4096, max_shift))
-    prediction = rectified_flow(math.exp(bend), multiplier=1.0, steps=10_000)
-    return present(model).with_prediction(prediction)
+    return present(model).with_prediction(bent_flow(bend))
 
 
 @node("ModelSamplingLTXV", category="advanced/model", display_name=None)
@@ -124,8 +124,7 @@ def flow_like_ltxv(
     """
     places = 4096 if latent is None else math.prod(latent["samples"].shape[2:])
     bend = along_tokens(places, (1024, base_shift), (4096, max_shift))
-    prediction = rectified_flow(math.exp(bend), multiplier=1.0, steps=10_000)
-    return present(model).with_prediction(prediction)
+    return present(model).with_prediction(bent_flow(bend))
 
 
 @node("ModelSamplingStableCascade", category="advanced/model")

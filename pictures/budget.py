@@ -6,6 +6,8 @@ words that say how much it is and how much may be.
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
 import threading
 
@@ -92,6 +94,12 @@ def machine_memory() -> int:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
         return 0
+
+
+def trim() -> None:
+    """Give freed memory back to the system; glibc keeps it, for each thread that ever decoded something."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def megabytes(size: int) -> str:

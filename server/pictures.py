@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 CACHE_BYTES = 32 * 2**20
 AT_ONCE = 2
 QUALITY = 90
+TRIMMED = 64 * 2**20
+"""After so many bytes of pictures their memory is given back to the system at once."""
 
 
 @dataclass(frozen=True)
@@ -106,16 +108,20 @@ FULL_PREVIEW_SIDE = 3072
 
 def render(path: Path, form: Form, most: int) -> bytes:
     """Encode a stored picture in another form, holding at most `most` bytes decoded."""
-    from pictures.budget import Budget
+    from pictures.budget import Budget, trim
     from pictures.decoding import as_mode
 
+    budget = Budget(most, most)
     file, _ = open_regular(path)
     with file:
-        shown = shown_in(file, form, Budget(most, most))
+        shown = shown_in(file, form, budget)
     if form.kind == "jpeg":
         shown = as_mode(shown, "RGB")
     encoded = io.BytesIO()
     shown.save(encoded, form.kind, quality=form.quality)
+    if budget.taken > TRIMMED:
+        del shown
+        trim()
     return encoded.getvalue()
 
 
@@ -153,7 +159,7 @@ def with_alpha_of(original: Path, mask: BinaryIO, most: int) -> bytes:
 
     Both are upright, as they are seen and as they are loaded, and take at most `most` bytes together.
     """
-    from pictures.budget import IN_BYTES, Budget
+    from pictures.budget import IN_BYTES, Budget, trim
     from pictures.decoding import alpha, in_bytes
     from pictures.texts import png_chunks
 
@@ -173,6 +179,9 @@ def with_alpha_of(original: Path, mask: BinaryIO, most: int) -> bytes:
     colours.putalpha(opacity)
     encoded = io.BytesIO()
     colours.save(encoded, "PNG", pnginfo=png_chunks(texts), compress_level=4)
+    if budget.taken > TRIMMED:
+        del colours, picture, opacity
+        trim()
     return encoded.getvalue()
 
 

@@ -42,6 +42,7 @@ def routes() -> list[web.RouteDef]:
         web.get("/api/assets/seed/status", told(get_seed_status), allow_head=False),
         web.post("/api/assets/seed/cancel", told(post_seed_cancel)),
         web.post("/api/assets/prune", told(post_prune)),
+        web.post("/api/assets/download", told(post_download)),
         web.get("/api/assets/{id}", told(get_asset), allow_head=False),
         web.put("/api/assets/{id}", told(put_asset)),
         web.delete("/api/assets/{id}", told(delete_asset)),
@@ -351,6 +352,14 @@ async def get_seed_status(request: web.Request) -> web.Response:
 async def post_seed_cancel(request: web.Request) -> web.Response:
     """Stop the walk over the folders."""
     return answer({"status": "cancelling" if parts(request).seeding.cancel() else "idle"})
+
+
+async def post_download(request: web.Request) -> web.Response:
+    """Refused: the server fetches nothing from the network."""
+    message = (
+        "This server fetches nothing from the network. Upload the file, or put it in its folder and seed."
+    )
+    raise Refusal(403, "DOWNLOADS_DISABLED", message)
 
 
 async def post_prune(request: web.Request) -> web.Response:

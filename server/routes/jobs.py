@@ -106,8 +106,10 @@ async def get_job(request: web.Request) -> web.Response:
     record = await parts(request).store.job(request.match_info["job"])
     if record is None:
         not_found()
+    last = max(record[name] or 0.0 for name in ("created", "started", "ended"))
     full = {
         **shown(record),
+        "update_time": milliseconds(last),
         "workflow": {"prompt": record["prompt"], "extra_data": record["extra_data"]},
         "outputs": record["outputs"] or {},
         "execution_status": record["outcome"],

@@ -82,6 +82,7 @@ async def test_jobs_are_listed_filtered_and_shown(client: Client) -> None:
         assert (await client.get(f"/api/jobs{query}"))[0] == 400, query
     _, record = await client.get(f"/jobs/{good}")
     assert record["workflow"]["prompt"] == number(1)
+    assert record["update_time"] == record["execution_end_time"]
     assert record["outputs"] == {"2": {"text": ["1"]}}
     assert record["execution_end_time"] >= record["execution_start_time"] >= record["create_time"]
     assert (await client.get("/api/jobs/unknown"))[0] == 404

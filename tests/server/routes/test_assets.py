@@ -228,6 +228,12 @@ async def test_what_a_job_saved_is_an_asset_of_the_job(client: Client) -> None:
     assert [(asset["job_id"], asset["hash"]) for asset in listed] == [(job, hash_of(ONE_PIXEL))]
 
 
+async def test_nothing_is_fetched_from_the_network(calm: Client) -> None:
+    asked = {"source_url": "http://127.0.0.1:1/x.safetensors", "tags": ["models", "model_type:loras"]}
+    status, told = await calm.post("/api/assets/download", asked)
+    assert (status, told["error"]["code"]) == (403, "DOWNLOADS_DISABLED")
+
+
 async def test_a_page_of_another_site_changes_no_assets(calm: Client) -> None:
     headers = {"Origin": "http://evil.example"}
     for method, path in (

@@ -15,8 +15,10 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
+from diffusion.errors import Mismatch
 from diffusion.hooks import Hooks
 from diffusion.images import mask_like, to_batch
+from diffusion.latents.several import Packing
 from diffusion.model import Model
 from diffusion.networks.backbone import Value
 from diffusion.noise.clocks import Clock
@@ -121,14 +123,20 @@ class Setting:
     """What a run's conditionings are made ready for: the model and the latent it starts from.
 
     `latent` [B, C, (T,) H, W] is scaled as the model sees it; `noise_mask` [B, 1, (T,) H, W] is 1 where it
-    may change.
-    `seed` is the run's, for conditionings that are noised themselves.
+    may change. `seed` is the run's, for conditionings that are noised themselves. With a `packing` the latent
+    holds several behind each other, as `latents` gives them.
     """
 
     model: Model
     latent: Tensor
     noise_mask: Tensor | None = None
     seed: int = 0
+    packing: Packing | None = None
+
+    @property
+    def latents(self) -> tuple[Tensor, ...]:
+        """The latents of a run of several, each [B, C, …]; of any other run its one latent."""
+        return self.packing.apart(self.latent) if self.packing else (self.latent,)
 
 
 def prepare(conditionings: Mapping[str, Conditioning], setting: Setting) -> dict[str, tuple[Part, ...]]:
@@ -146,6 +154,9 @@ def prepare(conditionings: Mapping[str, Conditioning], setting: Setting) -> dict
 def entry(line: Sequence[Any], setting: Setting) -> Entry:
     """A line with its area in latent pixels and its mask at the latent's size."""
     embedding, options = line[0], line[1]
+    if setting.packing is not None and ("area" in options or "mask" in options):
+        problem = "A conditioning with an area or a mask cannot steer several latents at once."
+        raise Mismatch(problem, "Leave the area out, or sample one latent alone.")
     height, width = setting.latent.shape[-2:]
     area = _area(options.get("area"), setting.latent.shape[2:])
     mask = options.get("mask")

@@ -7,7 +7,7 @@ keys and values, started controls) is made once and kept for the run.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -210,6 +210,13 @@ class Denoising:
         output = self._called(batch, shown, sigmas, timesteps, self.hooks + hooks)
         return self.prediction.denoised(output, x, sigmas)
 
+    def _apart(self, predict: Callable[..., Any]) -> Callable[..., Tensor]:
+        """The backbone of several latents, which is given them apart, on one tensor that holds them all."""
+        packing = self.setting.packing
+        if packing is None:
+            return predict
+        return lambda x, *given: packing.packed(predict(packing.apart(x), *given))
+
     def _called(self, batch: Batch, x: Tensor, sigmas: Tensor, timesteps: Tensor, hooks: Hooks) -> Tensor:
         hooks = hooks + batch.lead.hooks if batch.lead.hooks else hooks
         call = self.facts(batch.names, sigmas)
@@ -217,7 +224,7 @@ class Denoising:
         kept = None if hooks["backbone.call"] or batch.lead.changes else batch.kept
         inputs = Inputs(batch.context, batch.tensors, None, call, kept, batch.rows)
         inputs = replace(inputs, control=self._control(batch, x, sigmas, timesteps, inputs))
-        predict = hooks.wrap("backbone.call", call, self.backbone.predict)
+        predict = hooks.wrap("backbone.call", call, self._apart(self.backbone.predict))
         output: Tensor = predict(x, timesteps, inputs, hooks)
         return output
 

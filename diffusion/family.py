@@ -126,6 +126,7 @@ class Family:
     network: Callable[[Any], nn.Module]
     prediction: Callable[[Weights, Any], Prediction]
     latent: LatentFormat
+    more_latents: tuple[LatentFormat, ...] = ()
     traits: tuple[Trait, ...] = ()
     dialects: tuple[Callable[[Weights], Weights], ...] = ()
     layout: Layout | None = None

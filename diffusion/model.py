@@ -38,6 +38,11 @@ class Model:
     weight_patches: Patches = NO_PATCHES
     options: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def latent_formats(self) -> tuple[LatentFormat, ...]:
+        """The formats of all latents that are sampled together."""
+        return (self.latent_format, *self.family.more_latents)
+
     def with_hook(self, point: str, *hooks: Hook) -> Model:
         """With functions added last at a point of `hooks.POINTS`. ValueError for an unknown point.
 

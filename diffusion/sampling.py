@@ -21,6 +21,7 @@ from diffusion.noise.schedules import SCHEDULES
 from diffusion.samplers import Sampler, Step
 from diffusion.weights.loading import never
 
+BEGIN_EMPTY = "Begin with an empty latent made for this kind of model."
 OnStep = Callable[[int, int, Step], None]  # (steps done before this one, steps in all, the step)
 
 
@@ -56,27 +57,49 @@ def sample(
     """
     if not len(sigmas):
         return Sampled(latent, latent)
-    model = guider.model
-    setting = set_out(model, latent, noise_mask, seed)
+    setting = set_out(guider.model, latent, noise_mask, seed)
+    x, denoised = ran(guider, setting, noise, sampler, sigmas, on_step, check)
+    format = guider.model.latent_format
+    return Sampled(format.out_of(x).float().cpu(), format.out_of(denoised).float().cpu())
+
+
+def ran(
+    guider: Guider,
+    setting: Setting,
+    noise: Tensor,
+    sampler: Sampler,
+    sigmas: Tensor,
+    on_step: OnStep = ignore,
+    check: Callable[[], None] = never,
+) -> tuple[Tensor, Tensor]:
+    """A run that is set out: the last latent and the last clean estimate, as the network sees them."""
+    model, seed = guider.model, setting.seed
     with model.backbone.use(patches=model.weight_patches, check=check) as backbone:
         hooks = model.hooks.for_run()
         hooks = hooks + checking(check) if check is not never else hooks
         denoising = Denoising(setting, backbone, hooks, sigmas, seed)
         run = Run(guider, denoising, sampler, sigmas, seed)
-        x, denoised = run.finish(noise.to(setting.latent), on_step)
-    format = model.latent_format
-    return Sampled(format.out_of(x).float().cpu(), format.out_of(denoised).float().cpu())
+        return run.finish(noise.to(setting.latent), on_step)
 
 
 def set_out(model: Model, latent: Tensor, noise_mask: Tensor | None = None, seed: int = 0) -> Setting:
     """The latent scaled for the model and on its device, and the mask at its size."""
-    device = model.backbone.device
-    latent = fitted(latent, model.latent_format).to(device, torch.float32)
-    if latent.any():  # an empty latent stays empty, whatever the format's shift
-        latent = model.latent_format.into(latent)
-    if noise_mask is None:
-        return Setting(model, latent, seed=seed)
-    return Setting(model, latent, to_batch(mask_like(noise_mask, latent), len(latent)), seed)
+    if model.family.more_latents:
+        problem = f"This model samples {1 + len(model.family.more_latents)} latents together, not one."
+        raise Mismatch(problem, BEGIN_EMPTY)
+    scaled = into(fitted(latent, model.latent_format).to(model.backbone.device), model.latent_format)
+    return Setting(model, scaled, None if noise_mask is None else own_mask(noise_mask, scaled), seed)
+
+
+def into(latent: Tensor, format: LatentFormat) -> Tensor:
+    """A latent as the network sees it, in float32; an empty one stays empty, whatever the format's shift."""
+    latent = latent.float()
+    return format.into(latent) if latent.any() else latent
+
+
+def own_mask(mask: Tensor, latent: Tensor) -> Tensor:
+    """A noise mask at the size and of the rows of a latent."""
+    return to_batch(mask_like(mask, latent), len(latent))
 
 
 def fitted(latent: Tensor, format: LatentFormat) -> Tensor:
@@ -88,7 +111,7 @@ def fitted(latent: Tensor, format: LatentFormat) -> Tensor:
         latent = latent.unsqueeze(2)
     if latent.ndim != 2 + format.axes:
         problem = f"This model works on latents of {2 + format.axes} dimensions, not {latent.ndim}."
-        raise Mismatch(problem, "Begin with an empty latent made for this kind of model.")
+        raise Mismatch(problem, BEGIN_EMPTY)
     if latent.shape[1] == format.channels:
         return latent
     if latent.any():
@@ -214,6 +237,6 @@ def noised(model: Model, noise: Tensor, sigmas: Tensor, latent: Tensor) -> Tenso
         return latent
     sigma = (sigmas[0] - sigmas[-1]).abs() if len(sigmas) > 1 else sigmas[0]
     format = model.latent_format
-    scaled = format.into(latent) if latent.any() else latent
+    scaled = into(latent, format)
     x = model.prediction.process.noised(scaled, noise.to(scaled), sigma)
     return format.out_of(x).nan_to_num(0.0, 0.0, 0.0)

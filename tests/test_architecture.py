@@ -65,7 +65,7 @@ STOREYS: dict[str, tuple[str, ...]] = {
         *("errors", "images", "hooks", "remembering"),
         *("weights", "residency", "noise", "samplers", "networks", "option_hooks"),
         *("latents", "text", "upscaling"),
-        *("family", "model", "conditioning", "denoising", "guidance", "sampling"),
+        *("family", "model", "conditioning", "denoising", "guidance", "sampling", "together"),
         *("control", "patches", "families", "training"),
     ),
 }

@@ -92,9 +92,13 @@ def load_taesd(
     entries = {f"{half}.{name}": entry for half, weights in opened.items() for name, entry in weights.items()}
     joined = next(iter(opened.values())).having(entries)
 
+    scale, shift = latent_format.scale, latent_format.shift
+    if isinstance(scale, tuple) or isinstance(shift, tuple):
+        raise ValueError(f"No tiny autoencoder is known for latents of the format {latent_format.name}.")
+
     def build() -> Taesd:
         parts = {name: make() for name, make in builders.items()}
-        return Taesd(parts.get("encoder"), parts.get("decoder"), latent_format.scale, latent_format.shift)
+        return Taesd(parts.get("encoder"), parts.get("decoder"), scale, shift)
 
     files = tuple(part for weights in opened.values() for part in identity(weights, "taesd"))
     resident = Resident(residency or Residency(), "vae", joined, build, (*files, latent_format.name))

@@ -16,16 +16,17 @@ Rows = tuple[tuple[float, float, float], ...]
 class LatentFormat:
     """The latent space of a family.
 
-    A network is trained on (latent − shift) · scale, which has about unit variance; files, links and the VAE
-    use the unscaled latent. `rgb` gives each channel's part in red, green and blue (−1…1) of a small preview,
-    from a scaled latent; `preview` names the TAESD that decodes it. `axes` are those of a place: 2 for
-    pictures [B, C, H, W], 3 for clips [B, C, T, H, W], 1 for sounds [B, C, N].
+    A network is trained on (latent − shift) · scale, which has about unit variance; either may be one number
+    a channel. Files, links and the VAE use the unscaled latent. `rgb` gives each channel's part in red, green
+    and blue (−1…1) of a small preview, from a scaled latent; `preview` names the TAESD that decodes it.
+    `axes` are those of a place: 2 for pictures [B, C, H, W], 3 for clips [B, C, T, H, W], 1 for sounds [B, C,
+    N].
     """
 
     name: str
     channels: int = 4
-    scale: float = 1.0
-    shift: float = 0.0
+    scale: float | tuple[float, ...] = 1.0
+    shift: float | tuple[float, ...] = 0.0
     downscale: int = 8
     rgb: Rows = ()
     rgb_bias: tuple[float, float, float] = (0.0, 0.0, 0.0)
@@ -34,11 +35,11 @@ class LatentFormat:
 
     def into(self, latent: Tensor) -> Tensor:
         """From the VAE's latent to the network's."""
-        return (latent - self.shift) * self.scale
+        return (latent - along(self.shift, latent)) * along(self.scale, latent)
 
     def out_of(self, latent: Tensor) -> Tensor:
         """From the network's latent to the VAE's."""
-        return latent / self.scale + self.shift
+        return latent / along(self.scale, latent) + along(self.shift, latent)
 
     def colours(self, latent: Tensor) -> Tensor:
         """A scaled latent [B, C, (T,) h, w] as small pictures [B, h, w, 3] in 0…1; of a clip its frames."""
@@ -48,6 +49,13 @@ class LatentFormat:
         bias = torch.tensor(self.rgb_bias, dtype=torch.float32, device=latent.device)
         colours = torch.einsum("bchw,cr->bhwr", latent.float(), rows) + bias
         return ((colours + 1) / 2).clamp(0, 1)
+
+
+def along(numbers: float | tuple[float, ...], latent: Tensor) -> float | Tensor:
+    """A number, or one a channel as it is combined with a latent [B, C, …]."""
+    if isinstance(numbers, tuple):
+        return latent.new_tensor(numbers).view(1, -1, *(1,) * (latent.ndim - 2))
+    return numbers
 
 
 def stated_colours(latent_format: LatentFormat, text: str) -> LatentFormat:

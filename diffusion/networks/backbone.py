@@ -58,5 +58,5 @@ class Backbone(Protocol):
         """x [B, C, (T,) H, W] as the network sees it, timesteps [B] on its own clock → its output.
 
         x is scaled by the prediction, and extra channels are joined already. Hooks act at the points that the
-        network's family lists.
+        network's family lists. A family of several latents is given a tuple of them, and answers with one.
         """

@@ -19,8 +19,9 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from diffusion.conditioning import Conditioning, Part, Setting, prepare
+from diffusion.errors import Mismatch
 from diffusion.model import Model
-from diffusion.networks.unet import UNet
+from diffusion.networks.unet import UNet, UNetSizes
 from diffusion.noise.prediction import like
 from diffusion.patches.weights import adapters
 from diffusion.patches.weights.adapter_names import diffusers_name, diffusers_places, flat
@@ -75,7 +76,11 @@ def train(
     """An adapter's tensors, under kohya's names, and the loss of each step.
 
     `conditioning` holds one entry for all latents or one for each. `beginning` are tensors to go on from.
+    Mismatch if the model's network is no UNet.
     """
+    if not isinstance(model.sizes, UNetSizes):
+        problem = f"Adapters are trained for UNets, and {model.family.title} has none."
+        raise Mismatch(problem, "Choose a model of Stable Diffusion's kin.")
     with torch.inference_mode(False), torch.enable_grad():
         resident = model.backbone.computing_in(course.dtype)
         with resident.use(patches=model.weight_patches) as unet:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from diffusion.images import resize
+from diffusion.latents.several import Several
 from execution.declare.node import Range, Tip, node
 from nodes.image.composites import paste, paste_feathered
 from nodes.sockets import Latent, LatentValue, Mask
@@ -22,7 +23,7 @@ LatentMethod = Annotated[
 ]
 
 
-def with_samples(latent: LatentValue, samples: Tensor) -> LatentValue:
+def with_samples(latent: LatentValue, samples: Tensor | Several) -> LatentValue:
     """The same latent, all its other keys kept, with other samples."""
     return cast(LatentValue, {**latent, "samples": samples})
 

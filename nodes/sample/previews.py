@@ -51,7 +51,11 @@ class Previews:
         return on_step
 
     def of(self, latent_format: LatentFormat, denoised: Tensor) -> Callable[[], Preview] | None:
-        """What makes the preview of the first picture of a scaled latent (B×C×H×W); None if nothing can."""
+        """What makes the preview of the first picture of a scaled latent; None if nothing can.
+
+        The latent is B×C×H×W, or B×C×T×H×W for a clip, whose first frame is shown.
+        """
+        denoised = denoised[:, :, 0] if denoised.ndim == 5 else denoised
         if self.method == "none" or denoised.ndim != 4 or not latent_format.rgb:
             return None
         height, width = (side * latent_format.downscale for side in denoised.shape[-2:])

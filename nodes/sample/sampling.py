@@ -1,12 +1,14 @@
 """Sampling: from noise and what steers to a finished latent, in one node."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from diffusion.guidance.guidance import CFGGuider
+from diffusion.latents.several import Several
 from diffusion.noise.draws import NoNoise, RandomNoise
 from diffusion.noise.schedules import SCHEDULES
 from diffusion.samplers import SAMPLERS, Sampler
 from diffusion.sampling import Sampled, fitted, sample, schedule_for, section
+from diffusion.together import SampledTogether, fitted_together, noise_together, sample_together
 from execution.declare.node import Choice, Range, Run, Tip, node
 from nodes.latent.latent import with_samples
 from nodes.sample.previews import Previews
@@ -52,20 +54,17 @@ def sampled(
     latent: LatentValue,
     run: Run,
     previews: Previews,
-) -> Sampled:
+) -> Sampled | SampledTogether:
     """One run of a sampler, with progress and previews, that can be cancelled at any time."""
-    samples = fitted(latent["samples"], guider.model.latent_format)
-    return sample(
-        guider,
-        noise(samples, latent.get("batch_index")),
-        samples,
-        sampler,
-        sigmas,
-        seed=noise.seed,
-        noise_mask=latent.get("noise_mask"),
-        on_step=previews.watch(run, guider.model),
-        check=run.check,
-    )
+    samples, rows = latent["samples"], latent.get("batch_index")
+    mask: Any = latent.get("noise_mask")
+    given: Any = {"seed": noise.seed, "on_step": previews.watch(run, guider.model), "check": run.check}
+    if isinstance(samples, Several):
+        several = fitted_together(samples, guider.model)
+        drawn = noise_together(noise, several, rows)
+        return sample_together(guider, drawn, several, sampler, sigmas, noise_mask=mask, **given)
+    samples = fitted(samples, guider.model.latent_format)
+    return sample(guider, noise(samples, rows), samples, sampler, sigmas, noise_mask=mask, **given)
 
 
 @node("KSampler", category="sampling")

@@ -3,10 +3,10 @@
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 
 from aiohttp import web
 
+from execution.files.folders import Folders
 from server.answers import answer, not_found, refusal
 from server.bodies import read_object
 from server.parts import parts
@@ -62,15 +62,16 @@ async def get_folder_paths(request: web.Request) -> web.Response:
     return answer({kind: [str(path) for path in folders.models(kind)] for kind in folders.kinds})
 
 
-def newest_first(folder: Path) -> list[str]:
-    """Names of the plain files in a folder, by time of change."""
-    try:
-        with os.scandir(folder) as entries:
-            files = [entry for entry in entries if entry.is_file() and not entry.name.startswith(".")]
-            ordered = sorted(files, key=lambda entry: -entry.stat().st_mtime)
-    except OSError:
-        return []
-    return [entry.name for entry in ordered[:MOST_FILES]]
+def newest_first(folders: Folders, kind: str) -> list[str]:
+    """Names of the files that a root offers, by time of change."""
+
+    def changed(name: str) -> float:
+        try:
+            return os.stat(folders.roots[kind] / name).st_mtime
+        except OSError:
+            return 0.0  # gone since the folder was read
+
+    return sorted(folders.list(kind), key=changed, reverse=True)[:MOST_FILES]
 
 
 async def get_files(request: web.Request) -> web.Response:
@@ -78,4 +79,4 @@ async def get_files(request: web.Request) -> web.Response:
     kind = request.match_info["directory_type"]
     if kind not in ("input", "output", "temp"):
         raise refusal(400, "bad_type", "There are files of input, output and temp.")
-    return answer(await asyncio.to_thread(newest_first, parts(request).folders.roots[kind]))
+    return answer(await asyncio.to_thread(newest_first, parts(request).folders, kind))

@@ -17,7 +17,7 @@ from diffusion.weights.files import Weights
 
 UP, DOWN, CORE, UP_BIAS = "up", "down", "core", "up_bias"
 ALPHA, LENGTHS, DIFFERENCE, BIAS = "alpha", "lengths", "difference", "bias"
-BLOCKS, RESCALE = "oft_blocks", "rescale"
+BLOCKS, ROTATION, RESCALE = "oft_blocks", "oft_diag", "rescale"
 FACTOR, ON_INPUT, SCALING = "weight", "on_input", "ia3_l"
 
 WORDS: Mapping[str, str] = MappingProxyType(
@@ -31,7 +31,7 @@ WORDS: Mapping[str, str] = MappingProxyType(
         "w_norm": DIFFERENCE,
         "diff_b": BIAS,
         "b_norm": BIAS,
-        **{word: word for word in ("a1", "a2", "b1", "b2", "bm", BLOCKS, RESCALE, ON_INPUT)},
+        **{word: word for word in ("a1", "a2", "b1", "b2", "bm", BLOCKS, ROTATION, RESCALE, ON_INPUT)},
     }
 )
 """What a tensor is, by how a file spells it; `.weight` may follow."""

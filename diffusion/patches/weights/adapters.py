@@ -36,6 +36,7 @@ from diffusion.patches.weights.adapter_keys import (
     LENGTHS,
     ON_INPUT,
     RESCALE,
+    ROTATION,
     SCALING,
     UP,
     UP_BIAS,
@@ -44,7 +45,7 @@ from diffusion.patches.weights.adapter_keys import (
 )
 from diffusion.patches.weights.adapter_names import Targets, tower_targets, unet_targets
 from diffusion.patches.weights.mixing import with_more
-from diffusion.patches.weights.rotations import turned
+from diffusion.patches.weights.rotations import turned, turned_by
 from diffusion.text.encoding import TextEncoder
 from diffusion.weights.files import Weights, open_weights
 
@@ -168,7 +169,7 @@ def change_of(group: Group, weight: Tensor) -> Change:
 
 def changes_weight(group: Group) -> bool:
     """Whether a group is of a known kind, and whole."""
-    kinds = (*(parts for parts, _ in KINDS), *(parts for parts, _ in KINDS_OF_WEIGHT), (BLOCKS,))
+    kinds = (*(parts for parts, _ in KINDS), *(parts for parts, _ in KINDS_OF_WEIGHT), (BLOCKS,), (ROTATION,))
     return any(group.has(*parts) for parts in kinds)
 
 
@@ -190,6 +191,9 @@ def rotation_of(group: Group, strength: float) -> Patch:
     """The rotation of one weight at a strength, and the lengths that its outputs are brought to after it."""
 
     def patch(weight: Tensor) -> Tensor:
+        if group.has(ROTATION):  # as early LyCORIS wrote it
+            (rotation,) = group.take(ROTATION)
+            return turned_by(weight, rotation.to(weight), strength)
         (blocks,), bound = group.take(BLOCKS), group.get(ALPHA)
         longest = 0.0 if bound is None else bound.item() * weight.shape[0]
         out = turned(weight, blocks, longest, strength)
@@ -232,7 +236,7 @@ def patches(weights: Weights, targets: Targets, strength: float) -> dict[str, tu
         if name is None or strength == 0:
             continue
         if changes_weight(group):
-            patch = (rotation_of if group.has(BLOCKS) else patch_of)(group, strength)
+            patch = (rotation_of if group.has(BLOCKS) or group.has(ROTATION) else patch_of)(group, strength)
             found[name] = (*found.get(name, ()), patch)
         if group.has(BIAS) or group.has(UP_BIAS, DOWN):
             bias = name.removesuffix("weight") + "bias"

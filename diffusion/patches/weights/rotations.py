@@ -27,7 +27,11 @@ def orthogonal(blocks: Tensor, longest: float = 0.0) -> Tensor:
 
 def turned(weight: Tensor, blocks: Tensor, longest: float, strength: float) -> Tensor:
     """A weight [out, …] turned: by blocks [n, b, b] as OFT does, or [m, n, b, b] as BOFT."""
-    rotation = orthogonal(blocks.to(weight), longest)
+    return turned_by(weight, orthogonal(blocks.to(weight), longest), strength)
+
+
+def turned_by(weight: Tensor, rotation: Tensor, strength: float) -> Tensor:
+    """A weight turned by rotations that are written out, of the same shapes."""
     identity = torch.eye(rotation.shape[-1], device=weight.device, dtype=weight.dtype)
     rotation = strength * rotation + (1 - strength) * identity
     rows = weight.flatten(1)

@@ -132,3 +132,11 @@ def test_names_stand_with_or_without_a_root(root: str, spelled: str) -> None:
     assert targets[root + spelled] == "middle_block.1.proj_in.weight"
     for prefix in ("lora_unet_", "lycoris_", "oft_unet_", ""):
         assert targets[prefix + spelled.replace(".", "_")] == "middle_block.1.proj_in.weight"
+
+
+def test_rotations_that_are_written_out_turn_the_outputs(tmp_path: Path) -> None:
+    rotation = torch.linalg.qr(random(3, 2, 2)).Q.contiguous()
+    out = changed(tmp_path, {"w.oft_diag": rotation}, WEIGHT)
+    torch.testing.assert_close(out, torch.block_diag(*rotation).T @ WEIGHT)
+    half = changed(tmp_path, {"w.oft_diag": rotation}, WEIGHT, 0.5)
+    torch.testing.assert_close(half, (WEIGHT + out) / 2)

@@ -115,11 +115,14 @@ def render(path: Path, form: Form, most: int) -> bytes:
     file, _ = open_regular(path)
     with file:
         shown = shown_in(file, form, budget)
+    large = budget.taken > TRIMMED
+    if large:
+        trim()
     if form.kind == "jpeg":
         shown = as_mode(shown, "RGB")
     encoded = io.BytesIO()
     shown.save(encoded, form.kind, quality=form.quality)
-    if budget.taken > TRIMMED:
+    if large:
         del shown
         trim()
     return encoded.getvalue()

@@ -2,53 +2,16 @@
 
 import asyncio
 import os
-import threading
-from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from blake3 import blake3
 
 from execution.files.folders import Folders
 from server.assets import library
-from server.assets.hashing import PREFIX, Stamp, Stopped, digest, is_hash
 from server.assets.library import Assets
 from server.assets.places import Place
-from server.assets.records import MISSING, Wanted
-from server.assets.seeding import Seeding
-
-
-@pytest.fixture
-def folders(tmp_path: Path) -> Folders:
-    folders = Folders(tmp_path)
-    for folder in (folders.input, folders.output, folders.models_root / "loras"):
-        folder.mkdir(parents=True)
-    return folders
-
-
-@pytest.fixture
-async def assets(tmp_path: Path, folders: Folders) -> AsyncIterator[Assets]:
-    made = Assets(tmp_path / "assets.sqlite", folders)
-    yield made
-    await asyncio.to_thread(made.close)
-
-
-def hash_of(content: bytes) -> str:
-    return PREFIX + blake3(content).hexdigest()
-
-
-def test_a_hash_is_that_of_the_bytes_and_stops_when_told(tmp_path: Path) -> None:
-    file = tmp_path / "x"
-    file.write_bytes(b"abc" * 1_000_000)
-    stop = threading.Event()
-    assert digest(file, stop) == (hash_of(b"abc" * 1_000_000), Stamp.of(file.stat()))
-    stop.set()
-    with pytest.raises(Stopped):
-        digest(file, stop)
-    assert is_hash(hash_of(b""))
-    for wrong in ("", "blake3:", "blake3:" + "G" * 64, hash_of(b"") + "0", hash_of(b"").upper(), "x" * 71):
-        assert not is_hash(wrong), wrong
+from server.assets.records import MISSING
+from tests.server.assets.test_hashing import hash_of
 
 
 async def test_a_file_is_one_asset_however_often_it_is_noted(assets: Assets, folders: Folders) -> None:
@@ -152,47 +115,6 @@ async def test_time_runs_out(assets: Assets, folders: Folders) -> None:
     assert await assets.find(asset.id) is None
     assert await assets.expire() == 1
     assert not (folders.input / "a.png").exists()
-
-
-async def test_a_walk_finds_all_and_a_deleted_asset_does_not_come_back(
-    assets: Assets, folders: Folders
-) -> None:
-    (folders.input / "sub").mkdir()
-    for path in ("input/sub/a.png", "input/.hidden", "output/b.png", "models/loras/x.safetensors"):
-        (folders.base / path).write_bytes(path.encode())
-    (folders.input / "link.png").symlink_to("/etc/passwd")
-    seeding = Seeding(assets, folders)
-    await seeding.start()
-    assert (seeding.state, seeding.last.scanned, seeding.last.created) == ("IDLE", 3, 3)
-    found, total, _ = await assets.page(Wanted(sort="name", ascending=True))
-    assert ([asset.place.file_path for asset in found], total) == (
-        ["input/sub/a.png", "output/b.png", "models/loras/x.safetensors"], 3,
-    )  # fmt: skip
-    await assets.delete(found[0], with_content=False)
-    await seeding.start(("input",), read=True)
-    assert seeding.last.created == 0
-    (folders.output / "b.png").unlink()
-    assert await assets.prune() == 1
-    assert await assets.prune() == 0
-    gone = await assets.find(found[1].id)
-    assert gone is not None
-    assert gone.tags == (MISSING, "output")
-
-
-async def test_pages_go_on_where_the_last_one_ended(assets: Assets, folders: Folders) -> None:
-    for index in range(7):
-        (folders.input / f"{index}.png").write_bytes(b"x" * (index % 3))
-        await assets.note(Place("input", f"{index}.png"))
-    for sort in ("name", "size", "created_at", "updated_at"):
-        for ascending in (True, False):
-            wanted, names = Wanted(limit=3, sort=sort, ascending=ascending), []
-            for _ in range(3):
-                page, total, cursor = await assets.page(wanted)
-                assert total == 7
-                names += [asset.name for asset in page]
-                wanted = replace(wanted, after=cursor)
-            assert cursor is None
-            assert sorted(names) == [f"{index}.png" for index in range(7)], sort
 
 
 async def test_assets_survive_a_restart(tmp_path: Path, folders: Folders) -> None:

@@ -1,7 +1,6 @@
 """What the server says of itself: features, replaced node types, published subgraphs, devices, versions."""
 
 import json
-from pathlib import Path
 
 from server.settings import Settings
 from tests.server.client import Client
@@ -58,21 +57,6 @@ async def test_published_subgraphs_are_listed_and_given(client: Client, settings
     assert await client.get(f"/api/global_subgraphs/{name}") == (200, {**entry, "data": '{"nodes": []}'})
     for unknown in ("x", "..%2Fx", "0" * 64):
         assert (await client.get(f"/global_subgraphs/{unknown}"))[0] == 404
-
-
-async def test_packs_publish_subgraphs(tmp_path: Path) -> None:
-    from server.subgraphs import published
-
-    (tmp_path / "pack" / "subgraphs").mkdir(parents=True)
-    (tmp_path / "pack" / "subgraphs" / "A.json").write_text("{}")
-    ((first, each),) = published(tmp_path, {"mine": tmp_path / "pack"}).items()
-    assert each.to_json() == {
-        "source": "custom_node",
-        "name": "A",
-        "info": {"node_pack": "custom_nodes.mine"},
-    }
-    (tmp_path / "pack").rename(tmp_path / "moved")
-    assert list(published(tmp_path, {"mine": tmp_path / "moved"})) == [first], "ids do not hang on folders"
 
 
 async def test_the_machine_is_told_with_its_devices_and_versions(client: Client) -> None:

@@ -38,7 +38,15 @@ def test_nothing_is_made_where_nothing_can_be_shown(tmp_path: Path) -> None:
     latent = torch.zeros(1, 4, 8, 8)
     assert previews(tmp_path, "none").of(SD1, latent) is None
     assert previews(tmp_path).of(LatentFormat("strange", channels=16), latent) is None
-    assert previews(tmp_path).of(SD1, torch.zeros(1, 4, 2, 8, 8)) is None
+    assert previews(tmp_path).of(SD1, torch.zeros(1, 4, 8)) is None
+
+
+def test_of_a_clip_the_first_frame_is_shown(tmp_path: Path) -> None:
+    clip = torch.randn(1, 4, 3, 8, 8)
+    film, picture = (previews(tmp_path).of(SD1, latent) for latent in (clip, clip[:, :, 0]))
+    assert film is not None
+    assert picture is not None
+    assert film().data == picture().data
 
 
 def test_without_a_tiny_decoder_the_linear_map_is_used(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import BinaryIO
 
 import numpy as np
@@ -35,6 +36,8 @@ CANVASES = 8
 """Bytes of a pixel of the canvases on which WebP's and AVIF's decoders lay frames over one another."""
 REDUCED = frozenset({"L", "RGB", "RGBA", "LA", "CMYK", "YCbCr"})
 """Modes whose values can be averaged; a palette's cannot."""
+MULTIPLIED = MappingProxyType({"La": "LA", "RGBa": "RGBA"})
+"""Modes whose colours are multiplied by their opacity, and those without."""
 Pixels = NDArray[np.float32]
 
 
@@ -174,9 +177,7 @@ def in_bytes(picture: PIL.Image) -> PIL.Image:
 
 def _with_alpha(picture: PIL.Image) -> PIL.Image:
     """A picture of 8 bits as RGBA; premultiplied colours are divided."""
-    if picture.mode == "La":
-        picture = picture.convert("LA")
-    return as_mode(picture, "RGBA")
+    return as_mode(_plain(picture), "RGBA")
 
 
 def as_mode(picture: PIL.Image, mode: str) -> PIL.Image:
@@ -206,4 +207,6 @@ def _plain(picture: PIL.Image) -> PIL.Image:
         turned = ImageCms.profileToProfile(picture, *profiles, outputMode="RGB")
         assert turned is not None, "not in place"
         return turned
-    return picture.convert("L").convert("RGB") if picture.mode == "La" else picture
+    if picture.mode == "P" and isinstance(picture.info.get("transparency"), bytes):
+        return picture.convert("RGBA")  # a palette whose colours have an opacity each
+    return picture.convert(MULTIPLIED[picture.mode]) if picture.mode in MULTIPLIED else picture

@@ -145,3 +145,23 @@ def test_opacity_is_alpha_or_full() -> None:
             np.asarray(decoding.alpha(picture.convert(mode))), np.asarray(picture)[..., 3]
         )
     assert decoding.alpha(picture.convert("RGB")).getextrema() == (255, 255)
+
+
+def test_a_palette_may_have_an_opacity_for_each_colour() -> None:
+    picture = PIL.new("P", (3, 1))
+    picture.putpalette([255, 0, 0, 0, 255, 0, 0, 0, 255])
+    picture.putdata([0, 1, 2])
+    (shown,) = read(picture, "PNG", transparency=bytes([255, 51, 0]))
+    assert decoding.colours(shown).tolist() == [[[1, 0, 0], [0, 1, 0], [0, 0, 1]]]
+    clear = decoding.transparency(shown)
+    assert clear is not None
+    np.testing.assert_allclose(clear, [[0, 0.8, 1]], atol=1e-6)
+
+
+@pytest.mark.parametrize(("mode", "plain"), [("La", "LA"), ("RGBa", "RGBA")])
+def test_colours_that_are_multiplied_by_their_opacity_are_divided(mode: str, plain: str) -> None:
+    picture = PIL.new(plain, (2, 1), (200, 128) if plain == "LA" else (200, 100, 50, 128)).convert(mode)
+    np.testing.assert_allclose(decoding.colours(picture)[0, 0, 0], 200 / 255, atol=0.01)
+    clear = decoding.transparency(picture)
+    assert clear is not None
+    np.testing.assert_allclose(clear[0, 0], 127 / 255, atol=0.01)

@@ -10,7 +10,7 @@ import { Library } from "./core/specs.js";
 import { addEditing } from "./interaction/builtin_commands.js";
 import {
   addFiles,
-  addPicture,
+  addMedia,
   addRunning,
   chooseFiles,
   openFiles,
@@ -324,7 +324,7 @@ async function start() {
     (await import("./panels/settings_dialog.js")).showSettings(settings, commands, editor),
   );
   add("keys", "Keyboard shortcuts", ["?"], async () =>
-    (await import("./panels/settings_dialog.js")).showKeys(commands),
+    (await import("./panels/settings_dialog.js")).showKeys(commands, settings),
   );
   add("templates", "Templates", ["T"], async () =>
     (await import("./panels/templates_dialog.js")).showTemplates(editor, documents, await examples()),
@@ -511,7 +511,7 @@ async function start() {
   acceptDrops(editor, {
     files: (files, at) => openFiles(files, documents, dialogues, editor, server, at),
     text: (text, links) => pasteText(text, links, commands, documents),
-    picture: (file) => addPicture(file, editor, server, editor.middle),
+    picture: (file) => addMedia(file, editor, server, editor.middle),
   });
   editor.on("change", () => {
     documents.edited(editor.tab);

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from execution.declare.spec import InputSpec, NodeSpec
+from workflows.undeclared import undeclared_values
 
 WIDGET_TYPES = frozenset(
     {"INT", "FLOAT", "STRING", "BOOLEAN", "COLOR", "COMFY_DYNAMICCOMBO_V3", "WEBCAM", "AUDIO_RECORD"}
@@ -79,6 +80,7 @@ def widget_values(node: Mapping[str, Any], spec: NodeSpec | None) -> dict[str, A
     """
     values = node.get("widgets_values")
     named: dict[str, Any] = {}
+    rest: Sequence[Any] = ()
     is_whole = False
     if isinstance(values, Mapping):
         named = {str(name): value for name, value in values.items()}
@@ -86,13 +88,13 @@ def widget_values(node: Mapping[str, Any], spec: NodeSpec | None) -> dict[str, A
         placed = _placed(node, spec, values)
         named, position = take(values, 0, placed)
         is_whole = len(named) == len(placed) and position == len(values)
+        rest = values[position:]
     by_name = node.get("widgets_values_named")
     if isinstance(by_name, Mapping) and not is_whole:
         named.update(by_name)
-    if spec is not None and spec.accepts_extra_inputs:
-        return {name: value for name, value in named.items() if name != BUTTON}
     known = {each.name for each in widgets_of(node, spec)}
-    return {name: value for name, value in named.items() if name in known}
+    declared = {name: value for name, value in named.items() if name in known}
+    return declared if spec is None else declared | undeclared_values(node, spec, rest)
 
 
 def value_of(node: Mapping[str, Any], spec: NodeSpec, widget: InputSpec) -> Any:

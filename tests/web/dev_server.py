@@ -83,6 +83,11 @@ class Pages:
             return web.Response(status=204)
         return web.Response(body=self.files[name], headers={"ETag": etag(self.files[name])})
 
+    async def move(self, request: web.Request) -> web.Response:
+        name, to = request.match_info["name"], request.match_info["to"]
+        self.files[to] = self.files.pop(name)
+        return web.json_response({"path": to})
+
     async def prompt(self, request: web.Request) -> web.Response:
         self.prompts.append(await request.json())
         return web.json_response(
@@ -153,6 +158,7 @@ def application() -> web.Application:
             web.post("/api/settings", pages.post_settings),
             web.get("/api/userdata", pages.userdata),
             web.route("*", "/api/userdata/{name}", pages.file),
+            web.post("/api/userdata/{name}/move/{to}", pages.move),
             web.post("/api/prompt", pages.prompt),
             web.post("/api/upload/image", pages.upload),
             web.get("/api/view", pages.view),

@@ -381,6 +381,43 @@ ALPHA = """async (value) => { const [, folder, name] = value.match(/^(?:(.*)[/])
     return [[5, 5], [32, 32], [60, 60]].map(([i, j]) => x.getImageData(i, j, 1, 1).data[3]); }"""
 
 
+SEEN = """async (address) => { const b = await createImageBitmap(await (await fetch(address)).blob(), { premultiplyAlpha: 'none', imageOrientation: 'none' });
+    const c = new OffscreenCanvas(b.width, b.height); const x = c.getContext('2d', { willReadFrequently: true }); x.drawImage(b, 0, 0);
+    return [b.width, b.height, [...x.getImageData(16, 8, 1, 1).data], [...x.getImageData(16, 56, 1, 1).data]]; }"""
+
+
+def test_a_mask_is_painted_on_a_photo_as_its_camera_held_it(page: Any) -> None:
+    """The file lies on its side, 64 by 32; its EXIF says upright, red above blue."""
+    drop(page, "lying.jpg", "image/jpeg", (Path(__file__).parent / "data" / "lying.jpg").read_bytes())
+    until(page, "nodeloom.editor.selectedNodes[0]?.type === 'LoadImage'")
+    made = page.evaluate("[...nodeloom.editor.selected][0]")
+    before = value(page, made, "image")
+    page.evaluate("nodeloom.commands.run('menu')")
+    page.click(".menu >> text=Paint a mask")
+    canvas = page.wait_for_selector("dialog.viewer canvas")
+    assert page.evaluate("(c) => [c.width, c.height]", canvas) == [32, 64]
+    top, bottom = page.evaluate(
+        "(c) => [8, 56].map((y) => [...c.getContext('2d').getImageData(16, y, 1, 1).data])", canvas
+    )
+    assert top[0] > 200 > 60 > top[2]
+    assert bottom[2] > 200 > 60 > bottom[0]
+    box = canvas.bounding_box()
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 8)
+    page.click("text=Use this mask")
+    until(page, f"nodeloom.editor.scene.view({made}).widgets[0].value !== {json.dumps(before)}")
+    name = value(page, made, "image").rpartition("/")[2]
+    width, height, above, below = page.evaluate(
+        SEEN,
+        page.evaluate(
+            "(filename) => nodeloom.server.view({ filename, subfolder: 'masks', type: 'input' })", name
+        ),
+    )
+    assert [width, height] == [32, 64]
+    assert above[3] == 0
+    assert below[3] == 255
+    assert below[2] > 200 > 60 > below[0]
+
+
 def test_a_mask_is_painted_erased_filled_undone_softened_and_used(page: Any) -> None:
     drop(page, "plain.png", "image/png", plain(page, 64))
     until(page, "[...nodeloom.editor.scene.scope.nodes.values()].some((node) => node.type === 'LoadImage')")

@@ -3,8 +3,12 @@
 /** Making a subgraph of chosen nodes, and unpacking one. */
 import { outputViews } from "./catalogue.js";
 import { Draft } from "./draft.js";
-import { point } from "./layout.js";
+import { layoutOf, nodeBox, point } from "./layout.js";
+import { makeRoom } from "./room.js";
+import { union } from "./spatial.js";
 import { INPUT_PORTS, OUTPUT_PORTS } from "./types.js";
+
+const LETTER = 7; // how wide one is, about
 
 /** @typedef {{ port: Port, links: Link[] }} Boundary one port and the links that cross there */
 
@@ -12,9 +16,10 @@ import { INPUT_PORTS, OUTPUT_PORTS } from "./types.js";
  * @param {Where} where
  * @param {Id[]} ids
  * @param {string} [name]
+ * @param {Id[]} [groups] that go in with their nodes
  * @returns {Change & { id: Id, definition: string }}
  */
-export function makeSubgraph(where, ids, name = "New subgraph") {
+export function makeSubgraph(where, ids, name = "New subgraph", groups = []) {
   const { catalogue, scope: scopeId } = where;
   const scope = catalogue.workflow.scope(scopeId);
   const draft = new Draft(catalogue, scopeId);
@@ -39,7 +44,11 @@ export function makeSubgraph(where, ids, name = "New subgraph") {
   );
   const box = around(ids.map((id) => point(scope.nodes.get(id)?.pos)));
   putContents(draft, definition, name, ids, incoming, outgoing, box);
-  const instance = draft.addNode(definition, [box[0] + box[2] / 2, box[1]], {
+  for (const id of groups) {
+    draft.put("groups", id, scope.groups.get(id), definition);
+    draft.put("groups", id, undefined);
+  }
+  const instance = draft.addNode(definition, [box[0], box[1]], {
     title: name,
     size: [240, 0],
     properties: {},
@@ -180,23 +189,36 @@ function putContents(draft, id, name, nodes, incoming, outgoing, box) {
 }
 
 /**
- * Puts a copy of the contents in place of an instance.
+ * Puts a copy of the contents in place of an instance; what lies around makes room.
  * @param {Where} where
  * @param {Id} id
+ * @param {import("./layout.js").Measure} [measure] of texts
  * @returns {Change & { ids: Id[] }}
  */
-export function unpackSubgraph(where, id) {
+export function unpackSubgraph(where, id, measure = (text) => text.length * LETTER) {
   const draft = new Draft(where.catalogue, where.scope);
   const { workflow } = where.catalogue;
   const instance = /** @type {import("../types.js").GraphNode} */ (draft.node(id));
   const inner = workflow.scope(instance.type);
   const view = where.catalogue.view(instance, where.scope);
-  const [x, y] = point(instance.pos);
-  const corner = around([...inner.nodes.values()].map((node) => point(node.pos)));
+  const boxIn = (/** @type {string} */ scope) => (/** @type {import("../types.js").GraphNode} */ node) =>
+    nodeBox(node, layoutOf(node, where.catalogue.view(node, scope), 0, measure));
+  const old = boxIn(where.scope)(instance);
+  const held = [...inner.nodes.values()]
+    .map(boxIn(instance.type))
+    .concat([...inner.groups.values()].map(({ bounding }) => bounding));
+  const contents = union(held) ?? old;
+  const [dx, dy] = [old[0] - contents[0], old[1] - contents[1]];
   const outerTo = draft.linksTo(id);
   const outerFrom = draft.linksFrom(id);
   for (const link of [...outerTo, ...outerFrom]) draft.disconnect(link);
   draft.put("nodes", id, undefined);
+  makeRoom(draft, old, [old[0], old[1], contents[2], contents[3]], boxIn(where.scope));
+  for (const group of inner.ordered("groups")) {
+    const [gx, gy, w, h] = group.bounding;
+    const fresh = workflow.issue(where.scope, "groups");
+    draft.put("groups", fresh, { ...group, id: fresh, bounding: [gx + dx, gy + dy, w, h] });
+  }
   /** @type {Map<Id, Id>} */ const ids = new Map();
   for (const node of inner.ordered("nodes")) {
     const fresh = workflow.issue(where.scope, "nodes");
@@ -205,7 +227,7 @@ export function unpackSubgraph(where, id) {
     draft.put("nodes", fresh, {
       ...node,
       id: fresh,
-      pos: [x + nx - corner[0], y + ny - corner[1]],
+      pos: [nx + dx, ny + dy],
       inputs: node.inputs?.map((/** @type {any} */ input) => ({ ...input, link: null })),
       outputs: node.outputs?.map((/** @type {any} */ output) => ({ ...output, links: null })),
     });

@@ -125,7 +125,7 @@ function reasonText({ kind, name, old, new: now, path }) {
 }
 
 /** @param {(files: File[]) => void} use @param {string} [accept] */
-export function chooseFiles(use, accept = ".json,image/png,image/webp,image/jpeg") {
+export function chooseFiles(use, accept = ".json,.txt,image/*,video/*,audio/*") {
   const field = Object.assign(document.createElement("input"), { type: "file", multiple: true, accept });
   field.addEventListener("change", () => use([...(field.files ?? [])]));
   field.click();
@@ -139,7 +139,7 @@ function download(name, json) {
 }
 
 /**
- * Opens what holds a workflow; a picture without one becomes a Load Image node.
+ * Opens what holds a workflow; a picture, film or sound without one becomes a node that loads it.
  * @param {File[]} files
  * @param {Documents} documents
  * @param {Dialogues} dialogues
@@ -151,12 +151,11 @@ export async function openFiles(files, documents, dialogues, editor, server, at 
   for (const file of files) {
     try {
       if (await documents.openFile(file)) continue;
-      if (file.type.startsWith("image/")) await addPicture(file, editor, server, at);
-      else
-        dialogues.toast(`“${file.name}” holds no workflow`, {
-          kind: "bad",
-          text: "Drop a workflow (JSON), or a PNG or WebP picture that was made with one.",
-        });
+      if (await addMedia(file, editor, server, at)) continue;
+      dialogues.toast(`“${file.name}” holds no workflow`, {
+        kind: "bad",
+        text: "Drop a workflow, a file that was made with one, or a picture, a film or a sound to load.",
+      });
     } catch (error) {
       dialogues.toast(`“${file.name}” cannot be opened`, {
         kind: "bad",
@@ -184,27 +183,40 @@ export async function uploadTo(file, editor, server, id, name) {
 }
 
 /**
- * A picture goes to the loader under the pointer, to the selected one, or to a new one.
+ * A picture, film or sound goes to the loader under the pointer, to the selected one, or to a new one.
  * @param {File} file
  * @param {Editor} editor
  * @param {Server} server
  * @param {import("../types.js").Point} at
+ * @returns {Promise<boolean>} false if it is none of these
  */
-export async function addPicture(file, editor, server, at) {
-  const below = hit(editor, at);
-  const node =
-    editor.scene.scope.nodes.get(nodeOf(below) ?? "") ||
-    editor.selectedNodes.find((one) => one.type === "LoadImage");
-  const widget = node && editor.scene.view(node.id).widgets.find((one) => one.options.image_upload);
-  if (node && widget) return uploadTo(file, editor, server, node.id, widget.name);
+export async function addMedia(file, editor, server, at) {
+  const { HEAD, LOADERS, mediumOf } = await import("../core/media.js");
+  const medium = mediumOf(new Uint8Array(await file.slice(0, HEAD).arrayBuffer()), file.type);
+  if (!medium) return false;
+  const { type, option, word } = LOADERS[medium];
+  const { scope } = editor.scene;
+  const taking = (/** @type {import("../types.js").GraphNode | undefined} */ node) =>
+    node && editor.scene.view(node.id).widgets.find((one) => one.options[option]);
+  const node = [scope.nodes.get(nodeOf(hit(editor, at)) ?? ""), ...editor.selectedNodes].find(taking);
+  const widget = taking(node);
+  if (node && widget) {
+    await uploadTo(file, editor, server, node.id, widget.name);
+    return true;
+  }
+  const input = editor.library.get(type)?.inputs.find(({ options }) => options[option]);
+  if (!input) throw new Error(`This server has no node that loads a ${word} (${type}).`);
   const { name, subfolder } = await server.upload(file, file.name || "pasted.png");
-  const value = subfolder ? `${subfolder}/${name}` : name;
-  const made = addNode(editor.where, "LoadImage", editor.snapped(at));
-  const merge = `picture ${made.id}`;
+  const made = addNode(editor.where, type, editor.snapped(at));
+  const merge = `${medium} ${made.id}`;
   editor.do({ ...made, merge });
-  editor.do({ ...setValue(editor.where, made.id, "image", value), merge });
+  editor.do({
+    ...setValue(editor.where, made.id, input.name, subfolder ? `${subfolder}/${name}` : name),
+    merge,
+  });
   editor.tab.history.seal();
-  return editor.select([made.id]);
+  editor.select([made.id]);
+  return true;
 }
 
 /**

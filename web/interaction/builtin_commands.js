@@ -164,11 +164,12 @@ export function addEditing(commands, editor, pointer) {
     ["Ctrl+Shift+E"],
     async () => {
       const { makeSubgraph } = await import("../core/subgraphs.js");
-      const made = makeSubgraph(editor.where, [...editor.selected]);
+      const { ids, groups } = wholeSelection(editor);
+      const made = makeSubgraph(editor.where, ids, undefined, groups);
       editor.do(made);
       editor.select([made.id]);
     },
-    nodes,
+    () => wholeSelection(editor).ids.length > 0,
   );
   add(
     "unpack",
@@ -177,7 +178,7 @@ export function addEditing(commands, editor, pointer) {
     async () => {
       const { unpackSubgraph } = await import("../core/subgraphs.js");
       for (const node of editor.selectedNodes.filter((one) => editor.catalogue.isInstance(one))) {
-        const made = unpackSubgraph(editor.where, node.id);
+        const made = unpackSubgraph(editor.where, node.id, editor.scene.measure);
         editor.do(made);
         editor.select(made.ids);
       }
@@ -323,6 +324,22 @@ function duplicate(editor) {
   );
   editor.do(made);
   editor.select(made.ids);
+}
+
+/**
+ * What is selected, with the nodes in selected groups and the groups of which every node is selected.
+ * @param {Editor} editor
+ */
+function wholeSelection(editor) {
+  const ids = new Set([
+    ...editor.selected,
+    ...[...editor.selectedGroups].flatMap((id) => editor.nodesInGroup(id)),
+  ]);
+  const groups = [...editor.scene.scope.groups.keys()].filter((id) => {
+    const inside = editor.nodesInGroup(id);
+    return editor.selectedGroups.has(id) || (inside.length > 0 && inside.every((node) => ids.has(node)));
+  });
+  return { ids: [...ids], groups };
 }
 
 /** @param {Editor} editor @param {Point} [at] the middle of a group around nothing */

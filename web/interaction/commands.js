@@ -13,6 +13,8 @@ const MAC = /Mac|iP(hone|ad)/.test(globalThis.navigator?.platform ?? "");
 export class Commands {
   /** @type {Map<string, Command>} */ all = new Map();
   /** @type {Map<string, string>} command by key */ #keys = new Map();
+  /** @type {Map<string, string[]>} keys by command, as it came */ #defaults = new Map();
+  /** @type {Record<string, string[]>} keys by command, as the user has set them */ #bindings = {};
   /** @type {(error: unknown, command: Command) => void} */ failed = (error) => {
     throw error;
   };
@@ -20,18 +22,41 @@ export class Commands {
   /** @param {Command} command */
   add(command) {
     this.all.set(command.id, command);
-    for (const key of command.keys ?? []) this.#keys.set(key, command.id);
+    this.#defaults.set(command.id, command.keys ?? []);
+    this.rebind(this.#bindings);
   }
 
-  /** @param {Record<string, string[]>} bindings keys by command, in place of its own */
+  /**
+   * @param {Record<string, string[]>} bindings keys by command, in place of its own; of two with one key
+   *   these win
+   */
   rebind(bindings) {
-    for (const [id, keys] of Object.entries(bindings)) {
-      const command = this.all.get(id);
-      if (!command) continue;
-      for (const [key, bound] of [...this.#keys]) if (bound === id) this.#keys.delete(key);
-      command.keys = keys;
-      for (const key of keys) this.#keys.set(key, id);
+    this.#bindings = bindings;
+    this.#keys.clear();
+    const bound = (/** @type {Command} */ { id }) => Object.hasOwn(bindings, id);
+    const all = [...this.all.values()];
+    for (const command of [...all.filter((one) => !bound(one)), ...all.filter(bound)]) {
+      command.keys = bound(command) ? bindings[command.id] : this.#defaults.get(command.id);
+      for (const key of command.keys ?? []) this.#keys.set(key, command.id);
     }
+  }
+
+  /** @param {string} id @returns {string[]} the keys it has of its own */
+  defaults(id) {
+    return this.#defaults.get(id) ?? [];
+  }
+
+  /**
+   * @param {string} id
+   * @returns {{ key: string, other: Command, wins: boolean }[]} keys that another command has too
+   */
+  conflicts(id) {
+    const { keys = [] } = /** @type {Command} */ (this.all.get(id));
+    return keys.flatMap((key) =>
+      [...this.all.values()]
+        .filter((other) => other.id !== id && other.keys?.includes(key))
+        .map((other) => ({ key, other, wins: this.#keys.get(key) === id })),
+    );
   }
 
   /** @param {string} id @param {any} [argument] @returns {Promise<any>} */

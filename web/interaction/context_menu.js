@@ -42,7 +42,9 @@ export function contextMenu(found, at, parts) {
   const side = node === INPUT_PORTS ? "inputs" : node === OUTPUT_PORTS ? "outputs" : undefined;
   if (side && (found.kind === "input" || found.kind === "output")) return portMenu(side, found.index, parts);
   if (node === undefined || !parts.editor.scene.scope.nodes.has(node)) return canvasMenu(at, parts);
-  return [...(found.kind === "widget" ? valueMenu(found, parts) : []), ...nodeMenu(node, parts)];
+  return found.kind === "widget"
+    ? [...valueMenu(found, parts), ...shortMenu(node, parts)]
+    : nodeMenu(node, parts);
 }
 
 /** @param {any} parts @returns {(id: string, label?: string) => any} */
@@ -236,6 +238,29 @@ function valueMenu({ id, name }, { fields }) {
 function brief(value) {
   const text = String(value ?? "");
   return text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text;
+}
+
+/**
+ * What is most wanted of a node, below the menu of one of its values.
+ * @param {import("../types.js").Id} id
+ * @param {any} parts
+ * @returns {import("../panels/menu.js").Entry[]}
+ */
+function shortMenu(id, parts) {
+  const entry = entries(parts);
+  const { mode } = parts.editor.scene.node(id);
+  return [
+    entry("run-selected", "Run to here"),
+    { label: "Rename", hint: "F2", act: () => parts.fields.rename(id) },
+    entry("help"),
+    "line",
+    entry("bypass", mode === 4 ? "Stop bypassing" : "Bypass"),
+    entry("mute", mode === 2 ? "Unmute" : "Mute"),
+    "line",
+    entry("copy"),
+    entry("duplicate"),
+    { ...entry("delete"), danger: true },
+  ];
 }
 
 /** @param {import("../types.js").Id} id @param {any} parts @returns {import("../panels/menu.js").Entry[]} */

@@ -8,6 +8,8 @@ import { calculate, weighted } from "../core/text.js";
 import { h } from "../panels/dom.js";
 import { rounded, TurnGesture } from "./gestures/small.js";
 
+const EDGE = 4; // pixels a field keeps from the edge of the canvas
+const LEAST = 22; // pixels of a field that have to be seen for it to be cut
 const TABBABLE = ["int", "float", "string", "combo"];
 
 export class Fields {
@@ -271,14 +273,16 @@ export class Fields {
     this.close();
     const place = () => {
       const [x, y, width, height] = boxOf();
-      const { scale } = this.editor.camera;
-      const [left, top] = this.editor.camera.toScreen([x, y]);
+      const { camera, host } = this.editor;
+      const [left, top] = camera.toScreen([x, y]);
+      const [from, long] = within(left, Math.max(width * camera.scale, 90), host.clientWidth);
+      const [above, high] = within(top, Math.max(height * camera.scale, 22), host.clientHeight);
       Object.assign(field.style, {
-        left: `${left}px`,
-        top: `${top}px`,
-        width: `${Math.max(width * scale, 90)}px`,
-        height: `${Math.max(height * scale, 22)}px`,
-        fontSize: `${Math.max(12 * scale, 12)}px`,
+        left: `${from}px`,
+        top: `${above}px`,
+        width: `${long}px`,
+        height: `${high}px`,
+        fontSize: `${Math.max(12 * camera.scale, 12)}px`,
       });
     };
     let finished = false;
@@ -317,4 +321,18 @@ export class Fields {
 /** @param {() => void} act */
 function clickOnly(act) {
   return { move() {}, end: act, cancel() {} };
+}
+
+/**
+ * The part of a stretch that is on the screen, so that what is typed can be seen; one that is not there at
+ * all stays where it is.
+ * @param {number} from
+ * @param {number} length
+ * @param {number} room
+ * @returns {[number, number]} where it begins, and how long it is
+ */
+function within(from, length, room) {
+  const start = Math.max(from, EDGE);
+  const end = Math.min(from + length, room - EDGE);
+  return end - start < Math.min(length, LEAST) ? [from, length] : [start, end - start];
 }

@@ -41,6 +41,18 @@ const UPLOADS = ["image_upload", "video_upload", "audio_upload", "file_upload"];
 const UPLOAD = Symbol("upload");
 const AGAIN = Symbol("again");
 
+const UPLOADED = "uploaded";
+
+/** @param {WidgetView} widget */
+function isUpload({ options }) {
+  return UPLOADS.some((upload) => options[upload]);
+}
+
+/** @param {WidgetView} widget @param {any[]} choices */
+function isMissing({ value }, choices) {
+  return value !== undefined && value !== null && !choices.includes(value);
+}
+
 /** The values of one widget. */
 class Choices {
   /** @param {Picker} picker @param {Fields} fields @param {RemoteChoices} remote */
@@ -53,6 +65,15 @@ class Choices {
   /** @param {Id} id @param {WidgetView} widget */
   async edit(id, widget) {
     const { remote } = widget.options;
+    if (isUpload(widget) && isMissing(widget, widget.choices ?? []))
+      return this.show(
+        id,
+        widget,
+        widget.choices ?? [],
+        widget.value,
+        undefined,
+        await this.#whereItIs(widget),
+      );
     if (!remote) return this.show(id, widget, widget.choices ?? []);
     try {
       const choices = await this.remote.list(remote);
@@ -68,9 +89,9 @@ class Choices {
    * @param {any[]} choices
    * @param {any} [current]
    * @param {string} [trouble] why there are none
+   * @param {string} [missing] what is said of a value that is not among them
    */
-  show(id, widget, choices, current = widget.value, trouble) {
-    const missing = widget.value !== undefined && widget.value !== null && !choices.includes(widget.value);
+  show(id, widget, choices, current = widget.value, trouble, missing = "not installed") {
     const chosen = new Set(Array.isArray(widget.value) ? widget.value : []);
     this.picker.open({
       title: widget.label,
@@ -85,11 +106,16 @@ class Choices {
           : "There is nothing to choose from. Put a file into the folder of this kind and reload the " +
             "node list (R)."),
       items: (query) => [
-        ...(!query && UPLOADS.some((upload) => widget.options[upload])
-          ? [{ label: "Upload from this computer …", value: UPLOAD }]
-          : []),
-        ...(missing && !query && widget.value !== ""
-          ? [{ label: String(widget.value), detail: "not installed", value: widget.value }]
+        ...(!query && isUpload(widget) ? [{ label: "Upload from this computer …", value: UPLOAD }] : []),
+        ...(isMissing(widget, choices) && !query && widget.value !== ""
+          ? [
+              {
+                label: String(widget.value),
+                detail: missing,
+                value: widget.value,
+                picture: missing === UPLOADED ? this.#thumbnail(widget, widget.value) : undefined,
+              },
+            ]
           : []),
         ...ranked(query, choices, (choice) => [[String(choice), 1]]).map((choice) => ({
           label: String(choice),
@@ -107,6 +133,17 @@ class Choices {
         return this.fields.set(id, widget.name, [...chosen]);
       },
     });
+  }
+
+  /**
+   * A list names what lies in one folder when it was read; a mask, or a file sent later, lies elsewhere.
+   * @param {WidgetView} widget
+   * @returns {Promise<string>}
+   */
+  async #whereItIs({ value, options }) {
+    const address = this.fields.editor.tab.results.url(fileOf(String(value), options.image_folder));
+    const answer = await fetch(address, { method: "HEAD" }).catch(() => undefined);
+    return answer?.ok ? UPLOADED : "no such file on the server";
   }
 
   /** @param {WidgetView} widget @param {any} choice @returns {string | undefined} */

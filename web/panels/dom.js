@@ -41,6 +41,7 @@ export function refill(element, ...children) {
 }
 
 const PATHS = /** @type {Record<string, string>} 16 × 16 line drawings */ ({
+  weave: "M3.5 5c3.5 0 2 6 9 6M3.5 11c3.5 0 2-6 9-6M3.5 8h9",
   run: "M4 2.5v11l9-5.5z",
   stop: "M4 4h8v8H4z",
   plus: "M8 3v10M3 8h10",

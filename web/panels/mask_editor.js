@@ -1,13 +1,18 @@
 /** @import { Editor } from "../interaction/editor.js" */
 /** @import { Server } from "../client/server.js" */
 /**
- * Painting a mask over a picture: brush, eraser, fill, undo, soft edge. The server stores a copy with the
- * mask as its alpha channel.
+ * Painting a mask over a picture: brush, eraser, fill, undo and redo, soft edge; the wheel enlarges. The
+ * server stores a copy with the mask as its alpha channel.
  */
 import { addNode, setValue } from "../core/edits.js";
 import { button, h, iconButton } from "./dom.js";
 
 const COLOR = "#ff3b6b";
+const MEMORY = 400e6; // bytes for taking strokes back
+const EDGE = 12; // pixels around the whole picture
+const LARGEST_FIT = 8;
+const LEAST = 0.05;
+const MOST = 32;
 
 /** @param {Server} server @param {Editor} editor @param {import("../client/results.js").FileRef} file */
 export async function paintMask(server, editor, file) {
@@ -63,6 +68,13 @@ export async function paintMask(server, editor, file) {
     tools.forEach((tool) => tool.setAttribute("aria-pressed", String(tool.textContent === name)));
     tools.forEach((tool) => tool.classList.toggle("primary", tool.textContent === name));
   };
+  const zoom = button("100%", () => painting.fit(), {
+    title: "Show the whole picture",
+    class: "button zoom-button",
+  });
+  painting.zoomed = (percent) => {
+    zoom.textContent = `${percent}%`;
+  };
   const save = async () => {
     const { name, subfolder } = await server.uploadMask(
       await painting.result(),
@@ -97,19 +109,30 @@ export async function paintMask(server, editor, file) {
         h("label", {}, "Soft ", soft),
         h("label", {}, "Cover ", seen),
         button("Undo", () => painting.undo()),
+        button("Redo", () => painting.redo()),
         button("Invert", () => painting.invert()),
         button("Clear", () => painting.clear()),
+        zoom,
         h("span", {}),
         button("Use this mask", save, { class: "button primary" }),
         iconButton("Close", "close", () => element.close()),
       ),
-      h("div", { class: "viewer-stage" }, painting.view, painting.ring),
+      painting.stage,
+      painting.ring,
     )
   );
   element.addEventListener("close", () => element.remove());
   element.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
     event.stopPropagation();
-    if ((event.ctrlKey || event.metaKey) && event.code === "KeyZ") painting.undo();
+    const chord = event.ctrlKey || event.metaKey;
+    const again = event.code === "KeyY" || (event.code === "KeyZ" && event.shiftKey);
+    if (chord && (again || event.code === "KeyZ")) {
+      event.preventDefault();
+      return again ? painting.redo() : painting.undo();
+    }
+    if (event.key === "+" || event.key === "=") painting.zoomBy(1.25);
+    if (event.key === "-") painting.zoomBy(0.8);
+    if (event.key === "0") painting.fit();
     if (event.key === "b") choose("Brush");
     if (event.key === "e") choose("Erase");
     if (event.key === "f") choose("Fill");
@@ -119,10 +142,12 @@ export async function paintMask(server, editor, file) {
   choose("Brush");
   painting.draw();
   element.showModal();
+  painting.fit();
   element.focus();
 }
 
 /**
+ * Upright, as Load Image reads it: the server turns a photo as its camera says.
  * @param {Server} server
  * @param {import("../client/results.js").FileRef} file
  * @param {string} channel
@@ -141,25 +166,19 @@ class MaskPainting {
   soft = 0;
   opacity = 0.6;
   ring = /** @type {HTMLElement} */ (h("div", { class: "brush-ring", hidden: true }));
+  scale = 1; // pixels on screen for one of the picture
+  /** @type {(percent: number) => void} */ zoomed = () => {};
   /** @type {ImageData[]} */ #past = [];
+  /** @type {ImageData[]} what was taken back */ #future = [];
   /** @type {[number, number] | undefined} */ #last;
 
   /** @param {ImageBitmap} picture */
   constructor(picture) {
     this.picture = picture;
     this.view = /** @type {HTMLCanvasElement} */ (
-      h("canvas", {
-        width: picture.width,
-        height: picture.height,
-        style: {
-          maxWidth: "100%",
-          maxHeight: "calc(100vh - 80px)",
-          minHeight: "min(50vh, 80vw)",
-          touchAction: "none",
-          cursor: "crosshair",
-        },
-      })
+      h("canvas", { class: "mask-view", width: picture.width, height: picture.height })
     );
+    this.stage = /** @type {HTMLElement} */ (h("div", { class: "viewer-stage mask-stage" }, this.view));
     this.mask = Object.assign(document.createElement("canvas"), {
       width: picture.width,
       height: picture.height,
@@ -169,8 +188,10 @@ class MaskPainting {
     );
     this.view.addEventListener("pointerdown", (event) => this.#start(event));
     this.view.addEventListener("pointermove", (event) => {
-      if (event.buttons) this.#stroke(event);
+      if (event.buttons & 1) this.#stroke(event);
+      else if (event.buttons & 4) this.stage.scrollBy(-event.movementX, -event.movementY);
     });
+    this.stage.addEventListener("wheel", (event) => this.#wheel(event), { passive: false });
     this.view.addEventListener("pointerup", () => {
       this.#last = undefined;
     });
@@ -202,8 +223,56 @@ class MaskPainting {
   }
 
   #keep() {
-    this.#past.push(this.ctx.getImageData(0, 0, this.mask.width, this.mask.height));
-    if (this.#past.length > 30) this.#past.shift();
+    this.#past.push(this.#now());
+    this.#future.length = 0;
+    const most = Math.max(3, Math.min(30, Math.floor(MEMORY / (this.mask.width * this.mask.height * 4))));
+    if (this.#past.length > most) this.#past.shift();
+  }
+
+  #now() {
+    return this.ctx.getImageData(0, 0, this.mask.width, this.mask.height);
+  }
+
+  /** The wheel enlarges around the pointer; with Shift it scrolls. @param {WheelEvent} event */
+  #wheel(event) {
+    if (event.shiftKey) return;
+    event.preventDefault();
+    const unit = event.deltaMode === 1 ? 16 : 1;
+    this.zoomBy(Math.exp(-event.deltaY * unit * 0.0014), [event.clientX, event.clientY]);
+  }
+
+  /** The whole picture, as large as it goes but small ones no more than eightfold. */
+  fit() {
+    const { clientWidth, clientHeight } = this.stage;
+    const { width, height } = this.mask;
+    this.#show(Math.min(LARGEST_FIT, (clientWidth - 2 * EDGE) / width, (clientHeight - 2 * EDGE) / height));
+  }
+
+  /**
+   * @param {number} factor
+   * @param {[number, number]} [at] the point of the page that stays; else the middle
+   */
+  zoomBy(factor, at) {
+    const { stage, view } = this;
+    const room = stage.getBoundingClientRect();
+    const [x, y] = at ?? [room.left + room.width / 2, room.top + room.height / 2];
+    const before = view.getBoundingClientRect();
+    const [share, fall] = [(x - before.left) / before.width, (y - before.top) / before.height];
+    this.#show(Math.max(LEAST, Math.min(MOST, this.scale * factor)));
+    const after = view.getBoundingClientRect();
+    stage.scrollLeft += after.left + share * after.width - x;
+    stage.scrollTop += after.top + fall * after.height - y;
+  }
+
+  /** @param {number} scale */
+  #show(scale) {
+    this.scale = scale;
+    Object.assign(this.view.style, {
+      width: `${this.mask.width * scale}px`,
+      height: `${this.mask.height * scale}px`,
+      imageRendering: scale > 2 ? "pixelated" : "",
+    });
+    this.zoomed(Math.round(scale * 100));
   }
 
   /** @param {PointerEvent} event @returns {[number, number]} */
@@ -216,6 +285,7 @@ class MaskPainting {
 
   /** @param {PointerEvent} event */
   #start(event) {
+    if (event.button !== 0) return;
     this.#keep();
     this.view.setPointerCapture(event.pointerId);
     if (this.tool === "Fill") this.#fill(this.#place(event));
@@ -261,8 +331,19 @@ class MaskPainting {
   }
 
   undo() {
-    const past = this.#past.pop();
-    if (past) this.ctx.putImageData(past, 0, 0);
+    this.#step(this.#past, this.#future);
+  }
+
+  redo() {
+    this.#step(this.#future, this.#past);
+  }
+
+  /** @param {ImageData[]} from @param {ImageData[]} to */
+  #step(from, to) {
+    const next = from.pop();
+    if (!next) return;
+    to.push(this.#now());
+    this.ctx.putImageData(next, 0, 0);
     this.draw();
   }
 

@@ -1,5 +1,5 @@
 /** @import { Settings } from "../client/settings.js" */
-/** @import { Commands } from "../interaction/commands.js" */
+/** @import { Command, Commands } from "../interaction/commands.js" */
 /** @import { Editor } from "../interaction/editor.js" */
 /** @import { Side } from "../core/first_nodes.js" */
 /**
@@ -9,7 +9,7 @@ import { keyOf } from "../interaction/commands.js";
 import { canFollow, FIRST_NODES, firstNode, socketTypes } from "../core/first_nodes.js";
 import { ranked } from "../core/fuzzy.js";
 import { dialog } from "./dialogs.js";
-import { button, h, refill } from "./dom.js";
+import { button, h, iconButton, refill } from "./dom.js";
 
 const CHOICES = /** @type {{ key: string, title: string, text: string, values: [any, string][] }[]} */ ([
   {
@@ -205,52 +205,99 @@ function firstNodeChoice(settings, specs, side, type) {
   return select;
 }
 
-/** @param {Commands} commands @param {Settings} [settings] needed to change keys */
-export function showKeys(commands, settings = /** @type {any} */ (window).nodeloom?.settings) {
+/**
+ * Every command with its keys: each can be changed and set back, and what two commands share is marked.
+ * @param {Commands} commands
+ * @param {Settings} settings
+ */
+export function showKeys(commands, settings) {
   const filter = h("input", {
     type: "search",
     class: "control",
-    placeholder: "Filter commands",
-    "aria-label": "Filter commands",
+    placeholder: "Filter commands or keys",
+    "aria-label": "Filter commands or keys",
+    on: { input: () => draw() },
   });
   const list = h("div", {});
-  const change = (
-    /** @type {import("../interaction/commands.js").Command} */ command,
-    /** @type {HTMLButtonElement} */ place,
-  ) => {
-    place.textContent = "Press keys …";
-    place.addEventListener("keydown", (event) => {
-      event.preventDefault();
-      event.stopPropagation();
-      if (["Control", "Shift", "Alt", "Meta"].includes(event.key)) return;
-      if (event.key !== "Escape")
-        settings.set("keys", {
-          ...settings.get("keys"),
-          [command.id]: event.key === "Backspace" ? [] : [keyOf(event)],
-        });
-      draw();
-    });
+  const bind = (/** @type {Record<string, string[]>} */ keys) => {
+    settings.set("keys", keys);
+    draw();
   };
   const draw = () =>
     refill(
       list,
-      ranked(filter.value.trim(), [...commands.all.values()], (command) => [[command.title, 1]]).map(
-        (command) => {
-          const place = button((command.keys ?? []).join("  ") || "–", () => change(command, place));
-          place.setAttribute(
-            "aria-label",
-            `Keys of ${command.title}: ${(command.keys ?? []).join(", ") || "none"}. Press to change.`,
-          );
-          return h(
-            "div",
-            { class: "choice" },
-            h("div", {}, command.title, command.group && h("small", {}, command.group)),
-            place,
-          );
-        },
-      ),
+      ranked(filter.value.trim(), [...commands.all.values()], (command) => [
+        [command.title, 1],
+        .../** @type {[string, number][]} */ ((command.keys ?? []).map((key) => [key, 0.9])),
+      ]).map((command) => keyRow(command, commands, settings, bind, draw)),
     );
-  filter.addEventListener("input", draw);
   draw();
-  dialog("Keyboard shortcuts", [filter, list]);
+  const all = () => {
+    bind({});
+    return false;
+  };
+  dialog(
+    "Keyboard shortcuts",
+    [filter, list],
+    [
+      { label: "Back to the defaults", act: all },
+      { label: "Close", kind: "primary" },
+    ],
+  );
+}
+
+/**
+ * @param {Command} command
+ * @param {Commands} commands
+ * @param {Settings} settings
+ * @param {(keys: Record<string, string[]>) => void} bind
+ * @param {() => void} draw
+ */
+function keyRow(command, commands, settings, bind, draw) {
+  const { id, title, group, keys = [] } = command;
+  const { [id]: own, ...others } = settings.get("keys");
+  const place = button(keys.join("  ") || "–", () => listen(), { "data-command": id });
+  place.setAttribute("aria-label", `Keys of ${title}: ${keys.join(", ") || "none"}. Press to change.`);
+  const take = (/** @type {KeyboardEvent} */ event) => {
+    event.preventDefault();
+    event.stopPropagation();
+    if (["Control", "Shift", "Alt", "Meta"].includes(event.key)) return;
+    place.removeEventListener("blur", draw);
+    if (event.key === "Escape") draw();
+    else bind({ ...others, [id]: event.key === "Backspace" ? [] : [keyOf(event)] });
+    /** @type {HTMLElement | null} */ (document.querySelector(`[data-command="${CSS.escape(id)}"]`))?.focus();
+  };
+  const listen = () => {
+    place.textContent = "Press keys …";
+    place.addEventListener("keydown", take);
+    place.addEventListener("blur", draw);
+  };
+  return h(
+    "div",
+    { class: "choice key-row" },
+    h(
+      "div",
+      {},
+      title,
+      group && h("small", {}, group),
+      commands
+        .conflicts(id)
+        .map(({ key, other, wins }) =>
+          h(
+            "small",
+            { class: "warn" },
+            wins ? `${key} is taken from “${other.title}”` : `${key} runs “${other.title}” instead`,
+          ),
+        ),
+    ),
+    h(
+      "div",
+      { class: "key-buttons" },
+      own &&
+        iconButton(`Set back: ${title} (${commands.defaults(id).join(", ") || "no key"})`, "undo", () =>
+          bind(others),
+        ),
+      place,
+    ),
+  );
 }

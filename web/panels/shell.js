@@ -75,7 +75,7 @@ export class Shell {
         title: "Menu",
         on: { click: () => this.#mainMenu(brand) },
       },
-      h("img", { src: "icon.svg", alt: "", width: "24", height: "24" }),
+      icon("weave"),
     );
     this.bar.append(
       h("h1", { class: "visually-hidden" }, "Nodeloom"),

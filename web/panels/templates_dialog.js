@@ -12,7 +12,7 @@ import { graphPicture } from "./graph_picture.js";
 
 const NAMED = 6; // node types that the card of an example names
 
-/** @typedef {{ words: [string, number][], element: HTMLElement }} Card */
+/** @typedef {{ title: string, tags: string[], text: string, element: HTMLElement }} Card */
 
 /**
  * @param {Editor} editor
@@ -33,13 +33,10 @@ export function showTemplates(editor, documents, examples) {
       element.close();
       open();
     };
-    const titles = types.flatMap((type) => [type, editor.library.get(type)?.title ?? type]);
     return {
-      words: [
-        [name, 1],
-        [text, 0.8],
-        ...titles.map((title) => /** @type {[string, number]} */ ([title, 0.9])),
-      ],
+      title: name,
+      tags: types.flatMap((type) => [type, editor.library.get(type)?.title ?? type]),
+      text,
       element: h(
         "button",
         { type: "button", class: "card", on: { click } },
@@ -70,19 +67,44 @@ export function showTemplates(editor, documents, examples) {
   });
   const body = h("div", {});
   const draw = () => {
-    const shown = (/** @type {Card[]} */ cards) =>
-      ranked(field.value.trim(), cards, ({ words }) => words).map((one) => one.element);
-    const [first, second] = [shown(bundled), shown(others)];
-    refill(
-      body,
-      first.length > 0 && h("div", { class: "templates" }, first),
-      second.length > 0 && [h("h3", {}, "Examples of nodes"), h("div", { class: "templates" }, second)],
-      !first.length && !second.length && h("p", {}, "Nothing fits. Try fewer letters."),
-    );
+    const query = field.value.trim();
+    const grid = (/** @type {Card[]} */ cards) =>
+      cards.length > 0 &&
+      h(
+        "div",
+        { class: "templates" },
+        cards.map((one) => one.element),
+      );
+    if (query) {
+      const found = searched([...bundled, ...others], query);
+      return refill(body, grid(found) || h("p", {}, "Nothing fits. Try fewer letters."));
+    }
+    return refill(body, grid(bundled), others.length > 0 && [h("h3", {}, "Examples of nodes"), grid(others)]);
   };
   field.addEventListener("input", draw);
   const element = dialog("Templates", [field, body], []);
   draw();
+}
+
+/**
+ * Those with the words in their title first, then those with such nodes, then those that say so.
+ * @param {Card[]} cards
+ * @param {string} query
+ * @returns {Card[]} each once
+ */
+function searched(cards, query) {
+  const words = query.toLowerCase().split(/\s+/);
+  const says = (/** @type {string} */ text) => words.every((word) => text.toLowerCase().includes(word));
+  const places = /** @type {((card: Card) => string[])[]} */ ([
+    ({ title }) => [title],
+    ({ tags }) => tags,
+    ({ text }) => [text],
+  ]);
+  const found = places.map((textsOf) =>
+    ranked(query, cards, (card) => textsOf(card).map((text) => [text, 1])),
+  );
+  const sure = found.flatMap((some, at) => some.filter((card) => places[at](card).some(says)));
+  return [...new Set([...sure, ...found.flat()])];
 }
 
 /**

@@ -54,6 +54,7 @@ MODULES = (
     "sample.speed",
     "text.conditioning",
     "text.formats",
+    "text.picture_texts",
     "text.prompts",
     "text.several",
     "text.strings",

@@ -27,6 +27,11 @@ def one(key: str, mask: bool = False, whole_mask: bool = True) -> Join:
     return join
 
 
+def alone(mask: bool = False, whole_mask: bool = True) -> Join:
+    """The same for whichever tower there is."""
+    return lambda said: one(next(iter(said)), mask, whole_mask)(said)
+
+
 def with_pooled(said: Said) -> Embedding:
     """What the only tower says, with its pooled vector."""
     cond, pooled, _ = next(iter(said.values()))

@@ -13,8 +13,10 @@ from diffusion.errors import FileProblem
 from diffusion.networks.clip_names import clip_text
 from diffusion.residency.budget import Residency, Resident
 from diffusion.text import tokenizer_files as files
+from diffusion.text.bert import Bert, bert_names, bert_sizes
 from diffusion.text.clip import ClipText
 from diffusion.text.clip_sizes import text_sizes
+from diffusion.text.decoders import FIRST, Decoder, decoder_sizes, gemma_names, own_names
 from diffusion.text.t5 import BIAS, T5, t5_sizes
 from diffusion.text.tokenizer import Vocabulary
 from diffusion.text.tokens import Tokenizer
@@ -103,6 +105,38 @@ def _own_biases(weights: Weights) -> bool:
     return BIAS.format(1) in weights
 
 
+def decoder_network(make: str) -> Callable[[Weights], Network]:
+    """How a decoder of a make is built."""
+
+    def network(weights: Weights) -> Network:
+        sizes = decoder_sizes(weights, make)
+        return Network(lambda: Decoder(sizes), weights, sizes.layers, sizes.width)
+
+    return network
+
+
+def bert_network(weights: Weights) -> Network:
+    """How BERT is built."""
+    sizes = bert_sizes(weights)
+    return Network(lambda: Bert(sizes), weights, sizes.layers, sizes.width)
+
+
+def _decoder(key: str, title: str, make: str, sign: str, elsewhere: files.Elsewhere) -> Kind:
+    tokenizer = partial(files.pieces_or, elsewhere)
+    return Kind(key, title, FIRST_DECODER, FIRST + sign, decoder_network(make), tokenizer, gemma_names)
+
+
+def _qwen(key: str, title: str, rows: int) -> Kind:
+    sign = f"{FIRST}self_attn.k_proj.bias"
+
+    def holds(weights: Weights) -> bool:
+        return weights.shape(sign) == (rows,)
+
+    return Kind(key, title, FIRST_DECODER, sign, decoder_network("qwen2"), files.qwen2, own_names, holds)
+
+
+FIRST_DECODER = f"{FIRST}self_attn.k_proj.weight"
+FIRST_BERT = "encoder.layer.0.attention.self.query.weight"
 FIRST_T5 = "encoder.block.0.layer.0.SelfAttention.k.weight"
 LAST_XXL = "encoder.block.23.layer.1.DenseReluDense.wi_1.weight"
 LAST_OLD = "encoder.block.23.layer.1.DenseReluDense.wi.weight"
@@ -151,6 +185,20 @@ KINDS: tuple[Kind, ...] = (
         files.plain_bytes,
         holds=lambda weights: (weights.shape(FIRST_T5) or (0,))[0] == BYT5_ROWS,
     ),
+    _decoder("gemma3_4b", "Gemma 3 4B", "gemma3", "self_attn.q_norm.weight", files.GEMMA3),
+    _decoder("gemma2_2b", "Gemma 2 2B", "gemma2", "post_feedforward_layernorm.weight", files.GEMMA2),
+    _qwen("qwen25_3b", "Qwen2.5-VL 3B", 256),
+    _qwen("qwen25_7b", "Qwen2.5-VL 7B", 512),
+    Kind(
+        "llama",
+        "LLaMA 3.1 8B",
+        FIRST_DECODER,
+        f"{FIRST}post_attention_layernorm.weight",
+        decoder_network("llama"),
+        files.llama3,
+        own_names,
+    ),
+    Kind("hydit_clip", "HunyuanDiT's BERT", FIRST_BERT, FIRST_BERT, bert_network, files.bert, bert_names),
     Kind("t5base", "T5-base", FIRST_T5, FIRST_T5, t5_network, files.t5),
 )
 """The most particular first: each is tried in turn."""

@@ -27,6 +27,9 @@ PLACES: tuple[tuple[str, str], ...] = (
     ("text_encoder.clip_g.transformer.", "g"),
     ("text_encoders.t5xxl.transformer.", "t5xxl"),
     ("text_encoders.pile_t5xl.transformer.", "pile_t5xl"),
+    ("text_encoders.hydit_clip.transformer.", "hydit_clip"),
+    ("text_encoders.mt5xl.transformer.", "mt5xl"),
+    ("text_encoders.gemma2_2b.transformer.", "gemma2_2b"),
 )
 SPIECE_PLACES = ("text_encoders.mt5xl.", "text_encoders.", "")
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from diffusion.text import joins
+from diffusion.text.decoders import qwen_user
 from diffusion.text.recipe import Recipe
-from diffusion.text.tokens import Frame
-from diffusion.text.tower import Rule
+from diffusion.text.tokens import Frame, Token
+from diffusion.text.tower import ALL_LAYERS, Rule
 
 CLIP_START, CLIP_END = 49406, 49407
 CLIP_LENGTH = 77
@@ -34,6 +36,47 @@ STABLE_DIFFUSION: Mapping[tuple[str, ...], Recipe] = {
     ),
 }
 """Families that read CLIP alone are told by their towers."""
+
+
+QWEN_SYSTEM = "<|im_start|>system\n{system}<|im_end|>\n<|im_start|>user\n{{}}<|im_end|>"
+DESCRIBE = QWEN_SYSTEM.format(
+    system=(
+        "Describe the image by detailing the color, shape, size, texture, quantity, text, spatial "
+        "relationships of the objects and background:"
+    )
+)
+QWEN_IMAGE = f"{DESCRIBE}\n<|im_start|>assistant\n"
+HUNYUAN_IMAGE = DESCRIBE
+OMNIGEN2 = (
+    QWEN_SYSTEM.format(
+        system="You are a helpful assistant that generates high-quality images based on user instructions."
+    )
+    + "\n"
+)
+QWEN = Rule(
+    Frame(None, None, 151643, least=1),
+    masked=True,
+    own_templates=("<|im_start|>", "<|start_header_id|>"),
+    picture=151655,
+)
+"""Qwen reads a text in a template, unless it brings one."""
+
+TAGGED, TAG_TOKENS = 27, 36
+QUOTED = (r'"(.*?)"', r"‘(.*?)’", r"“(.*?)”")
+
+
+def hunyuan_image_cut(chunk: Sequence[Token]) -> int:
+    """What is cut in front for HunyuanImage: its template, and the long one of texts that begin with `<`."""
+    numbers = [token for token, _ in chunk]
+    end = qwen_user(chunk)
+    tagged = len(numbers) > TAG_TOKENS and numbers[0] == TAGGED
+    return max(end, TAG_TOKENS) if tagged else end
+
+
+def to_be_written(text: str) -> str | None:
+    """What a text wants written in the picture: all that is in quotes, kind by kind; None if nothing is."""
+    found = [each for kind in QUOTED for each in re.findall(kind, text)]
+    return "".join(f'Text "{each}". ' for each in found) if found else None
 
 
 PIXART = Recipe(
@@ -82,6 +125,59 @@ NAMED: Mapping[str, Recipe] = {
         {"t5xxl_old": Rule(t5_frame(512), masked=True, silenced=True)},
         joins.one("t5xxl", mask=True),
     ),
+    "hidream": Recipe(
+        "hidream",
+        "HiDream",
+        {
+            "l": clip_rule(-1, True),
+            "g": clip_rule(-1, True, 0),
+            "t5xxl": Rule(replace(t5_frame(128), length=128, most=1), masked=True),
+            "llama": Rule(Frame(128000, None, 128009, least=128), ALL_LAYERS, masked=True, by_layer=True),
+        },
+        joins.hidream,
+    ),
+    "lumina2": Recipe(
+        "lumina2",
+        "Lumina 2",
+        {key: Rule(Frame(2, None, 0, least=1), -2, False, masked=True) for key in ("gemma2_2b", "gemma3_4b")},
+        joins.alone(mask=True),
+    ),
+    "omnigen2": Recipe(
+        "omnigen2",
+        "OmniGen2",
+        {"qwen25_3b": replace(QWEN, template=OMNIGEN2, bare_empty=True)},
+        joins.alone(mask=True),
+    ),
+    "qwen_image": Recipe(
+        "qwen_image",
+        "Qwen-Image",
+        {"qwen25_7b": replace(QWEN, template=QWEN_IMAGE, weighted=False, cut=qwen_user)},
+        joins.alone(mask=True, whole_mask=False),
+    ),
+    "hunyuan_image": Recipe(
+        "hunyuan_image",
+        "HunyuanImage",
+        {
+            "qwen25_7b": replace(
+                QWEN, layer=-3, normed=False, template=HUNYUAN_IMAGE, weighted=False, cut=hunyuan_image_cut
+            ),
+            "byt5": Rule(t5_frame(0), masked=True, silenced=True),
+        },
+        joins.hunyuan_image,
+        (frozenset({"qwen25_7b"}),),
+        {"byt5": to_be_written},
+        frozenset({"byt5"}),
+    ),
+    "hunyuan_dit": Recipe(
+        "hunyuan_dit",
+        "HunyuanDiT",
+        {
+            "hydit_clip": Rule(Frame(101, 102, 0, 512, least=77), masked=True),
+            "mt5xl": Rule(t5_frame(256), masked=True),
+        },
+        joins.hunyuan_dit,
+        (frozenset({"hydit_clip", "mt5xl"}),),
+    ),
     "mochi": Recipe(
         "mochi", "Mochi", {"t5xxl": Rule(t5_frame(256), masked=True)}, joins.one("t5xxl", mask=True)
     ),
@@ -89,6 +185,10 @@ NAMED: Mapping[str, Recipe] = {
 """Families whose way of reading has a name of its own."""
 
 ONLY_ONE: Mapping[str, str] = {
+    "gemma2_2b": "lumina2",
+    "gemma3_4b": "lumina2",
+    "qwen25_3b": "omnigen2",
+    "hydit_clip": "hunyuan_dit",
     "pile_t5xl": "auraflow",
     "t5xxl_old": "cosmos",
 }
@@ -107,11 +207,15 @@ def recipe_for(type: str, keys: Collection[str]) -> Recipe:
     only = next((ONLY_ONE[key] for key in keys if key in ONLY_ONE), None)
     if only is not None:
         return NAMED[only]
-    if type in NAMED:
+    if type in NAMED and type != "qwen_image":
         return NAMED[type]
     clips = tuple(key for key in "lhg" if key in keys)
     if type == "sdxl" or (clips and len(clips) == len(keys)):
         known = STABLE_DIFFUSION.get(clips) if len(clips) == len(keys) else None
         return known or STABLE_DIFFUSION[("l", "g")]
+    if "qwen25_7b" in keys:
+        return NAMED["qwen_image"]
+    if "llama" in keys:
+        return NAMED["hidream"]
     beside = BESIDE.get(frozenset(keys))
     return NAMED[beside or "mochi"]

@@ -74,7 +74,7 @@ def t5(weights: Weights) -> Tokenizer:
 
 def umt5(weights: Weights) -> Tokenizer:
     """UMT5's pieces: the file's own, else those that are shipped."""
-    return Later(lambda: Pieces(own_pieces(weights) or shipped("umt5.model.xz")))
+    return Later(lambda: _pieces(own_pieces(weights) or shipped("umt5.model.xz"), weights.path))
 
 
 def qwen2(weights: Weights) -> Tokenizer:
@@ -99,7 +99,22 @@ def plain_bytes(weights: Weights) -> Tokenizer:
 
 def pieces_or(elsewhere: Elsewhere, weights: Weights) -> Tokenizer:
     """The file's own sentencepiece model, or one from elsewhere."""
-    return Later(lambda: Pieces(own_pieces(weights) or elsewhere.find(weights.path).read_bytes()))
+
+    def read() -> Tokenizer:
+        own = own_pieces(weights)
+        if own is not None:
+            return _pieces(own, weights.path)
+        path = elsewhere.find(weights.path)
+        return _pieces(path.read_bytes(), path)
+
+    return Later(read)
+
+
+def _pieces(model: bytes, path: Path) -> Pieces:
+    try:
+        return Pieces(model)
+    except RuntimeError:
+        raise FileProblem(path, "Its sentencepiece model cannot be read.") from None
 
 
 def own_pieces(weights: Weights) -> bytes | None:

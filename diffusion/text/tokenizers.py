@@ -6,7 +6,7 @@ theirs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -95,7 +95,7 @@ def qwen(merges: str) -> Rust:
     from tokenizers.normalizers import NFC
     from tokenizers.pre_tokenizers import ByteLevel, Sequence, Split
 
-    pairs = [(first, second) for first, _, second in (line.partition(" ") for line in merges.splitlines())]
+    pairs = [(first, second) for first, _, second in (line.partition(" ") for line in merges.split("\n"))]
     pieces = [*byte_letters().values(), *(first + second for first, second in pairs)]
     tokenizer = Tokenizer(BPE({piece: number for number, piece in enumerate(pieces)}, pairs))
     tokenizer.normalizer = NFC()
@@ -112,8 +112,11 @@ def word_pieces(vocabulary: str) -> Rust:
     from tokenizers.normalizers import BertNormalizer
     from tokenizers.pre_tokenizers import BertPreTokenizer
 
-    pieces: Mapping[str, int] = {piece: number for number, piece in enumerate(vocabulary.splitlines())}
-    tokenizer = Tokenizer(WordPiece(dict(pieces), unk_token="[UNK]", max_input_chars_per_word=100))
+    pieces = vocabulary.rstrip("\n").split(
+        "\n"
+    )  # some pieces are signs that other ways of cutting take for ends
+    numbers = {piece: number for number, piece in enumerate(pieces)}
+    tokenizer = Tokenizer(WordPiece(numbers, unk_token="[UNK]", max_input_chars_per_word=100))
     tokenizer.normalizer = BertNormalizer(lowercase=True, strip_accents=True, handle_chinese_chars=True)
     tokenizer.pre_tokenizer = BertPreTokenizer()
     return Rust(tokenizer)

@@ -72,7 +72,7 @@ class Rule:
     takes another. `masked` hides what stands behind the end from attention, `silenced` makes the vectors
     there zero. `weighted`: `(word:1.2)` means something; its weight counts from an empty text, without its
     end if `bare_empty`; `by_layer` gives the weight of token j to all tokens of layer j. `cut` says how many
-    vectors are cut in front.
+    vectors are cut in front; `picture` is the token whose place a picture takes.
     """
 
     frame: Frame
@@ -87,6 +87,7 @@ class Rule:
     template: str = "{}"
     own_templates: tuple[str, ...] = ()
     cut: Callable[[Sequence[Token]], int] | None = None
+    picture: int | None = None
 
     def templated(self, text: str, template: str | None = None) -> str:
         """The text in the rule's template, or in another."""
@@ -153,7 +154,20 @@ class Tower:
                     rest = part
                 if rest:
                     stretches.append([(number, weight) for number in self.tokenizer.encode(rest)])
-        return self.rule.frame.chunks(stretches)
+        return self.rule.frame.chunks(self._shown(stretches, pictures))
+
+    def _shown(self, stretches: list[list[Token]], pictures: Sequence[Picture]) -> list[list[Token]]:
+        """Stretches in which pictures take the places that are kept for them, in order."""
+        if not pictures or self.rule.picture is None:
+            return stretches
+        coming = iter(pictures)
+
+        def shown(token: Token) -> Token:
+            number, weight = token
+            kept = isinstance(number, int) and number == self.rule.picture
+            return (next(coming, number), weight) if kept else token
+
+        return [[shown(token) for token in stretch] for stretch in stretches]
 
     def encode(
         self,

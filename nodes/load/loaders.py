@@ -167,6 +167,23 @@ def load_three_clips(
     return _text_encoder(folders, residency, "sd3", clip_name1, clip_name2, clip_name3)
 
 
+@node("QuadrupleCLIPLoader", category="advanced/loaders", display_name=None, v3=True)
+def load_four_clips(
+    clip_name1: TextEncoderName,
+    clip_name2: TextEncoderName,
+    clip_name3: TextEncoderName,
+    clip_name4: TextEncoderName,
+    *,
+    folders: Folders,
+    residency: Residency,
+) -> Clip:
+    """QuadrupleCLIPLoader.
+
+    Opens the four text encoders of HiDream, in any order: CLIP L, OpenCLIP bigG, T5-XXL and LLaMA 3.1.
+    """
+    return _text_encoder(folders, residency, "hidream", clip_name1, clip_name2, clip_name3, clip_name4)
+
+
 def _text_encoder(folders: Folders, residency: Residency, type: str, *names: str) -> TextEncoder:
     paths = [folders.resolve("text_encoders", name) for name in names]
     return load_text_encoder(paths, residency, embedding_finder(folders), type)

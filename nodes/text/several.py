@@ -12,6 +12,19 @@ from nodes.widgets import MAX_SIDE, Prompt
 
 T5_TOWERS = ("t5xxl", "pile_t5xl", "t5base", "mt5xl", "umt5xxl")
 
+SYSTEM_PROMPTS = {
+    "superior": (
+        "You are an assistant designed to generate superior images with the superior degree of image-text "
+        "alignment based on textual prompts or user prompts."
+    ),
+    "alignment": (
+        "You are an assistant designed to generate high-quality images with the highest degree of image-text "
+        "alignment based on textual prompts."
+    ),
+}
+"""What Lumina 2 was told in training before a prompt (arXiv 2503.21758)."""
+
+
 ForL = Annotated[Prompt, Tip("The text for CLIP L.")]
 ForG = Annotated[Prompt, Tip("The text for OpenCLIP bigG.")]
 ForT5 = Annotated[Prompt, Tip("The text for T5, which understands whole sentences.")]
@@ -120,6 +133,82 @@ def encode_text_pixart_alpha(
     """
     clip = present(clip, run)
     return encoded(clip, clip.tokenize(text), run, width=width, height=height)
+
+
+def hidream_text_files(
+    folders: Folders,
+    clip_l: str | None = None,
+    clip_g: str | None = None,
+    t5xxl: str | None = None,
+    llama: str | None = None,
+) -> list[Any] | None:
+    """The same for four texts."""
+    return embedding_stamps(folders, clip_l, clip_g, t5xxl, llama)
+
+
+@node(
+    "CLIPTextEncodeHiDream",
+    category="advanced/conditioning",
+    display_name=None,
+    fingerprint=hidream_text_files,
+    v3=True,
+)
+def encode_text_hidream(
+    clip: Encoder,
+    clip_l: ForL,
+    clip_g: ForG,
+    t5xxl: ForT5,
+    llama: Annotated[Prompt, Tip("The text for LLaMA, which the picture follows most.")],
+    run: Run,
+) -> Conditioning:
+    """CLIP Text Encode HiDream.
+
+    A text for each of HiDream's four encoders.
+    """
+    clip = present(clip, run)
+    texts = {"l": clip_l, "g": clip_g, "t5xxl": t5xxl, "llama": llama}
+    return encoded(clip, _tokens(clip, texts), run)
+
+
+def hunyuan_text_files(
+    folders: Folders, bert: str | None = None, mt5xl: str | None = None
+) -> list[Any] | None:
+    """The same for BERT's and mT5's texts."""
+    return embedding_stamps(folders, bert, mt5xl)
+
+
+@node("CLIPTextEncodeHunyuanDiT", category="advanced/conditioning", fingerprint=hunyuan_text_files)
+def encode_text_hunyuan_dit(
+    clip: Encoder,
+    bert: Annotated[Prompt, Tip("The text for BERT, in Chinese or English.")],
+    mt5xl: Annotated[Prompt, Tip("The text for mT5, which reads many languages.")],
+    run: Run,
+) -> Conditioning:
+    """CLIPTextEncodeHunyuanDiT.
+
+    A text for each of HunyuanDiT's two encoders.
+    """
+    clip = present(clip, run)
+    return encoded(clip, _tokens(clip, {"hydit_clip": bert, "mt5xl": mt5xl}), run)
+
+
+@node("CLIPTextEncodeLumina2", category="conditioning", fingerprint=text_files, v3=True)
+def encode_text_lumina2(
+    system_prompt: Annotated[
+        Literal["superior", "alignment"],
+        Tip("What the encoder is told it makes: superior pictures, or such as keep to the text."),
+    ],
+    user_prompt: Annotated[Prompt, Tip("What the picture shall show.")],
+    clip: Encoder,
+    run: Run,
+) -> Conditioning:
+    """CLIP Text Encode for Lumina2.
+
+    A text for Lumina 2, behind the words that it knows from training.
+    """
+    clip = present(clip, run)
+    text = f"{SYSTEM_PROMPTS[system_prompt]} <Prompt Start> {user_prompt}"
+    return encoded(clip, clip.tokenize(text), run)
 
 
 @node("T5TokenizerOptions", category="_for_testing/conditioning", display_name=None, experimental=True)

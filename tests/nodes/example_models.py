@@ -93,6 +93,10 @@ def make(folder: Path) -> None:
         halved = {name: each.half() if each.is_floating_point() else each for name, each in tensors.items()}
         save_file({name: each.contiguous() for name, each in halved.items()}, target, dict(metadata))
     (folder / "diffusers" / "sd15" / "model_index.json").write_text("{}")
+    tokenizers = {"llama3.tokenizer.json": small_encoders.byte_tokenizer()}
+    tokenizers["hunyuan_dit.vocab.txt"] = small_encoders.VOCABULARY
+    for name, text in tokenizers.items():
+        (folder / "text_encoders" / name).write_text(text, "utf-8")
     for path, contents in pickled().items():
         (folder / path).parent.mkdir(exist_ok=True)
         torch.save(contents, folder / path)
@@ -114,6 +118,15 @@ def text_encoders() -> Iterator[File]:
     yield "text_encoders/clip_l.safetensors", small_encoders.clip_l(), {}
     yield "text_encoders/clip_g.safetensors", small_encoders.clip_g(), {}
     yield "text_encoders/t5xxl_fp16.safetensors", small_encoders.t5(), {}
+    llama = small_encoders.whole_decoder("llama", small_encoders.LLAMA)
+    yield "text_encoders/llama_3.1_8b_instruct.safetensors", llama, {}
+    gemma = small_encoders.with_pieces(small_encoders.decoder("gemma2"))
+    yield "text_encoders/gemma_2_2b.safetensors", gemma, {}
+    qwen = small_encoders.whole_decoder("qwen2", small_encoders.QWEN_7B, vision=True)
+    yield "text_encoders/qwen_2.5_vl_7b.safetensors", qwen, {}
+    yield "text_encoders/hunyuan_dit_bert.safetensors", small_encoders.bert(), {}
+    mt5 = small_encoders.with_pieces(small_encoders.t5(small_encoders.MT5))
+    yield "text_encoders/hunyuan_dit_mt5.safetensors", mt5, {}
 
 
 def emoji_parts() -> Iterator[File]:

@@ -53,14 +53,9 @@ OTHER_WORLDS: dict[str, tuple[str, ...]] = {
         *("USOStyleReference", "ModelPatchLoader", "ModelMergeFlux1"),
     ),
     "models that edit by reading further latents as tokens": ("ReferenceLatent",),
-    "texts read by T5, Gemma, Llama or Qwen": (
-        *("QuadrupleCLIPLoader", "CLIPTextEncodeHiDream"),
-        *("CLIPTextEncodeHunyuanDiT", "CLIPTextEncodeLumina2"),
-    ),
     "other transformers for pictures": (
         *("ModelMergeAuraflow", "EmptyHunyuanImageLatent", "HunyuanRefinerLatent"),
         *("EmptyChromaRadianceLatentImage", "ChromaRadianceOptions"),
-        *("TextEncodeQwenImageEdit", "TextEncodeQwenImageEditPlus"),
         *("QwenImageDiffsynthControlnet", "ModelMergeQwenImage"),
     ),
     "Lotus: steered by one fixed embedding that its release carries": ("LotusConditioning",),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from diffusion.weights.files import Weights
 
@@ -36,9 +36,10 @@ ROOTS = (
     "base_model.model.",
     "base_model.model.unet.",
 )
-TOWER_PREFIXES: Mapping[str, str] = {"l": "lora_te1_", "h": "lora_te_", "g": "lora_te2_"}
-ONLY_TOWER_PREFIX = "lora_te_"
+ONLY_TOWER_PREFIXES = ("lora_te_", "oft_te_")
 ONLY_TOWER_ROOTS = ("", "base_model.model.", "cond_stage_model.")
+CLIPS: Mapping[str, str] = {"l": "lora_te1_", "h": "lora_te_", "g": "lora_te2_"}
+"""What kohya calls CLIP's towers where there are several."""
 TOWER_ROOTS: Mapping[str, tuple[str, ...]] = {
     "l": ("text_encoder.", "clip_l."),
     "h": ("text_encoder.", "clip_h."),
@@ -64,11 +65,13 @@ def unet_targets(weights: Weights) -> Targets:
     return targets
 
 
-def tower_targets(key: str, weights: Weights, alone: bool) -> Targets:
-    """Every name that files use for a text tower's parameters; `alone` when it is the only one."""
+def tower_targets(key: str, weights: Weights, keys: Collection[str]) -> Targets:
+    """Every name that files use for a text tower's parameters; `keys` are those of all towers beside it."""
     targets: Targets = {}
-    prefixes = {TOWER_PREFIXES[key], *([ONLY_TOWER_PREFIX, "oft_te_"] if alone else [])}
-    roots = (*TOWER_ROOTS[key], *(ONLY_TOWER_ROOTS if alone else ()))
+    alone = len(keys) == 1
+    prefixes = {*tower_prefixes(key, keys), *(ONLY_TOWER_PREFIXES if alone else ())}
+    named = f"text_encoders.{f'clip_{key}' if key in CLIPS else key}."
+    roots = (*TOWER_ROOTS.get(key, ()), *(ONLY_TOWER_ROOTS if alone else ()), named)
     for name in weights:
         base, _, kind = name.rpartition(".")
         if kind != "weight":
@@ -78,6 +81,18 @@ def tower_targets(key: str, weights: Weights, alone: bool) -> Targets:
         for root in roots:
             targets[root + base] = targets[f"{root}transformer.{base}"] = name
     return targets
+
+
+def tower_prefixes(key: str, keys: Collection[str]) -> tuple[str, ...]:
+    """What kohya calls a tower among others, its own name first: CLIP's by which they are, others after them.
+
+    Where CLIP L stands before another encoder alone, files count that one as the second or as the third.
+    """
+    if key in CLIPS:
+        return (CLIPS[key],)
+    before = [clip for clip in CLIPS if clip in keys]
+    own = f"lora_te{1 + len(before)}_"
+    return (own, "lora_te3_") if before == ["l"] else (own,)
 
 
 def flat(name: str) -> str:

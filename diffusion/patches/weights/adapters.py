@@ -256,8 +256,8 @@ def apply(
     unet = unet_targets(model.backbone.weights) if model is not None else {}
     towers: Mapping[str, Targets] = {}
     if text is not None:
-        alone = len(text.towers) == 1
-        towers = {each.key: tower_targets(each.key, each.resident.weights, alone) for each in text.towers}
+        keys = [each.key for each in text.towers]
+        towers = {each.key: tower_targets(each.key, each.resident.weights, keys) for each in text.towers}
     require_some(weights, [unet, *towers.values()])
     if model is not None and strength_model:
         model = model.with_patches(patches(weights, unet, strength_model))

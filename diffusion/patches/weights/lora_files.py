@@ -12,11 +12,11 @@ from torch import Tensor
 
 from diffusion.model import Model
 from diffusion.patches.weights.adapter_names import (
-    ONLY_TOWER_PREFIX,
-    TOWER_PREFIXES,
+    ONLY_TOWER_PREFIXES,
     diffusers_name,
     diffusers_places,
     flat,
+    tower_prefixes,
 )
 from diffusion.text.encoding import TextEncoder
 from diffusion.weights.entries import Entry
@@ -87,7 +87,8 @@ def _differences(model: Model | None, text: TextEncoder | None) -> Iterator[tupl
             base, _, kind = name.rpartition(".")
             yield f"lora_unet_{flat(diffusers_name(base, places))}", kind, entry
     for tower in text.towers if text is not None else ():
-        prefix = ONLY_TOWER_PREFIX if len(text.towers) == 1 else TOWER_PREFIXES[tower.key]  # type: ignore[union-attr]
+        keys = [each.key for each in text.towers]  # type: ignore[union-attr]
+        prefix = ONLY_TOWER_PREFIXES[0] if len(keys) == 1 else tower_prefixes(tower.key, keys)[0]
         patches = text.patches.get(tower.key, NO_PATCHES)  # type: ignore[union-attr]
         for name, entry in patched(tower.resident.weights, patches).items():
             base, _, kind = name.rpartition(".")

@@ -6,7 +6,7 @@ that conditioning is asked, the weights are changed. Keyframes say how strongly,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -36,7 +36,7 @@ class WeightHook:
     """One change of weights, of the model and of each text tower by its key."""
 
     model: Changing
-    text: Callable[[str, bool], Changing]
+    text: Callable[[str, Collection[str]], Changing]
     strength_model: float = 1.0
     strength_text: float = 1.0
     keyframes: tuple[Keyframe, ...] = ()
@@ -82,12 +82,12 @@ class WeightHooks:
 
     def on(self, text: TextEncoder, share: float) -> TextEncoder:
         """A text encoder changed as it is at a share of the run."""
-        alone = len(text.towers) == 1
+        keys = [each.key for each in text.towers]
         for hook in self.hooks:
             strength = hook.strength_text * hook.factor_at(share)
             if strength:
                 changes = {
-                    each.key: hook.text(each.key, alone)(each.resident.weights, strength)
+                    each.key: hook.text(each.key, keys)(each.resident.weights, strength)
                     for each in text.towers
                 }
                 text = with_more(text, changes)
@@ -128,8 +128,8 @@ def lora_hook(weights: Weights, strength_model: float, strength_text: float) -> 
         adapters.require_some(weights, [targets])
         return adapters.patches(weights, targets, strength)
 
-    def text(key: str, alone: bool) -> Changing:
-        return lambda own, strength: adapters.patches(weights, tower_targets(key, own, alone), strength)
+    def text(key: str, keys: Collection[str]) -> Changing:
+        return lambda own, strength: adapters.patches(weights, tower_targets(key, own, keys), strength)
 
     return WeightHook(model, text, strength_model, strength_text)
 
@@ -142,7 +142,7 @@ def checkpoint_hook(
     `model` are its diffusion model's tensors under the network's names, `towers` its text towers by key.
     """
 
-    def text(key: str, alone: bool) -> Changing:
+    def text(key: str, keys: Collection[str]) -> Changing:
         other = towers.get(key)
         return lambda own, strength: {} if other is None else towards(own, other, strength)
 

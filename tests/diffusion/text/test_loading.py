@@ -12,6 +12,7 @@ from diffusion.residency.budget import Residency
 from diffusion.residency.precision import Precision
 from diffusion.text.encoding import TextEncoder
 from diffusion.text.loading import load_text_encoder
+from diffusion.text.tokens import Picture
 from tests.diffusion.text import small_encoders as small
 
 MAKERS: Mapping[str, Callable[[], small.Tensors]] = {
@@ -20,6 +21,13 @@ MAKERS: Mapping[str, Callable[[], small.Tensors]] = {
     "t5xxl": small.t5,
     "t5old": lambda: small.t5(small.OLD_T5),
     "pile": lambda: small.t5(small.PILE_T5),
+    "llama": lambda: small.whole_decoder("llama", small.LLAMA),
+    "gemma": lambda: small.with_pieces(small.decoder("gemma2")),
+    "qwen7b": lambda: small.whole_decoder("qwen2", small.QWEN_7B, vision=True),
+    "qwen3b": lambda: small.whole_decoder("qwen2", small.QWEN_3B),
+    "bert": small.bert,
+    "mt5": lambda: small.with_pieces(small.t5(small.MT5)),
+    "byt5": lambda: small.t5(small.BYT5),
 }
 
 
@@ -28,8 +36,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of small encoders of each kind."""
     folder = tmp_path_factory.mktemp("encoders")
     for name, make in MAKERS.items():
-        save_file({key: each.half() for key, each in make().items()}, folder / f"{name}.safetensors")
+        tensors = {key: each.half() if each.is_floating_point() else each for key, each in make().items()}
+        save_file(tensors, folder / f"{name}.safetensors")
     save_file({"x": torch.zeros(1)}, folder / "none.safetensors")
+    (folder / "llama3.tokenizer.json").write_text(small.byte_tokenizer(), "utf-8")
+    (folder / "hunyuan_dit.vocab.txt").write_text(small.VOCABULARY, "utf-8")
     return folder
 
 
@@ -54,6 +65,13 @@ def load(folder: Path, type: str, *names: str) -> TextEncoder:
         ("stable_diffusion", ["t5xxl"], "mochi", "t5xxl"),
         ("stable_diffusion", ["t5old"], "cosmos", "t5xxl"),
         ("stable_diffusion", ["pile"], "auraflow", "pile_t5xl"),
+        ("lumina2", ["gemma"], "lumina2", "gemma2_2b"),
+        ("omnigen2", ["qwen3b"], "omnigen2", "qwen25_3b"),
+        ("qwen_image", ["qwen7b"], "qwen_image", "qwen25_7b"),
+        ("hunyuan_image", ["byt5", "qwen7b"], "hunyuan_image", "qwen25_7b byt5"),
+        ("stable_diffusion", ["llama"], "hidream", "llama"),
+        ("hidream", ["llama", "t5xxl", "clip_g", "clip_l"], "hidream", "l g t5xxl llama"),
+        ("sdxl", ["bert", "mt5"], "hunyuan_dit", "hydit_clip mt5xl"),
     ],
 )
 def test_the_type_and_the_files_say_how_texts_are_read(
@@ -164,3 +182,74 @@ def test_other_readings_of_weights_work_for_every_tower(folder: Path, mode: str)
     plain, found = encoder.text("a (red:0.6) cat"), encode(encoder, "a (red:0.6) cat", mode)  # type: ignore[arg-type]
     assert found.cond.shape == plain.cond.shape
     assert not torch.allclose(found.cond, plain.cond)
+
+
+def test_every_layer_of_llama_reaches_hidream(folder: Path) -> None:
+    encoder = load(folder, "hidream", "llama", "t5xxl", "clip_g", "clip_l")
+    found = encoder.text("a cat")
+    assert found.cond.shape == (1, 128, 144)
+    assert found.pooled is not None
+    assert found.pooled.shape == (1, 128)
+    assert found.extra["conditioning_llama3"].shape == (1, 3, 128, 16)
+    alone = load(folder, "hidream", "clip_l").text("a cat")
+    assert alone.cond.shape == (1, 128, 4096)
+    assert alone.extra["conditioning_llama3"].shape == (1, 32, 1, 4096)
+
+
+def test_a_weight_in_llamas_text_acts_on_the_layer_of_its_number(folder: Path) -> None:
+    """As pictures are made elsewhere: the second token's weight moves the second of all layers."""
+    encoder = load(folder, "hidream", "llama")
+    plain, strong = (encoder.text(text).extra["conditioning_llama3"] for text in ("ab", "(a:2)b"))
+    assert not torch.allclose(strong[:, 0], plain[:, 0])
+    torch.testing.assert_close(strong[:, 1:], plain[:, 1:], rtol=1e-4, atol=1e-5)
+
+
+def test_lumina_begins_with_a_token_and_returns_a_mask(folder: Path) -> None:
+    encoder = load(folder, "lumina2", "gemma")
+    tokens = encoder.tokenize("words")["gemma2_2b"][0]
+    assert tokens[0] == (2, 1.0)
+    found = encoder.encode({"gemma2_2b": [tokens]})
+    assert found.extra["attention_mask"].tolist() == [[1] * len(tokens)]
+    assert not torch.allclose(encoder.text("(words:1.4)").cond, found.cond)
+
+
+def test_omnigen_takes_weights_though_its_empty_text_has_nothing_to_read(folder: Path) -> None:
+    found = load(folder, "omnigen2", "qwen3b").text("a (cat:1.4)")
+    assert bool(found.cond.isfinite().all())
+    assert found.extra["attention_mask"].shape[1] == found.cond.shape[1]
+
+
+def test_qwen_image_cuts_its_template_and_reads_no_weights(folder: Path) -> None:
+    encoder = load(folder, "qwen_image", "qwen7b")
+    empty, words = encoder.text(""), encoder.text("a cat")
+    assert empty.cond.shape == (1, 5, 16)
+    assert words.cond.shape[1] == 7
+    assert words.extra == {}
+    weighted = encoder.text("a (cat:1.4)")
+    assert weighted.cond.shape[1] > words.cond.shape[1], "brackets are words"
+
+
+def test_pictures_take_their_places_in_a_text(folder: Path) -> None:
+    encoder = load(folder, "qwen_image", "qwen7b")
+    text = "<|vision_start|><|image_pad|><|vision_end|>what is this"
+    shown = encoder.tokenize(text, pictures=[Picture(torch.rand(1, 56, 84, 3))])
+    bare = encoder.tokenize(text)
+    assert sum(isinstance(token, Picture) for token, _ in shown["qwen25_7b"][0]) == 1
+    length = encoder.encode(bare).cond.shape[1]
+    assert encoder.encode(shown).cond.shape[1] == length + 6 - 1
+
+
+def test_hunyuan_image_reads_what_shall_be_written_apart(folder: Path) -> None:
+    encoder = load(folder, "hunyuan_image", "byt5", "qwen7b")
+    assert "conditioning_byt5small" not in encoder.text("a sign").extra
+    found = encoder.text('a sign that says "Hi" and “Ho”').extra["conditioning_byt5small"]
+    assert found.shape == (1, len('Text "Hi". Text "Ho". ') + 1, 32)
+
+
+def test_hunyuan_dit_has_two_texts_and_two_masks(folder: Path) -> None:
+    found = load(folder, "hunyuan_dit", "bert", "mt5").text("a cat")
+    assert found.cond.shape == (1, 77, 128)
+    assert found.pooled is None
+    assert found.extra["conditioning_mt5xl"].shape == (1, 256, 16)
+    assert found.extra["attention_mask_mt5xl"].shape == (1, 256)
+    assert int(found.extra["attention_mask"].sum()) == 6, "[CLS] a c ##a ##t [SEP]"

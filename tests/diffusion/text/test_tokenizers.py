@@ -70,6 +70,12 @@ def test_pieces_in_the_file_of_weights_come_first() -> None:
     assert own.encode("Hello world") == files.umt5(NOTHING).encode("Hello world")
 
 
+def test_broken_pieces_are_said_by_their_file(tmp_path: Path) -> None:
+    broken = as_weights({files.SPIECE: torch.ones(9, dtype=torch.uint8)})
+    with pytest.raises(FileProblem, match=r"memory: Its sentencepiece model cannot be read"):
+        files.umt5(broken).encode("a")
+
+
 def test_a_file_beside_the_weights_is_taken_its_own_before_one_for_all(tmp_path: Path) -> None:
     weights = tmp_path / "llama.safetensors"
     assert files.LLAMA2.packages == ()

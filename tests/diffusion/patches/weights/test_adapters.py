@@ -228,13 +228,31 @@ def test_text_towers_are_told_apart(tmp_path: Path) -> None:
     save_file({name: torch.zeros(2, 2)}, tmp_path / "t.safetensors")
     weights = open_weights(tmp_path / "t.safetensors")
     flat = "text_model_encoder_layers_0_self_attn_q_proj"
-    alone = tower_targets("l", weights, True)
-    first, second = (tower_targets(key, weights, False) for key in ("l", "g"))
+    alone = tower_targets("l", weights, ["l"])
+    first, second = (tower_targets(key, weights, ["l", "g"]) for key in ("l", "g"))
     assert alone[f"lora_te_{flat}"] == alone[f"lora_te1_{flat}"] == name
     assert f"lora_te_{flat}" not in first
     assert first[f"lora_te1_{flat}"] == second[f"lora_te2_{flat}"] == name
     assert f"text_encoder.{name.removesuffix('.weight')}" in first
     assert f"text_encoder_2.{name.removesuffix('.weight')}" in second
+    assert f"text_encoders.clip_l.transformer.{name.removesuffix('.weight')}" in first
+
+
+@pytest.mark.parametrize(
+    ("keys", "prefixes"),
+    [
+        (["l", "t5xxl"], {"lora_te2_", "lora_te3_"}),
+        (["l", "g", "t5xxl"], {"lora_te3_"}),
+        (["t5xxl"], {"lora_te1_", "lora_te_"}),
+    ],
+)
+def test_a_tower_after_clip_is_counted_after_it(tmp_path: Path, keys: list[str], prefixes: set[str]) -> None:
+    name = "encoder.block.0.layer.0.SelfAttention.q.weight"
+    save_file({name: torch.zeros(2, 2)}, tmp_path / "t.safetensors")
+    targets = tower_targets("t5xxl", open_weights(tmp_path / "t.safetensors"), keys)
+    written = {each for each in targets if each.startswith("lora_")}
+    assert written == {f"{prefix}encoder_block_0_layer_0_SelfAttention_q" for prefix in prefixes}
+    assert targets["text_encoders.t5xxl.transformer.encoder.block.0.layer.0.SelfAttention.q"] == name
 
 
 def lora_file(tmp_path: Path, *names: str) -> Path:

@@ -117,6 +117,16 @@ def test_work_of_another_browser_is_listed_and_goes_on_here(browser: Any, addres
     second.context.close()
 
 
+def test_another_window_of_this_browser_is_no_other_browser(page: Any, address: str) -> None:
+    page.evaluate(CHANGE, 34)
+    page.evaluate("nodeloom.documents.rename(nodeloom.editor.tab, 'In the first window')")
+    until(page, kept(page.evaluate("nodeloom.editor.tab.key")))
+    other = ready(page.context, address)
+    other.keyboard.press("w")
+    other.wait_for_selector("#side .row, #side .empty")
+    assert other.locator("#side .row-main:has-text('In the first window')").count() == 0
+
+
 def test_the_workflows_panel_follows_saves_and_renames(page: Any) -> None:
     page.keyboard.press("w")
     page.wait_for_selector("#side .row, #side .empty")
@@ -137,11 +147,13 @@ def test_the_workflows_panel_follows_saves_and_renames(page: Any) -> None:
 
 
 def test_notices_go_with_their_workflow_and_stand_in_one_column(page: Any) -> None:
-    answer = {"error": {"message": "Prompt outputs failed validation"}, "node_errors": {}}
+    errors = [{"type": "value_bigger_than_max", "message": "Too much", "details": "steps"}]
+    nodes = {"5": {"class_type": "KSampler", "errors": errors}}
+    answer = {"error": {"message": "Prompt outputs failed validation"}, "node_errors": nodes}
     page.route("**/api/prompt", lambda route: route.fulfill(status=400, json=answer))
     page.evaluate("nodeloom.documents.openStarter()")
     page.keyboard.press("Control+Enter")
-    page.wait_for_selector(".toast:has-text('The run was refused')")
+    page.wait_for_selector(".toast:has-text('One node needs attention')")
     page.evaluate("nodeloom.commands.run('refresh')")
     page.wait_for_selector(".toast:has-text('Node list reloaded')")
     boxes = page.evaluate(
@@ -152,11 +164,12 @@ def test_notices_go_with_their_workflow_and_stand_in_one_column(page: Any) -> No
     assert len({(left, right) for left, right, _, _ in boxes}) == 1
     assert all(upper[3] <= lower[2] for upper, lower in pairwise(boxes))
     page.evaluate("nodeloom.documents.show(nodeloom.documents.tabs[0])")
-    page.wait_for_selector(".toast:has-text('The run was refused')", state="hidden")
+    page.wait_for_selector(".toast:has-text('One node needs attention')", state="hidden")
+    page.wait_for_selector(".tab.wrong:has-text('Text to image 2')")
     page.evaluate("nodeloom.documents.show(nodeloom.documents.tabs[1])")
-    page.wait_for_selector(".toast:has-text('The run was refused')")
+    page.wait_for_selector(".toast:has-text('One node needs attention')")
     page.evaluate("nodeloom.documents.close(nodeloom.documents.tabs[1])")
-    until(page, "![...document.querySelectorAll('.toast')].some((t) => t.textContent.includes('refused'))")
+    until(page, "![...document.querySelectorAll('.toast')].some((t) => t.textContent.includes('attention'))")
 
 
 def test_the_zoom_label_and_the_minimap_follow_tab_and_panel(page: Any) -> None:

@@ -246,6 +246,11 @@ export class Drafts {
     this.#uncopy(tab.key);
   }
 
+  /** @returns {Promise<string[]>} the tabs of which this browser has drafts of its own, in any window */
+  async keys() {
+    return [...this.#kept.keys(), ...((await this.#read("tabs", (store) => store.getAllKeys())) ?? [])];
+  }
+
   /** @param {string} key */
   #erase(key) {
     for (const store of ["tabs", "bases"]) this.#write(store)?.delete(key);

@@ -50,7 +50,7 @@ export class ServerDrafts {
   }
 
   /**
-   * @param {Iterable<string>} here keys of tabs that are open, which are no news
+   * @param {Iterable<string>} here keys of tabs that this browser has itself
    * @returns {Promise<ServerDraft[]>} newest first
    */
   async list(here) {

@@ -154,6 +154,7 @@ export class Shell {
     });
     for (const type of ["status", "started", "progress", "ended", "submitted", "refused"])
       runs.addEventListener(type, () => this.drawState());
+    for (const type of ["started", "ended", "refused"]) runs.addEventListener(type, () => this.#markWrong());
     runs.socket.addEventListener("connected", () => this.drawState());
     runs.socket.addEventListener("disconnected", () => this.drawState());
     this.#tellScale();
@@ -168,6 +169,13 @@ export class Shell {
   #markDirty() {
     const tab = this.tabs.querySelector(".current");
     tab?.classList.toggle("dirty", this.editor.tab.dirty);
+  }
+
+  /** What went wrong in a workflow that is not shown is marked on its tab; the notice waits there. */
+  #markWrong() {
+    const { documents, editor } = this;
+    for (const [index, tab] of documents.tabs.entries())
+      this.tabs.children[index]?.classList.toggle("wrong", tab !== editor.tab && tab.results.errors.size > 0);
   }
 
   drawTabs() {
@@ -208,6 +216,7 @@ export class Shell {
         );
       }),
     );
+    this.#markWrong();
     this.tabs.querySelector(".current")?.scrollIntoView({ block: "nearest", inline: "nearest" });
   }
 

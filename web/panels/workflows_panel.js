@@ -66,7 +66,7 @@ class WorkflowsPanel {
     try {
       const [files, drafts] = await Promise.all([
         this.documents.server.files(FOLDER),
-        this.serverDrafts.list(this.documents.tabs.map(({ key }) => key)),
+        this.documents.drafts.keys().then((keys) => this.serverDrafts.list(keys)),
       ]);
       this.drafts = drafts;
       this.files = files

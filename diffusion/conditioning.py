@@ -23,7 +23,6 @@ from diffusion.model import Model
 from diffusion.networks.backbone import Value
 from diffusion.noise.clocks import Clock
 from diffusion.option_hooks import option_hooks
-from diffusion.weights.entries import Weights
 from diffusion.weights.loading import Patches
 
 Options = Mapping[str, Any]
@@ -40,7 +39,7 @@ class Changes(Protocol):
     def factors(self, sigma: float, clock: Clock) -> tuple[float, ...]:
         """How strongly each acts at a noise level."""
 
-    def patches(self, weights: Weights, factors: tuple[float, ...]) -> Iterator[Patches]:
+    def patches(self, model: Model, factors: tuple[float, ...]) -> Iterator[Patches]:
         """The changes of a model's weights, each times its factor."""
 
 

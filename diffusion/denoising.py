@@ -236,7 +236,7 @@ class Denoising:
             key = changes, changes.factors(sigma, model.prediction.clock)
             if key not in self._patches:
                 changed = model
-                for patches in changes.patches(model.backbone.weights, key[1]):
+                for patches in changes.patches(model, key[1]):
                     changed = changed.with_patches(patches)
                 self._patches[key] = changed.weight_patches
             wanted = self._patches[key]

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
 from diffusion.latents.latent_format import LatentFormat
 from diffusion.networks.backbone import Value
 from diffusion.noise.prediction import Prediction
-from diffusion.weights.entries import Entry, Weights
+from diffusion.weights.entries import Weights
+from diffusion.weights.layout import Layout
 
 if TYPE_CHECKING:
     from diffusion import conditioning
@@ -45,16 +46,6 @@ def having(*names: str) -> Sign:
 def lacking(name: str) -> Sign:
     """The sign of a file without a tensor."""
     return Sign(f"no {name}", lambda weights: name not in weights)
-
-
-class Layout(Protocol):
-    """How a file's tensors are those of the network, told by the shapes of the network's parameters."""
-
-    def read(self, weights: Weights, shapes: Mapping[str, tuple[int, ...]]) -> Weights:
-        """A file's tensors under the network's names."""
-
-    def written(self, entries: Mapping[str, Entry]) -> dict[str, Entry]:
-        """A network's tensors under the file's names."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +121,8 @@ class Family:
     traits: tuple[Trait, ...] = ()
     dialects: tuple[Callable[[Weights], Weights], ...] = ()
     layout: Layout | None = None
+    adapters: tuple[Layout, ...] = ()
+    widens: frozenset[str] = frozenset()
     beside: tuple[str, ...] = ()
     text: TextPlaces | None = None
     text_width: Callable[[Any], int | None] = lambda sizes: None
@@ -145,6 +138,10 @@ class Family:
         for dialect in self.dialects:
             weights = dialect(weights)
         return weights
+
+    def file_name(self, parameter: str) -> str:
+        """What the family's original files call the tensor that holds a parameter of the network."""
+        return parameter if self.layout is None else self.layout.file_name(parameter)
 
     def missing(self, weights: Weights) -> list[str]:
         """The signs that a file does not show, in words."""

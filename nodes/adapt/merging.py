@@ -92,6 +92,23 @@ def merge_sdxl(model1: First, model2: Second, **ratios: Annotated[OfFirst, SDXL_
     return merged(present(model1), present(model2), by_prefix(ratios))
 
 
+FLUX_BLOCKS = Each(
+    *("img_in.", "time_in.", "guidance_in", "vector_in.", "txt_in."),
+    *(f"double_blocks.{number}." for number in range(19)),
+    *(f"single_blocks.{number}." for number in range(38)),
+    "final_layer.",
+)
+
+
+@node("ModelMergeFlux1", category="advanced/model_merging/model_specific")
+def merge_flux(model1: First, model2: Second, **ratios: Annotated[OfFirst, FLUX_BLOCKS]) -> Model:
+    """ModelMergeFlux1.
+
+    Mixes two models of the size of FLUX.1, with a ratio for each block.
+    """
+    return merged(present(model1), present(model2), by_prefix(ratios))
+
+
 @node("ModelMergeAdd", category="advanced/model_merging")
 def merge_add(model1: First, model2: Second) -> Model:
     """ModelMergeAdd.

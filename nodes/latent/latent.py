@@ -41,6 +41,19 @@ def empty(
     return {"samples": torch.zeros(batch_size, 4, height // 8, width // 8)}
 
 
+@node("EmptySD3LatentImage", category="latent/sd3", display_name=None)
+def empty_of_sixteen(
+    width: Annotated[int, Range(16, MAX_SIDE, step=16), Tip("Of the picture, in pixels.")] = 1024,
+    height: Annotated[int, Range(16, MAX_SIDE, step=16), Tip("Of the picture, in pixels.")] = 1024,
+    batch_size: Annotated[Batch, Tip("How many pictures at once.")] = 1,
+) -> Latent:
+    """Empty SD3 Latent Image.
+
+    A batch of blank latents of 16 channels, for SD3, FLUX and their kin.
+    """
+    return {"samples": torch.zeros(batch_size, 16, height // 8, width // 8)}
+
+
 @node("LatentUpscale", category="latent")
 def upscale(
     samples: AnyLatent,

@@ -9,7 +9,7 @@ from torch import Tensor
 from diffusion.families import saving
 from diffusion.patches.weights import adapters, lora_files
 from diffusion.patches.weights.adapter_keys import groups
-from diffusion.patches.weights.adapter_names import unet_targets
+from diffusion.patches.weights.adapter_names import model_targets
 from diffusion.weights.entries import Entry, Weights
 from diffusion.weights.writing import entry_of, write_safetensors
 from execution.declare.node import ForceInput, Options, Range, Run, Socket, Tip, Ui, node
@@ -231,7 +231,7 @@ def apply_lora(
     """
     model = present(model)
     weights = Weights(Path("the LoRA"), {name: entry_of(tensor) for name, tensor in lora.items()})
-    targets = unet_targets(model.backbone.weights)
+    targets = model_targets(model.family, model.backbone.weights)
     if not any(group.name in targets for group in groups(weights)):
         raise ValueError("input 'lora' holds no change that fits this model; take one made for its family")
-    return model.with_patches(adapters.patches(weights, targets, strength_model))
+    return model.with_patches(adapters.model_patches(weights, model, strength_model))

@@ -41,6 +41,7 @@ from tests.diffusion.small_models import (
 )
 from tests.diffusion.text import small_encoders
 from tests.golden.weights import manifests, state_dict
+from tests.nodes import small_flux
 
 Tensors = dict[str, Tensor]
 File = tuple[str, Tensors, Mapping[str, str]]
@@ -111,6 +112,7 @@ def files() -> Iterator[File]:
     yield from controls()
     yield from small_nets()
     yield from text_encoders()
+    yield from small_flux.files()
 
 
 def text_encoders() -> Iterator[File]:

@@ -44,15 +44,9 @@ OTHER_WORLDS: dict[str, tuple[str, ...]] = {
         *("StableCascade_StageB_Conditioning", "StableCascade_SuperResolutionControlnet"),
     ),
     "Stable Diffusion 3: a transformer, three text encoders, latents of 16 channels": (
-        "EmptySD3LatentImage",
         *("ModelMergeSD3_2B", "ModelMergeSD35_Large"),
     ),
-    "Flux: a transformer guided by an embedding": (
-        *("FluxGuidance", "FluxDisableGuidance"),
-        *("FluxKontextImageScale", "FluxKontextMultiReferenceLatentMethod"),
-        *("USOStyleReference", "ModelPatchLoader", "ModelMergeFlux1"),
-    ),
-    "models that edit by reading further latents as tokens": ("ReferenceLatent",),
+    "Flux: a transformer guided by an embedding": ("USOStyleReference", "ModelPatchLoader"),
     "other transformers for pictures": (
         *("ModelMergeAuraflow", "EmptyHunyuanImageLatent", "HunyuanRefinerLatent"),
         *("EmptyChromaRadianceLatentImage", "ChromaRadianceOptions"),

@@ -9,8 +9,8 @@ from __future__ import annotations
 from functools import partial
 
 from diffusion.errors import FileProblem
-from diffusion.families.flux.inputs import flux_inputs
-from diffusion.families.flux.layout import LAYOUT
+from diffusion.families.flux.inputs import FIRST_LAYER, flux_inputs
+from diffusion.families.flux.layout import LAYOUT, PROCESSORS, QKV_ALONE
 from diffusion.families.flux.network import POINTS, Flux, FluxSizes, flux_sizes
 from diffusion.family import Defaults, Family, TextPlaces, having, lacking
 from diffusion.latents.latent_format import FLUX
@@ -52,6 +52,8 @@ flux = partial(
     latent=FLUX,
     dialects=(native,),
     layout=LAYOUT,
+    adapters=(PROCESSORS, QKV_ALONE),
+    widens=frozenset({FIRST_LAYER}),
     text=TEXT,
     text_width=lambda sizes: sizes.text,
     inputs=flux_inputs,

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from diffusion.conditioning import Entry, Options, Setting
-from diffusion.families.flux.network import GUIDANCE
+from diffusion.families.flux.network import GUIDANCE, PATCH
 from diffusion.images import resize, to_batch
 from diffusion.model import Model
 from diffusion.networks.backbone import Value
 
 PIXELS = 8  # of a picture, for each place of the latent
-FIRST = "x_embedder.weight"
+FIRST_LAYER = "x_embedder.weight"
 
 
 def flux_inputs(entry: Entry, name: str, setting: Setting) -> Mapping[str, Value]:
@@ -50,7 +50,9 @@ def flux_inputs(entry: Entry, name: str, setting: Setting) -> Mapping[str, Value
 def seen_channels(model: Model) -> int:
     """The channels that the network sees; a control LoRA may have widened its first layer."""
     own: int = model.sizes.in_channels
-    widened = [getattr(patch, "channels", 0) for patch in model.weight_patches.get(FIRST, ())]
+    widened = [
+        getattr(patch, "columns", 0) // PATCH**2 for patch in model.weight_patches.get(FIRST_LAYER, ())
+    ]
     return max([own, *widened])
 
 

@@ -12,12 +12,19 @@ OURS, OURS_SINGLE = "transformer_blocks.*", "single_transformer_blocks.*"
 EMBEDDERS = {"time_in": "timestep_embedder", "vector_in": "text_embedder", "guidance_in": "guidance_embedder"}
 
 
+def attention(added: bool) -> tuple[tuple[str, ...], str]:
+    """The projections to queries, keys and values, and back, of one stream of a double block."""
+    if added:
+        return tuple(f"{OURS}.attn.add_{key}_proj" for key in "qkv"), f"{OURS}.attn.to_add_out"
+    return tuple(f"{OURS}.attn.to_{key}" for key in "qkv"), f"{OURS}.attn.to_out.0"
+
+
 def double_block(stream: str, added: bool) -> Iterator[Rule]:
     """One stream of a double block: the picture's, or the text's, whose projections are `added`."""
-    q, k, v = (f"{OURS}.attn.add_{key}_proj" if added else f"{OURS}.attn.to_{key}" for key in "qkv")
+    projections, out = attention(added)
     norm, context = ("norm_added_", "_context") if added else ("norm_", "")
-    yield Rule(f"{DOUBLE}.{stream}_attn.qkv", (q, k, v))
-    yield Rule(f"{DOUBLE}.{stream}_attn.proj", f"{OURS}.attn.{'to_add_out' if added else 'to_out.0'}")
+    yield Rule(f"{DOUBLE}.{stream}_attn.qkv", projections)
+    yield Rule(f"{DOUBLE}.{stream}_attn.proj", out)
     yield Rule(f"{DOUBLE}.{stream}_attn.norm.query_norm.scale", f"{OURS}.attn.{norm}q.weight")
     yield Rule(f"{DOUBLE}.{stream}_attn.norm.key_norm.scale", f"{OURS}.attn.{norm}k.weight")
     yield Rule(f"{DOUBLE}.{stream}_mod.lin", f"{OURS}.norm1{context}.linear")
@@ -46,4 +53,18 @@ def ends() -> Iterator[Rule]:
     yield Rule("final_layer.linear", "proj_out")
 
 
+def processors() -> Iterator[Rule]:
+    """What LoRAs of XLabs, UNO and USO call projections; `lora` counts the streams of a double block."""
+    for number, added in ((1, False), (2, True)):
+        projections, out = attention(added)
+        yield Rule(f"{DOUBLE}.processor.qkv_lora{number}", projections)
+        yield Rule(f"{DOUBLE}.processor.proj_lora{number}", out)
+    yield Rule(f"{SINGLE}.processor.qkv_lora", SINGLE_PROJECTIONS)
+    yield Rule(f"{SINGLE}.processor.proj_lora", f"{OURS_SINGLE}.proj_out")
+
+
+SINGLE_PROJECTIONS = tuple(f"{OURS_SINGLE}.attn.to_{key}" for key in "qkv")
+PROCESSORS = Layout(*processors())
+QKV_ALONE = Layout(Rule(f"{SINGLE}.linear1_qkv", SINGLE_PROJECTIONS))
+"""Names that only LoRAs have, for parts of the packed weights of files."""
 LAYOUT = Layout(*ends(), *double_block("img", False), *double_block("txt", True), *single_block())

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
+from diffusion.family import Family
 from diffusion.weights.files import Weights
+from diffusion.weights.layout import SAME, Layout, Piece
 
-Targets = dict[str, str]
-"""A name used in files (without what follows it, such as `.lora_up.weight`) → a parameter of ours."""
+Target = str | tuple[Piece, ...]
+"""A parameter of ours; or several, as rows of the packed weight that files know."""
+Targets = Mapping[str, Target]
+"""A name used in files (without what follows it, such as `.lora_up.weight`) → what it changes."""
 
 RESIDUAL = {
     "in_layers.0": "norm1",
@@ -36,6 +40,8 @@ ROOTS = (
     "base_model.model.",
     "base_model.model.unet.",
 )
+FLAT_PREFIXES_OF_TRANSFORMERS = (*FLAT_PREFIXES, "lora_transformer_")
+ROOTS_OF_TRANSFORMERS = (*ROOTS, "transformer.", "base_model.model.transformer.")
 ONLY_TOWER_PREFIXES = ("lora_te_", "oft_te_")
 ONLY_TOWER_ROOTS = ("", "base_model.model.", "cond_stage_model.")
 CLIPS: Mapping[str, str] = {"l": "lora_te1_", "h": "lora_te_", "g": "lora_te2_"}
@@ -47,10 +53,35 @@ TOWER_ROOTS: Mapping[str, tuple[str, ...]] = {
 }
 
 
+def model_targets(family: Family, weights: Weights) -> Targets:
+    """Every name that files use for the parameters of a family's network."""
+    if family.layout is None:
+        return unet_targets(weights)
+    return layout_targets((SAME, *family.adapters, family.layout), weights)
+
+
+def layout_targets(layouts: Iterable[Layout], weights: Weights) -> Targets:
+    """Every name that files of these layouts use for the tensors of a network.
+
+    What is no weight (a bias, a scale) goes by its whole name.
+    """
+    shapes = {name: entry.shape for name, entry in weights.items()}
+    targets: dict[str, Target] = {}
+    for layout in layouts:
+        for file_name in layout.file_names(shapes):
+            pieces = layout.pieces(file_name, shapes)
+            base = file_name.removesuffix(".weight")
+            for prefix in FLAT_PREFIXES_OF_TRANSFORMERS:
+                targets[prefix + flat(base)] = pieces
+            for root in ROOTS_OF_TRANSFORMERS:
+                targets[root + base] = pieces
+    return targets
+
+
 def unet_targets(weights: Weights) -> Targets:
     """Every name that files use for a UNet's parameters."""
     places = diffusers_places(weights)
-    targets: Targets = {}
+    targets: dict[str, Target] = {}
     for name in weights:
         base, _, kind = name.rpartition(".")
         if kind != "weight":
@@ -67,7 +98,7 @@ def unet_targets(weights: Weights) -> Targets:
 
 def tower_targets(key: str, weights: Weights, keys: Collection[str]) -> Targets:
     """Every name that files use for a text tower's parameters; `keys` are those of all towers beside it."""
-    targets: Targets = {}
+    targets: dict[str, Target] = {}
     alone = len(keys) == 1
     prefixes = {*tower_prefixes(key, keys), *(ONLY_TOWER_PREFIXES if alone else ())}
     named = f"text_encoders.{f'clip_{key}' if key in CLIPS else key}."

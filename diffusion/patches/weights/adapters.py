@@ -16,12 +16,14 @@ their names (`adapter_names`) and in what they call the factors (`adapter_keys`)
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from diffusion.errors import FileProblem
 from diffusion.model import Model
@@ -43,15 +45,19 @@ from diffusion.patches.weights.adapter_keys import (
     Group,
     groups,
 )
-from diffusion.patches.weights.adapter_names import Targets, tower_targets, unet_targets
+from diffusion.patches.weights.adapter_names import Target, Targets, model_targets, tower_targets
 from diffusion.patches.weights.mixing import with_more
 from diffusion.patches.weights.rotations import turned, turned_by
 from diffusion.text.encoding import TextEncoder
 from diffusion.weights.files import Weights, open_weights
+from diffusion.weights.layout import AS_IS, Piece
+from diffusion.weights.loading import Patches
 
 log = logging.getLogger(__name__)
 
 Patch = Callable[[Tensor], Tensor]
+WHOLE = Piece("")
+NORM = "_norm.scale"
 
 
 class Change(NamedTuple):
@@ -173,18 +179,55 @@ def changes_weight(group: Group) -> bool:
     return any(group.has(*parts) for parts in kinds)
 
 
-def patch_of(group: Group, strength: float) -> Patch:
+def change_of_piece(group: Group, piece: Piece) -> Change:
+    """What a group says of a packed weight, for those rows of it that are one of ours.
+
+    FileProblem if that depends on the rest of the packed weight.
+    """
+    if group.has(UP, DOWN) and not group.has(CORE) and piece.turn is AS_IS:
+        up, down = group.take(UP, DOWN)
+        return Change(piece.take(up.flatten(1)) @ down.flatten(1), group.scale(down.shape[0]))
+    for parts, make in KINDS:
+        if group.has(*parts):
+            difference, scale = make(group)
+            return Change(piece.take(difference), scale)
+    problem = f"It changes {group.name} as a whole, and here that stands in parts."
+    raise FileProblem(group.weights.path, problem, "Use a LoRA of another kind.")
+
+
+def patch_of(group: Group, strength: float, piece: Piece = WHOLE) -> Patch:
     """The change of one weight at a strength; the file is read when the weight is."""
 
     def patch(weight: Tensor) -> Tensor:
-        difference, scale = change_of(group, weight)
-        difference = (difference.reshape(weight.shape) * scale).to(weight)
+        difference, scale = change_of(group, weight) if piece.whole else change_of_piece(group, piece)
+        difference = (spread(difference, weight) * scale).to(weight)
         lengths = group.get(LENGTHS)
         if lengths is None:
             return weight + strength * difference
+        lengths = lengths if piece.whole else piece.take(lengths)
         return weight + strength * (with_lengths(weight + difference, lengths.to(weight)) - weight)
 
     return patch
+
+
+def spread(difference: Tensor, weight: Tensor) -> Tensor:
+    """A difference in the shape of a weight; columns that another adapter added to that stay as they are."""
+    rows = difference.flatten(1) if difference.ndim > 1 else difference
+    if weight.ndim == rows.ndim == 2 and weight.shape[1] - rows.shape[1] > 0:
+        return functional.pad(rows, (0, weight.shape[1] - rows.shape[1]))
+    return difference.reshape(weight.shape)
+
+
+@dataclass(frozen=True, eq=False)
+class Widening:
+    """A change of a weight that gets more columns first, zeros until they are changed."""
+
+    patch: Patch
+    columns: int
+
+    def __call__(self, weight: Tensor) -> Tensor:
+        """The wider weight, changed."""
+        return self.patch(functional.pad(weight, (0, max(0, self.columns - weight.shape[1]))))
 
 
 def rotation_of(group: Group, strength: float) -> Patch:
@@ -214,7 +257,7 @@ def with_lengths(weight: Tensor, lengths: Tensor) -> Tensor:
     return weight * (lengths.reshape(norm.shape) / (norm + torch.finfo(weight.dtype).eps))
 
 
-def bias_patch(group: Group, strength: float) -> Patch:
+def bias_patch(group: Group, strength: float, piece: Piece = WHOLE) -> Patch:
     """The change of the bias that belongs to a weight."""
 
     def patch(bias: Tensor) -> Tensor:
@@ -223,7 +266,7 @@ def bias_patch(group: Group, strength: float) -> Patch:
         else:  # that of B, which is scaled as B A is
             (difference, down) = group.take(UP_BIAS, DOWN)
             scale = group.scale(down.shape[0])
-        return bias + strength * scale * difference.to(bias)
+        return bias + strength * scale * piece.take(difference).to(bias)
 
     return patch
 
@@ -232,16 +275,64 @@ def patches(weights: Weights, targets: Targets, strength: float) -> dict[str, tu
     """Weight patches for those parameters that the file changes."""
     found: dict[str, tuple[Patch, ...]] = {}
     for group in groups(weights):
-        name = targets.get(group.name)
-        if name is None or strength == 0:
-            continue
-        if changes_weight(group):
-            patch = (rotation_of if group.has(BLOCKS) or group.has(ROTATION) else patch_of)(group, strength)
-            found[name] = (*found.get(name, ()), patch)
-        if group.has(BIAS) or group.has(UP_BIAS, DOWN):
-            bias = name.removesuffix("weight") + "bias"
-            found[bias] = (*found.get(bias, ()), bias_patch(group, strength))
+        for piece in pieces_of(targets.get(group.name, ())) if strength else ():
+            for name, patch in _patches_of(group, strength, piece):
+                found[name] = (*found.get(name, ()), patch)
     return found
+
+
+def _patches_of(group: Group, strength: float, piece: Piece) -> Iterator[tuple[str, Patch]]:
+    """What a group changes of one of ours: the weight, its bias."""
+    if group.has(BLOCKS) or group.has(ROTATION):
+        if not piece.whole:
+            problem = f"It turns {group.name} as a whole, and here that stands in parts."
+            raise FileProblem(group.weights.path, problem, "Use a LoRA of another kind.")
+        yield piece.name, rotation_of(group, strength)
+    elif changes_weight(group):
+        yield piece.name, patch_of(group, strength, piece)
+    if group.has(BIAS) or group.has(UP_BIAS, DOWN):
+        yield piece.name.removesuffix("weight") + "bias", bias_patch(group, strength, piece)
+
+
+def pieces_of(target: Target) -> tuple[Piece, ...]:
+    """The parameters that a name stands for."""
+    return (Piece(target),) if isinstance(target, str) else target
+
+
+def model_patches(weights: Weights, model: Model, strength: float) -> Patches:
+    """The changes of a model's weights that a file holds, at a strength.
+
+    FileProblem if one is of a kind that cannot be applied to this model.
+    """
+    targets = model_targets(model.family, model.backbone.weights)
+    found = patches(weights, targets, strength)
+    replaced = replacements(weights, targets) if strength else {}
+    for name in model.family.widens & found.keys():
+        columns = seen_columns(weights, targets, name)
+        if columns > model.backbone.weights[name].shape[1]:
+            *before, last = found[name]
+            found[name] = (*before, Widening(last, columns))
+    return {**found, **replaced}
+
+
+def seen_columns(weights: Weights, targets: Targets, name: str) -> int:
+    """How many columns a file's change of a parameter has."""
+    downs = [
+        group.weights[group.keys[DOWN]].shape[-1]
+        for group in groups(weights)
+        if group.has(UP, DOWN) and Piece(name) in pieces_of(targets.get(group.name, ()))
+    ]
+    return max(downs, default=0)
+
+
+def replacements(weights: Weights, targets: Targets) -> dict[str, tuple[Patch, ...]]:
+    """Norms that a file brings whole, in place of the model's, as control LoRAs of FLUX do."""
+
+    def replacing(name: str, piece: Piece) -> Patch:
+        return lambda norm: piece.take(weights.tensor(name)).to(norm)
+
+    names = [name for name in weights if name.endswith(NORM) and name in targets]
+    return {piece.name: (replacing(name, piece),) for name in names for piece in pieces_of(targets[name])}
 
 
 def apply(
@@ -253,14 +344,14 @@ def apply(
         FileProblem: no part of the file fits either.
     """
     weights = open_weights(path)
-    unet = unet_targets(model.backbone.weights) if model is not None else {}
+    unet = model_targets(model.family, model.backbone.weights) if model is not None else {}
     towers: Mapping[str, Targets] = {}
     if text is not None:
         keys = [each.key for each in text.towers]
         towers = {each.key: tower_targets(each.key, each.resident.weights, keys) for each in text.towers}
     require_some(weights, [unet, *towers.values()])
     if model is not None and strength_model:
-        model = model.with_patches(patches(weights, unet, strength_model))
+        model = model.with_patches(model_patches(weights, model, strength_model))
     if text is not None and strength_text:
         text = with_more(text, {key: patches(weights, each, strength_text) for key, each in towers.items()})
     return model, text

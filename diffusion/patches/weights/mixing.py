@@ -72,9 +72,13 @@ def _mixing(other: Weights, name: str, patches: Patches, ratio: float, share: fl
 
 
 def merged(own: Model, other: Model, ratio: Ratio, other_share: Ratio | None = None) -> Model:
-    """`own` with its weights mixed with the other model's, patches of both included."""
-    parts = own.backbone.weights, other.backbone.weights
-    return own.with_patches(mixed(*parts, ratio, other.weight_patches, other_share))
+    """`own` with its weights mixed with the other model's, patches of both included.
+
+    Ratios are by the names that the family's own files have for weights.
+    """
+    parts, name = (own.backbone.weights, other.backbone.weights), own.family.file_name
+    share = (lambda each: other_share(name(each))) if other_share is not None else None
+    return own.with_patches(mixed(*parts, lambda each: ratio(name(each)), other.weight_patches, share))
 
 
 def with_more(text: TextEncoder, patches: Mapping[str, Patches]) -> TextEncoder:

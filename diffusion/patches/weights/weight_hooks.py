@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from diffusion.errors import FileProblem
+from diffusion.model import Model
 from diffusion.noise.clocks import Clock
 from diffusion.patches.weights import adapters
-from diffusion.patches.weights.adapter_names import tower_targets, unet_targets
+from diffusion.patches.weights.adapter_names import model_targets, tower_targets
 from diffusion.patches.weights.mixing import with_more
 from diffusion.text.encoding import TextEncoder
 from diffusion.weights.files import Entry, Weights
@@ -35,7 +36,7 @@ class Keyframe(NamedTuple):
 class WeightHook:
     """One change of weights, of the model and of each text tower by its key."""
 
-    model: Changing
+    model: Callable[[Model, float], Patches]  # (the model, how strongly) → the patches
     text: Callable[[str, Collection[str]], Changing]
     strength_model: float = 1.0
     strength_text: float = 1.0
@@ -74,11 +75,11 @@ class WeightHooks:
         """The shares of the run at which something changes, the first 0."""
         return sorted({0.0, *(frame.start for hook in self.hooks for frame in hook.keyframes)})
 
-    def patches(self, weights: Weights, factors: tuple[float, ...]) -> Iterator[Patches]:
+    def patches(self, model: Model, factors: tuple[float, ...]) -> Iterator[Patches]:
         """The changes of a model's weights, each times its factor."""
         for hook, factor in zip(self.hooks, factors, strict=True):
             if hook.strength_model * factor:
-                yield hook.model(weights, hook.strength_model * factor)
+                yield hook.model(model, hook.strength_model * factor)
 
     def on(self, text: TextEncoder, share: float) -> TextEncoder:
         """A text encoder changed as it is at a share of the run."""
@@ -123,10 +124,9 @@ def spans(text: TextEncoder) -> list[tuple[TextEncoder, dict[str, Any]]]:
 def lora_hook(weights: Weights, strength_model: float, strength_text: float) -> WeightHook:
     """A LoRA file (or one of its kin) as a change that comes and goes."""
 
-    def model(own: Weights, strength: float) -> Patches:
-        targets = unet_targets(own)
-        adapters.require_some(weights, [targets])
-        return adapters.patches(weights, targets, strength)
+    def model(own: Model, strength: float) -> Patches:
+        adapters.require_some(weights, [model_targets(own.family, own.backbone.weights)])
+        return adapters.model_patches(weights, own, strength)
 
     def text(key: str, keys: Collection[str]) -> Changing:
         return lambda own, strength: adapters.patches(weights, tower_targets(key, own, keys), strength)
@@ -147,7 +147,10 @@ def checkpoint_hook(
         return lambda own, strength: {} if other is None else towards(own, other, strength)
 
     return WeightHook(
-        lambda own, strength: towards(own, model, strength), text, strength_model, strength_text
+        lambda own, strength: towards(own.backbone.weights, model, strength),
+        text,
+        strength_model,
+        strength_text,
     )
 
 

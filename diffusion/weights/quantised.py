@@ -186,35 +186,41 @@ def linear(x: Tensor, weight: Quantised, bias: Tensor | None = None) -> Tensor:
     """x [..., columns] Wᵀ + bias; of W only a block of rows is unpacked at a time."""
     if weight.patches or not weight.by_rows or weight.dim() != 2:
         return F.linear(x, weight.unpacked(x.dtype), bias)
-    parts = [each for piece in weight.pieces for each in _times(x, piece)]
-    out = parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
-    return out if bias is None else out + bias
+    parts = (each for piece in weight.pieces for each in _blocks_for(x, piece))
+    if x.dtype != torch.float32 or (torch.is_grad_enabled() and x.requires_grad):  # what `out` cannot, or slowly
+        whole = torch.cat([F.linear(turned, block) for turned, block in parts], dim=-1)
+        return whole if bias is None else whole + bias
+    out, at = x.new_empty(x.shape[:-1].numel(), weight.shape[0]), 0
+    for turned, block in parts:
+        torch.mm(turned.reshape(-1, turned.shape[-1]), block.T, out=out[:, at : at + len(block)])
+        at += len(block)
+    out = out if bias is None else out.add_(bias)
+    return out.reshape(*x.shape[:-1], weight.shape[0])
 
 
-def _times(x: Tensor, piece: Piece) -> Iterator[Tensor]:
-    """x Wᵀ, a block of rows of W at a time. A rotation is its own inverse, so it can be done to x instead."""
-    if not piece.turned or x.numel() > len(piece) * piece.columns:
-        yield from (F.linear(x, block.numbers().to(x.dtype)) for block in piece.blocks())
-        return
-    turned = rotated(x, piece.turned)
-    yield from (F.linear(turned, block.kind.unpack(block).to(x.dtype)) for block in piece.blocks())
+def _blocks_for(x: Tensor, piece: Piece) -> Iterator[tuple[Tensor, Tensor]]:
+    """Blocks of rows to multiply x by, and x as they want it: a rotation is its own inverse, so x may take it."""
+    turn_x = piece.turned and x.numel() < len(piece) * piece.columns
+    turned = rotated(x, piece.turned) if turn_x else x
+    for block in piece.blocks():
+        yield turned, (block.kind.unpack(block) if turn_x else block.numbers()).to(x.dtype)
 
 
 def rotated(x: Tensor, group: int) -> Tensor:
     """x [..., columns], each group of columns times the regular Hadamard matrix of its size (ConvRot).
 
-    The matrix is the Kronecker power of one of 4 × 4, so it is applied as as many small steps. `group` is a
-    power of 4.
+    It is symmetric and its own inverse. `group` is a power of 4.
     """
-    quarter = torch.full((4, 4), 0.5, dtype=x.dtype, device=x.device)
-    for number in range(4):
-        quarter[number, 3 - number] = -0.5
-    parts = x.reshape(-1, group)
-    count = 4
-    while count <= group:
-        parts = (parts.reshape(-1, 4, group // count).transpose(1, 2) @ quarter).transpose(1, 2)
-        count *= 4
-    return parts.reshape(x.shape)
+    return (x.reshape(-1, group) @ hadamard(group).to(x)).reshape(x.shape)
+
+
+def hadamard(size: int) -> Tensor:
+    """The regular Hadamard matrix [size, size] with unit rows: the Kronecker power of one of 4 × 4."""
+    quarter = torch.full((4, 4), 0.5) - torch.eye(4).flip(0)
+    matrix = torch.ones(1, 1)
+    while len(matrix) < size:
+        matrix = torch.kron(matrix, quarter)
+    return matrix
 
 
 def plain(tensor: Tensor, dtype: torch.dtype | None = None) -> Tensor:

@@ -187,7 +187,9 @@ def linear(x: Tensor, weight: Quantised, bias: Tensor | None = None) -> Tensor:
     if weight.patches or not weight.by_rows or weight.dim() != 2:
         return F.linear(x, weight.unpacked(x.dtype), bias)
     parts = (each for piece in weight.pieces for each in _blocks_for(x, piece))
-    if x.dtype != torch.float32 or (torch.is_grad_enabled() and x.requires_grad):  # what `out` cannot, or slowly
+    if x.dtype != torch.float32 or (
+        torch.is_grad_enabled() and x.requires_grad
+    ):  # what `out` cannot, or slowly
         whole = torch.cat([F.linear(turned, block) for turned, block in parts], dim=-1)
         return whole if bias is None else whole + bias
     out, at = x.new_empty(x.shape[:-1].numel(), weight.shape[0]), 0

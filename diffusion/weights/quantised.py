@@ -201,7 +201,7 @@ def linear(x: Tensor, weight: Quantised, bias: Tensor | None = None) -> Tensor:
 
 
 def _blocks_for(x: Tensor, piece: Piece) -> Iterator[tuple[Tensor, Tensor]]:
-    """Blocks of rows to multiply x by, and x as they want it: a rotation is its own inverse, so x may take it."""
+    """Blocks of rows to multiply x by, and x as they want it: a rotation may be done to x instead of W."""
     turn_x = piece.turned and x.numel() < len(piece) * piece.columns
     turned = rotated(x, piece.turned) if turn_x else x
     for block in piece.blocks():

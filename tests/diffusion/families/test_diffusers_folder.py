@@ -13,7 +13,7 @@ from diffusion.families.diffusers_folder import load_diffusers
 from diffusion.noise.prediction import EPS, V
 from diffusion.residency.budget import Residency
 from diffusion.residency.precision import Precision
-from tests.diffusion.families.test_layouts import THEIR_UNETS
+from tests.diffusion.networks.test_unet_names import THEIR_UNETS
 from tests.diffusion.small_models import seeded
 
 TEXT = CLIPTextConfig(

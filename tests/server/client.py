@@ -120,6 +120,25 @@ class Client:
             assert time.monotonic() < end, f"{job} is {await self.state(job)}, not {state}"
             await asyncio.sleep(0.02)
 
+    async def began(self, job: str, kind: str = "Running", seconds: float = 30.0) -> None:
+        """Wait until an event is told of a job: by default, that one of its nodes is called."""
+        end = time.monotonic() + seconds
+        while kind not in (kinds := [event["kind"] for event in await self.events(job)]):
+            assert time.monotonic() < end, f"{job} told no {kind}, but {kinds}"
+            await asyncio.sleep(0.02)
+
+    async def progressed(self, job: str, seconds: float = 30.0) -> None:
+        """Wait until a node of a job tells how far it is."""
+        end = time.monotonic() + seconds
+        while not (await self.get(f"/nodeloom/events?job={job}"))[1]["live"]:
+            assert time.monotonic() < end, f"{job} told no progress"
+            await asyncio.sleep(0.02)
+
+    async def events(self, job: str) -> list[dict[str, Any]]:
+        """The events that were told of a job."""
+        found: list[dict[str, Any]] = (await self.get(f"/nodeloom/events?job={job}"))[1]["events"]
+        return found
+
     async def ready(self, seconds: float = 30.0) -> None:
         """Wait until a worker waits for jobs."""
         end = time.monotonic() + seconds

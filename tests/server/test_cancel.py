@@ -93,10 +93,11 @@ async def test_a_node_that_listens_to_nobody_is_ended_with_its_worker(
     monkeypatch.setattr(scheduler, "STUBBORN_SECONDS", 0.3)
     await client.ready()
     job = await client.submit(shown(node("ToyDeaf", seconds=60, seed=1)))
-    await client.until(job, "running")
-    await asyncio.sleep(0.2)
+    await client.began(job)
     await client.post("/interrupt")
-    await asyncio.sleep(0.5)
+    (running,) = client.parts.scheduler._running.values()
+    while time.monotonic() - running.cancelled < scheduler.STUBBORN_SECONDS:
+        await asyncio.sleep(0.02)
     assert await client.state(job) == "running", "the first cancel is patient"
     start = time.monotonic()
     await client.post("/interrupt")

@@ -90,8 +90,7 @@ async def test_progress_and_previews_come_while_a_node_works(client: Client) -> 
 
 async def test_who_connects_late_is_told_what_runs(client: Client) -> None:
     job = await client.submit(shown(node("ToySteps", count=50, pause=0.05, seed=2)), client_id="me")
-    await client.until(job, "running")
-    await asyncio.sleep(0.3)
+    await client.progressed(job)
     listener = await page(client, "clientId=me")
     kinds = [(await listener.next())["type"] for _ in range(3)]
     assert kinds == ["status", "executing", "progress_state"]
@@ -260,7 +259,8 @@ async def test_on_a_full_disk_prompts_are_refused_and_what_runs_is_not_lost(clie
     status, body = await client.post("/prompt", {"prompt": number(1), "extra_data": {"note": "x" * 100_000}})
     assert (status, body["error"]["type"]) == (507, "not_kept")
     assert "full" in body["error"]["details"]
-    await asyncio.sleep(1)
+    while client.parts.scheduler.running_ids():
+        await asyncio.sleep(0.02)
     assert (await client.get("/queue"))[0] == 200
     await database.write(lambda connection: connection.execute("PRAGMA max_page_count=1000000").fetchone())
     assert (await client.finished(running))["status"]["completed"] is True

@@ -2,7 +2,6 @@
 is kept.
 """
 
-import asyncio
 import contextlib
 import http.client
 import json
@@ -184,8 +183,8 @@ def test_a_killed_server_takes_its_worker_along(settings: Settings, tmp_path: Pa
         while not (workers := ask(url, "nodeloom/workers")["workers"]) or workers[0]["state"] == "starting":
             assert time.monotonic() < deadline
             time.sleep(0.05)
-        ask(url, "prompt", {"prompt": shown(node("ToyDeaf", seconds=60, seed=1))})
-        time.sleep(0.3)
+        deaf = ask(url, "prompt", {"prompt": shown(node("ToyDeaf", seconds=60, seed=1))})["prompt_id"]
+        wait_until(lambda: ask(url, f"nodeloom/events?job={deaf}")["last"])
         process.send_signal(signal.SIGKILL)
     pid = workers[0]["pid"]
     deadline = time.monotonic() + 10
@@ -222,8 +221,7 @@ async def test_a_stopped_server_says_what_it_cut_off(settings: Settings) -> None
         await client.ready()
         job = await client.submit(shown(node("ToySleep", seconds=60, seed=1)))
         later = await client.submit(number(2))
-        await client.until(job, "running")
-        await asyncio.sleep(0.3)
+        await client.began(job)
     async with started(settings) as client:
         assert await client.state(job) == "interrupted"
         entry = (await client.get(f"/history/{job}"))[1][job]

@@ -176,8 +176,7 @@ async def test_questions_are_answered_while_a_job_computes(client: Client) -> No
 async def test_no_worker_outlives_its_server(serve: Serve) -> None:
     async with serve() as client:
         await client.ready()
-        await client.submit(sleep(100))
-        await asyncio.sleep(0.3)
+        await client.began(await client.submit(sleep(100)))
         pid = worker(client).pid
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)

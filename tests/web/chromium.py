@@ -33,20 +33,42 @@ def ready(context: Any, address: str) -> Any:
     opened.goto(address)
     opened.wait_for_selector("html[data-ready]", timeout=20000)
     until(opened, "document.hasFocus()")  # keys go nowhere before
-    until(
-        opened,
-        "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))",
-    )
+    painted(opened)
     return opened
 
 
-def until(page: Any, expression: str) -> None:
+def until(page: Any, expression: str, seconds: float = 10) -> None:
     """Waits for an expression (or what an async function gives) to hold; the page's policy forbids Playwright's own way."""
-    for _ in range(200):
+    for _ in range(round(seconds * 20)):
         if page.evaluate(expression):
             return
         page.wait_for_timeout(50)
     raise AssertionError(f"never true: {expression}")
+
+
+def painted(page: Any) -> None:
+    """Waits until what has changed by now is drawn."""
+    until(
+        page,
+        "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))",
+    )
+
+
+DRAFTED = """async () => {
+  const { tab } = nodeloom.editor, { name } = nodeloom.documents.drafts;
+  const database = await new Promise((done, fail) => Object.assign(indexedDB.open(name), { onsuccess: (e) => done(e.target.result), onerror: fail }));
+  const read = (store, key) => new Promise((done, fail) => Object.assign(database.transaction(store).objectStore(store).get(key), { onsuccess: (e) => done(e.target.result), onerror: fail }));
+  const { done, undone } = tab.history, total = done.length + undone.length;
+  const [kept, base, last] = await Promise.all([read("tabs", tab.key), read("bases", tab.key), total ? read("entries", [tab.key, done.length - 1]) : undefined]);
+  database.close();
+  if (!kept || !base || kept.file !== tab.file || kept.name !== tab.name || kept.dirty !== tab.dirty) return false;
+  return kept.done === done.length && kept.total === total && (!done.length || last?.at === done.at(-1).at);
+}"""
+
+
+def drafted(page: Any) -> None:
+    """Waits until the browser's store holds the open tab as it is."""
+    until(page, DRAFTED)
 
 
 def place(page: Any, script: str) -> tuple[float, float]:

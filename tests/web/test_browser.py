@@ -13,10 +13,12 @@ import pytest
 from tests.web.chromium import (
     NEEDS_CHROMIUM,
     add_by_palette,
+    drafted,
     drag,
     drop,
     input_at,
     output_at,
+    painted,
     picture,
     place,
     plain,
@@ -132,7 +134,7 @@ def test_a_graph_is_made_by_touch(browser: Any, address: str) -> None:
     touch("touchEnd")
     until(page, f"nodeloom.editor.camera.scale > {before} * 1.5")
     page.evaluate("() => { const e = nodeloom.editor; e.fit([4, 5]); }")
-    page.wait_for_timeout(100)
+    painted(page)
     start = input_at(page, 5, "latent_image")
     touch("touchStart", start)
     touch("touchMove", (start[0] - 30, start[1] + 10))
@@ -240,7 +242,7 @@ def test_work_survives_a_reload_with_its_undo(page: Any) -> None:
     page.mouse.click(x, y)
     page.keyboard.type("33")
     page.keyboard.press("Enter")
-    page.wait_for_timeout(700)
+    drafted(page)
     page.reload()
     page.wait_for_selector("html[data-ready]")
     assert value(page, 5, "steps") == 33
@@ -281,7 +283,7 @@ def test_a_second_window_says_that_a_file_is_edited_before_anybody_saves(page: A
     other.evaluate("nodeloom.editor.select([7])")
     other.keyboard.press("Control+b")
     page.wait_for_selector(notice)
-    other.wait_for_timeout(1500)  # its draft is written
+    drafted(other)
     other.reload()
     other.wait_for_selector("html[data-ready]")
     other.wait_for_selector(notice)  # the first one is asked again
@@ -534,7 +536,7 @@ def test_a_cold_visit_is_small_and_asks_nobody_else(browser: Any, address: str) 
     asked: list[str] = []
     context.on("request", lambda request: asked.append(request.url))
     page = ready(context, address)
-    page.wait_for_timeout(500)
+    page.wait_for_load_state("networkidle")
     assert len(asked) <= 60
     assert [url for url in asked if not url.startswith((address, "data:", "blob:"))] == []
     context.close()
@@ -544,7 +546,7 @@ def test_a_cold_visit_is_small_and_asks_nobody_else(browser: Any, address: str) 
 def test_accessibility_rules_hold(page: Any, theme: str) -> None:
     page.evaluate("(theme) => nodeloom.settings.set('theme', theme)", theme)
     page.evaluate("() => { nodeloom.editor.select([5]); nodeloom.commands.run('panel-workflows'); }")
-    page.wait_for_timeout(400)
+    page.wait_for_selector("[aria-label=Workflows] .side-body")
     session = page.context.new_cdp_session(page)
     session.send("Page.setBypassCSP", {"enabled": True})
     session.send("Runtime.evaluate", {"expression": AXE.read_text(), "returnByValue": False})
@@ -561,7 +563,8 @@ def test_accessibility_rules_hold(page: Any, theme: str) -> None:
     assert rules() == []
     for command in ("panel-queue", "panel-nodes"):
         page.evaluate(f"nodeloom.commands.run('{command}')")
-        page.wait_for_timeout(200)
+        panel = command.removeprefix("panel-")
+        page.wait_for_selector(f"[data-panel={panel}][aria-expanded=true]")
         assert rules() == [], command
     for command in ("settings", "keys", "templates", "help"):
         page.evaluate(f"nodeloom.commands.run('{command}')")
@@ -597,7 +600,7 @@ def test_accessibility_rules_hold(page: Any, theme: str) -> None:
 
 def test_the_tree_mirrors_the_graph(page: Any) -> None:
     page.evaluate("nodeloom.editor.select([5])")
-    page.wait_for_timeout(300)
+    page.wait_for_selector("#tree [role=treeitem][aria-selected=true]", state="attached")
     names = page.eval_on_selector_all(
         "#tree > [role=treeitem]", "items => items.map((item) => item.firstChild.textContent)"
     )

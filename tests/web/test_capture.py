@@ -208,8 +208,7 @@ def test_runs_on_every_change_are_not_set_off_by_their_own_pictures(page: Any) -
         "async () => { const { setValue } = await import('./core/edits.js'); const e = nodeloom.editor; e.do(setValue(e.where, 1, 'width', 80)); }"
     )
     finished(page, "success")
-    page.wait_for_timeout(1500)
-    finished(page, "success")
+    assert page.evaluate("!nodeloom.runs.due && nodeloom.runs.jobs.size === 1")
     assert pixels(page, value(page, 1, "image"))[:2] == [80, 96]
 
 
@@ -311,7 +310,7 @@ def test_closing_the_window_keeps_what_was_being_recorded(page: Any) -> None:
     press(page, "audio")
     page.click(".capture .primary")
     says(page, "Recording")
-    page.wait_for_timeout(300)
+    until(page, "document.querySelector('.capture meter').value > 0")
     page.keyboard.press("Escape")
     until(
         page,

@@ -161,3 +161,18 @@ def test_the_features_that_the_documentation_promises_name_tests_that_exist() ->
     ]
     missing += [title for title in titles if f'test("{title}"' not in core]
     assert not missing
+
+
+def test_browser_tests_wait_for_states_and_never_for_a_time() -> None:
+    waits = re.compile(r"wait_for_timeout|setTimeout|\bsleep\(\s*[\d.]+")
+    found = {
+        path.name: waits.findall(path.read_text())
+        for path in (ROOT / "tests" / "web").glob("*.py")
+        if path != Path(__file__) and waits.search(path.read_text())
+    }
+    # Each of these asks again and again: the page, the server as it starts, Chromium as it starts.
+    assert {name: len(hits) for name, hits in found.items()} == {
+        "chromium.py": 1,
+        "test_run.py": 1,
+        "test_flows.py": 1,
+    }, found

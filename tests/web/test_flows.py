@@ -13,6 +13,7 @@ from tests.web.chromium import (
     ARGUMENTS,
     CHROMIUM,
     NEEDS_CHROMIUM,
+    drafted,
     drag,
     input_at,
     output_at,
@@ -204,7 +205,7 @@ def test_a_subgraph_that_was_just_made_stays_open_while_the_draft_is_written(pag
         """async () => { const { makeSubgraph } = await import('./core/subgraphs.js'); const { documents, editor } = nodeloom; documents.openStarter();
         const made = makeSubgraph(editor.where, [2, 3]); editor.do(made); editor.enter([made.id]); }"""
     )
-    page.wait_for_timeout(1500)  # the draft is written when the page is idle, a second later at most
+    drafted(page)
     assert page.evaluate("nodeloom.editor.tab.path.length") == 1
     assert page.evaluate("nodeloom.editor.scene.scope.nodes.size") == 2
     page.reload()
@@ -501,7 +502,7 @@ def test_work_survives_a_kill_of_the_browser(driver: Any, address: str, tmp_path
             page.wait_for_selector("html[data-ready]", timeout=20000)
             if turn == "first":
                 do(page, "setValue", 5, "steps", 44)
-                page.wait_for_timeout(1500)
+                drafted(page)
             else:
                 assert value(page, 5, "steps") == 44
                 page.keyboard.press("Control+z")

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.web.chromium import CHROMIUM, drag, drop, place, plain, ready, until, value, widget_at
+from tests.web.chromium import CHROMIUM, drag, drop, painted, place, plain, ready, until, value, widget_at
 
 pytest.importorskip("playwright.sync_api")
 ROOT = Path(__file__).parents[2]
@@ -83,13 +83,8 @@ def page(browser: Any, address: str) -> Iterator[Any]:
 
 def finished(page: Any, *how: str) -> None:
     """Waits until as many runs have ended as words are given, and that they ended so."""
-    for _ in range(240):
-        ended = page.evaluate("window.ended")
-        if len(ended) >= len(how):
-            assert ended == list(how)
-            return
-        page.wait_for_timeout(250)
-    raise AssertionError("the run did not end within a minute")
+    until(page, f"window.ended.length >= {len(how)}", seconds=60)
+    assert page.evaluate("window.ended") == list(how)
 
 
 SMALL = {
@@ -314,8 +309,7 @@ def test_runs_on_every_change_are_not_set_off_by_the_seeds_they_change(page: Any
     )
     finished(page, "success", "success")
     assert value(page, 5, "noise_seed") != 5
-    page.wait_for_timeout(1500)
-    finished(page, "success", "success")
+    assert page.evaluate("!nodeloom.runs.due && nodeloom.runs.jobs.size === 2")
 
 
 def test_runs_queue_up_go_to_the_front_and_are_cancelled_one_by_one(page: Any) -> None:
@@ -361,7 +355,7 @@ def test_several_pictures_stand_in_a_grid_and_the_one_clicked_opens(page: Any) -
     finished(page, "success")
     until(page, "nodeloom.editor.tab.results.pictures('3', undefined, 200).length === 4")
     page.evaluate("nodeloom.editor.fit([3])")
-    page.wait_for_timeout(100)
+    painted(page)
     page.mouse.click(
         *place(
             page,
@@ -428,7 +422,7 @@ def test_a_mask_is_painted_erased_filled_undone_softened_and_used(page: Any) -> 
         f"nodeloom.editor.tab.results.pictures('{made}', nodeloom.editor.scene.node({made}), 200).length === 1",
     )
     page.evaluate("() => { const e = nodeloom.editor; e.fit(e.selected); }")
-    page.wait_for_timeout(100)
+    painted(page)
 
     def paint(name: str) -> Any:
         page.mouse.click(
@@ -507,7 +501,7 @@ def test_a_picture_is_chosen_by_its_thumbnail(page: Any) -> None:
     page.evaluate("nodeloom.commands.run('refresh')")
     until(page, f"nodeloom.editor.scene.view({made}).widgets[0].choices.includes('thumbnail.png')")
     page.evaluate("() => { const e = nodeloom.editor; e.fit(e.selected); }")
-    page.wait_for_timeout(100)
+    painted(page)
     page.mouse.click(*widget_at(page, made, "image"))
     page.wait_for_selector(".picker-row:has-text('thumbnail.png') img")
     until(

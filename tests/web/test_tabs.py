@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.web.chromium import NEEDS_CHROMIUM, drag, place, prompt, ready, until, value
+from tests.web.chromium import NEEDS_CHROMIUM, drafted, drag, place, prompt, ready, until, value
 
 pytestmark = NEEDS_CHROMIUM
 NAMES = "nodeloom.documents.tabs.map((tab) => tab.name)"
@@ -77,7 +77,7 @@ def test_the_last_ten_closed_workflows_come_back_also_after_a_reload(page: Any) 
         page.evaluate(f"nodeloom.documents.openStarter().name = 'number {count}'")
         page.evaluate(CHANGE, 40 + count)
         page.evaluate("nodeloom.documents.close(nodeloom.editor.tab)")
-    page.evaluate("() => new Promise((done) => setTimeout(done, 0))")
+    drafted(page)
     page.reload()
     page.wait_for_selector("html[data-ready]")
     for count in range(11, 1, -1):

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.web.chromium import NEEDS_CHROMIUM, until
+from tests.web.chromium import NEEDS_CHROMIUM, drafted, until
 from tests.web.test_run import free_port, started
 
 pytest.importorskip("playwright.sync_api")
@@ -49,7 +49,7 @@ def test_each_user_has_workflows_settings_and_drafts_of_their_own(browser: Any, 
     assert anna.evaluate("nodeloom.server.user").startswith("Anna_")
     assert anna.evaluate("nodeloom.documents.save(nodeloom.editor.tab, 'workflows/hers.json')") == "saved"
     anna.evaluate("nodeloom.settings.set('theme', 'light')")
-    anna.wait_for_timeout(1500)  # drafts are written when the page is idle
+    drafted(anna)
     anna.reload()
     anna.wait_for_selector("html[data-ready]")  # asked once only
     assert anna.evaluate("nodeloom.editor.tab.file") == "workflows/hers.json"

@@ -426,11 +426,17 @@ export class Runs extends EventTarget {
     if (tab === this.editor.tab) this.editor.refresh(runId);
   }
 
+  /** Whether an edit will start a run. */
+  get due() {
+    return this.#soon !== 0;
+  }
+
   /** After an edit, once the hand rests. */
   runSoon() {
     if (this.#quiet) return;
     clearTimeout(this.#soon);
     this.#soon = window.setTimeout(() => {
+      this.#soon = 0;
       if (!this.queued) this.run();
     }, 600);
   }

@@ -20,6 +20,7 @@ from diffusion.text.loading import text_encoder_from, text_parts
 from diffusion.text.tokens import Find, no_embeddings
 from diffusion.weights.entries import Entry, Weights
 from diffusion.weights.files import open_weights
+from diffusion.weights.shards import shards_of
 
 STEMS = ("diffusion_pytorch_model", "model", "pytorch_model")
 ENDINGS = (".safetensors", ".fp16.safetensors", ".bin", ".fp16.bin")
@@ -74,6 +75,8 @@ def _sharded(index: Path) -> Weights:
     for shard in shards:
         if Path(shard).name != shard:
             raise FileProblem(index, f"It names a file outside its folder ({shard!r:.60}).")
+        if len(shards_of(index.parent / shard)) > 1:
+            return open_weights(index.parent / shard)
         entries |= open_weights(index.parent / shard).entries
     return Weights(index, entries)
 

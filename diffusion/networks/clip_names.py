@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
-import torch
 from torch import Tensor
 
-from diffusion.weights.entries import Entry, Weights
+from diffusion.weights.entries import Entry, Weights, joined
 from diffusion.weights.names import Rule, ruled
 
 OPEN_CLIP: tuple[Rule, ...] = (
@@ -105,15 +103,8 @@ def to_open_clip(entries: Mapping[str, Entry], tower: str, projection: tuple[str
             )
         elif split[2] == "q":
             parts = [entries[name.replace(".q_proj.", f".{key}_proj.")] for key in "qkv"]
-            found[f"transformer.resblocks.{split[1]}.attn.in_proj_{split[3]}"] = _stacked(parts)
+            found[f"transformer.resblocks.{split[1]}.attn.in_proj_{split[3]}"] = joined(parts)
     return found
-
-
-def _stacked(parts: list[Entry]) -> Entry:
-    """Equal entries one below the other."""
-    first = parts[0]
-    shape = (first.shape[0] * len(parts), *first.shape[1:])
-    return replace(first, shape=shape, read=lambda: torch.cat([part.read() for part in parts]))
 
 
 def _thirds(prefix: str, leaf: str, entry: Entry) -> dict[str, Entry]:

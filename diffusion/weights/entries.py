@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import mmap
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -42,6 +42,43 @@ class Entry:
 
     def rows(self, start: int, stop: int) -> Entry:
         """Its rows from `start` up to `stop`."""
+        return self.taking((stop - start, *self.shape[1:]), lambda t: t[start:stop])
+
+
+def joined(entries: Sequence[Entry]) -> Entry:
+    """Entries one below the other; packed ones stay packed."""
+    first = entries[0]
+
+    def read() -> Tensor:
+        return torch.cat([entry.read() for entry in entries])
+
+    def release() -> None:
+        for entry in entries:
+            entry.release()
+
+    rows = sum(entry.shape[0] for entry in entries)
+    packed = sum(entry.packed for entry in entries) if all(entry.packed for entry in entries) else 0
+    return Stacked((rows, *first.shape[1:]), first.dtype, read, release, packed, stack=tuple(entries))
+
+
+@dataclass(frozen=True, slots=True)
+class Stacked(Entry):
+    """Entries one below the other; where one of them is cut out again, it is given as it is."""
+
+    stack: tuple[Entry, ...] = ()
+
+    def taking(self, shape: tuple[int, ...], take: Callable[[Tensor], Tensor]) -> Entry:
+        """An entry made of all of them."""
+        whole = Entry(self.shape, self.dtype, self.read, self.release, self.packed)
+        return whole.taking(shape, take)
+
+    def rows(self, start: int, stop: int) -> Entry:
+        """Its rows from `start` up to `stop`."""
+        begins = 0
+        for entry in self.stack:
+            if (start, stop) == (begins, begins + entry.shape[0]):
+                return entry
+            begins += entry.shape[0]
         return self.taking((stop - start, *self.shape[1:]), lambda t: t[start:stop])
 
 

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from diffusion.errors import FileProblem
-from diffusion.weights.entries import Entry, Weights
+from diffusion.weights.entries import Entry, Weights, joined
 
 Shape = tuple[int, ...]
 Shapes = Mapping[str, Shape]
@@ -240,42 +240,10 @@ def _filled(pattern: str, numbers: Sequence[str], rest: Sequence[str]) -> str:
 
 def _packed(entries: Sequence[Entry], turn: Turn) -> Entry:
     """Entries turned back, one below the other."""
-    parts = [
-        entry if turn is AS_IS else entry.taking(turn.shape_back(entry.shape), turn.back) for entry in entries
+    turned = [
+        each if turn is AS_IS else each.taking(turn.shape_back(each.shape), turn.back) for each in entries
     ]
-    if len(parts) == 1:
-        return parts[0]
-
-    def read() -> Tensor:
-        return torch.cat([part.read() for part in parts])
-
-    def release() -> None:
-        for part in parts:
-            part.release()
-
-    rows = sum(part.shape[0] for part in parts)
-    packed = sum(part.packed for part in parts) if all(part.packed for part in parts) else 0
-    return Stacked((rows, *parts[0].shape[1:]), parts[0].dtype, read, release, packed, stack=tuple(parts))
-
-
-@dataclass(frozen=True, slots=True)
-class Stacked(Entry):
-    """Entries one below the other; where one of them is cut out again, it is given as it is."""
-
-    stack: tuple[Entry, ...] = ()
-
-    def taking(self, shape: Shape, take: Callable[[Tensor], Tensor]) -> Entry:
-        """An entry made of all of them."""
-        return Entry(shape, self.dtype, lambda: take(self.read()), self.release)
-
-    def rows(self, start: int, stop: int) -> Entry:
-        """Its rows from `start` up to `stop`."""
-        begins = 0
-        for part in self.stack:
-            if (start, stop) == (begins, begins + part.shape[0]):
-                return part
-            begins += part.shape[0]
-        return self.taking((stop - start, *self.shape[1:]), lambda t: t[start:stop])
+    return turned[0] if len(turned) == 1 else joined(turned)
 
 
 SAME = Layout()

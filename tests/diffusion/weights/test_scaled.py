@@ -9,11 +9,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from diffusion.errors import FileProblem
-from diffusion.weights.entries import Weights
+from diffusion.weights.entries import Weights, joined
 from diffusion.weights.files import open_weights
 from diffusion.weights.quantised import Quantised, plain
 from diffusion.weights.scaled import FORMATS, float8
-from diffusion.weights.writing import write_safetensors
+from diffusion.weights.writing import entry_of, write_safetensors
 from tests.diffusion.weights.packing import SCALED, mark, scaled, settings
 
 ERRORS = {"float8_e4m3fn": 0.04, "float8_e5m2": 0.08, "int8_tensorwise": 0.02, "nvfp4": 0.15, "mxfp8": 0.04,
@@ -205,3 +205,25 @@ def test_a_plain_file_is_left_alone(tmp_path: Path) -> None:
     assert set(weights) == {"a.weight", "b.scale", "ids"}
     assert type(weights.tensor("a.weight")) is Tensor
     assert "float8_e4m3fn" in FORMATS
+
+
+@pytest.mark.parametrize("kind", ["float8_e4m3fn", "int8_tensorwise rotated"])
+def test_layers_that_were_joined_stay_packed_and_are_written_whole(
+    kind: str, weight: Tensor, tmp_path: Path
+) -> None:
+    (first, one), (second, two) = scaled(kind, weight), scaled(kind, weight * 3)
+    weights = opened(tmp_path, {**under("q", first), **under("k", second)})
+    both = joined([weights["q.weight"], weights["k.weight"]])
+    expected = torch.cat([one, two]).float()
+    tensor = both.read()
+    assert isinstance(tensor, Quantised)
+    assert (tensor.packed_bytes, both.shape) == (both.packed, (192, 512))
+    assert torch.allclose(tensor.unpacked(torch.float32), expected, atol=2e-6)
+    with (tmp_path / "y.safetensors").open("wb") as file:
+        write_safetensors(file, {"qk.weight": both})
+    assert torch.allclose(load_file(tmp_path / "y.safetensors")["qk.weight"].float(), expected, rtol=1e-2)
+    assert joined([weights["q.weight"], entry_of(weight)]).packed == 0
+    assert both.rows(96, 192) is weights["k.weight"]
+    across = both.rows(90, 100)
+    assert across.packed == pytest.approx(10 / 192 * both.packed, abs=1)
+    assert torch.allclose(plain(across.read(), torch.float32), expected[90:100], atol=2e-6)

@@ -20,6 +20,8 @@ from diffusion.weights.layout import Layout
 
 if TYPE_CHECKING:
     from diffusion import conditioning
+    from diffusion.control.chain import ControlNetwork
+    from diffusion.residency.budget import Residency
 
 
 @dataclass(frozen=True)
@@ -123,6 +125,7 @@ class Family:
     layout: Layout | None = None
     adapters: tuple[Layout, ...] = ()
     widens: frozenset[str] = frozenset()
+    controls: tuple[Callable[[Weights, Residency], ControlNetwork | None], ...] = ()
     beside: tuple[str, ...] = ()
     text: TextPlaces | None = None
     text_width: Callable[[Any], int | None] = lambda sizes: None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -17,6 +17,7 @@ from diffusion.conditioning import Setting
 from diffusion.denoising import Controller, Controlling
 from diffusion.errors import Mismatch
 from diffusion.images import resize, to_batch
+from diffusion.latents.autoencoder import VAE
 from diffusion.model import Model
 from diffusion.networks.backbone import Control, Inputs
 from diffusion.networks.unet import UNetSizes
@@ -31,6 +32,30 @@ class ControlNetwork(Protocol):
         self, image: Tensor, strength: float, start: float, end: float, previous: Controller | None = None
     ) -> Controller:
         """The network looking at images B×H×W×C during a part of the run (shares 0…1), after others."""
+
+
+@runtime_checkable
+class OfKinds(Protocol):
+    """A network that can be told what kind of picture it will see."""
+
+    def with_kind(self, kind: int | None) -> ControlNetwork:
+        """Told the number of the kind; None leaves it open."""
+
+
+@runtime_checkable
+class SeesLatents(Protocol):
+    """A network that may look at the latent of its picture."""
+
+    def with_vae(self, vae: VAE | None) -> ControlNetwork:
+        """Given the VAE that makes it."""
+
+
+@runtime_checkable
+class TakesMask(Protocol):
+    """A network that may be told which part of its picture is kept."""
+
+    def masked(self, image: Tensor, kept: Tensor) -> Tensor:
+        """The picture B×H×W×C for it to look at; kept B×H×W is 1 where it is not painted anew."""
 
 
 class Steering(Protocol):

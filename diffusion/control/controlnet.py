@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from itertools import count
 
+import torch
 from torch import Tensor, nn
 
 from diffusion.conditioning import Setting
@@ -18,6 +19,7 @@ from diffusion.control.chain import Applied, fitted, unet_of
 from diffusion.control.control_union import Union, UnionSizes
 from diffusion.denoising import Controller
 from diffusion.hooks import Hooks
+from diffusion.images import to_batch
 from diffusion.model import Model
 from diffusion.networks.backbone import Control, Inputs
 from diffusion.networks.blocks import timestep_embedding
@@ -113,6 +115,15 @@ class ControlNet:
     def with_kind(self, kind: int | None) -> ControlNet:
         """Told what kind of picture it will see."""
         return replace(self, kind=kind)
+
+    def masked(self, image: Tensor, kept: Tensor) -> Tensor:
+        """The picture B×H×W×C without what is not kept, and that behind it; all of it if it takes no mask."""
+        if self.channels <= 3:
+            return image
+        kept = kept.round()[..., None]
+        rows = max(len(kept), len(image))
+        image, kept = to_batch(image[..., :3], rows), to_batch(kept, rows)
+        return torch.cat([image * kept, kept], dim=-1)
 
     def applied(
         self, image: Tensor, strength: float, start: float, end: float, previous: Controller | None = None

@@ -2,13 +2,10 @@
 
 from typing import Annotated, Any
 
-import torch
-
-from diffusion.control import controlnet
-from diffusion.control.control_files import load_controlnet
+from diffusion.control.chain import OfKinds, SeesLatents, TakesMask
 from diffusion.control.control_union import KINDS
 from diffusion.denoising import Controller
-from diffusion.images import to_batch
+from diffusion.families.controls import load_control
 from diffusion.residency.budget import Residency
 from execution.declare.node import Choice, Folder, Range, Run, Tip, node
 from execution.files.folders import Folders
@@ -20,7 +17,7 @@ from nodes.text.text import Encoder, encoded, text_files
 from nodes.text.text import present as present_clip
 from nodes.widgets import Prompt
 
-UnusedVae = Annotated[Vae, Tip("For networks that look at latents; none of those here does.")]
+OwnVae = Annotated[Vae, Tip("The model's VAE, for networks that look at latents.")]
 Network = Annotated[ControlNet, Tip("The control network.")]
 Seen = Annotated[Image, Tip("The picture it looks at, such as edges or depth, as the network was trained.")]
 Strength = Annotated[float, Range(0.0, 10.0, step=0.01), Tip("How strongly it steers.")]
@@ -39,7 +36,7 @@ def load_control_net(
 
     Opens a control network.
     """
-    return load_controlnet(folders.resolve("controlnet", control_net_name), residency)
+    return load_control(folders.resolve("controlnet", control_net_name), residency)
 
 
 @node("DiffControlNetLoader", category="loaders")
@@ -53,7 +50,7 @@ def load_difference_control_net(
 
     Opens a control network whose file holds only what differs from a model.
     """
-    return load_controlnet(folders.resolve("controlnet", control_net_name), residency, present(model))
+    return load_control(folders.resolve("controlnet", control_net_name), residency, present(model))
 
 
 @node("SetUnionControlNetType", category="conditioning/controlnet")
@@ -67,9 +64,7 @@ def set_union_type(
 
     Tells a control network for several kinds of pictures which kind it will see.
     """
-    if isinstance(control_net, controlnet.ControlNet):
-        return control_net.with_kind(KINDS.get(type))
-    return control_net
+    return control_net.with_kind(KINDS.get(type)) if isinstance(control_net, OfKinds) else control_net
 
 
 @node("ControlNetApplyAdvanced", category="conditioning/controlnet")
@@ -81,8 +76,7 @@ def apply_control_net(
     strength: Strength = 1.0,
     start_percent: Start = 0.0,
     end_percent: End = 1.0,
-    vae: Annotated[Vae, Tip("Only for networks that look at latents; none of those here does.")]
-    | None = None,
+    vae: OwnVae | None = None,
 ) -> Pair:
     """Apply ControlNet.
 
@@ -90,7 +84,9 @@ def apply_control_net(
     """
     if strength == 0:
         return Pair(positive, negative)
-    return controlled(positive, negative, control_net, image, (strength, start_percent, end_percent))
+    return controlled(
+        positive, negative, seeing(control_net, vae), image, (strength, start_percent, end_percent)
+    )
 
 
 @node("ControlNetApplySD3", category="conditioning/controlnet", deprecated=True)
@@ -98,7 +94,7 @@ def apply_control_net_with_vae(
     positive: Positive,
     negative: Negative,
     control_net: Network,
-    vae: UnusedVae,
+    vae: OwnVae,
     image: Seen,
     strength: Strength = 1.0,
     start_percent: Start = 0.0,
@@ -110,7 +106,9 @@ def apply_control_net_with_vae(
     """
     if strength == 0:
         return Pair(positive, negative)
-    return controlled(positive, negative, control_net, image, (strength, start_percent, end_percent))
+    return controlled(
+        positive, negative, seeing(control_net, vae), image, (strength, start_percent, end_percent)
+    )
 
 
 @node("ControlNetInpaintingAliMamaApply", category="conditioning/controlnet")
@@ -118,7 +116,7 @@ def apply_inpainting_control_net(
     positive: Positive,
     negative: Negative,
     control_net: Network,
-    vae: UnusedVae,
+    vae: OwnVae,
     image: Seen,
     mask: Annotated[Mask, Tip("Where the picture is painted anew.")],
     strength: Strength = 1.0,
@@ -130,14 +128,13 @@ def apply_inpainting_control_net(
     Shows a picture to a control network for inpainting, without what the mask covers. Networks that take no
     mask are shown the whole picture.
     """
-    if isinstance(control_net, controlnet.ControlNet) and control_net.channels > 3:
-        kept = 1.0 - resized(mask, *image.shape[1:3]).round()[..., None]
-        rows = max(len(kept), len(image))
-        image, kept = to_batch(image[..., :3], rows), to_batch(kept, rows)
-        image = torch.cat([image * kept, kept], dim=-1)
+    if isinstance(control_net, TakesMask):
+        image = control_net.masked(image, 1.0 - resized(mask, *image.shape[1:3]))
     if strength == 0:
         return Pair(positive, negative)
-    return controlled(positive, negative, control_net, image, (strength, start_percent, end_percent))
+    return controlled(
+        positive, negative, seeing(control_net, vae), image, (strength, start_percent, end_percent)
+    )
 
 
 @node(
@@ -161,6 +158,11 @@ def encode_text_for_control(
     embedding, options = encoded(clip, clip.tokenize(text), run)[0]
     pooled = options.get("pooled_output")
     return with_values(conditioning, cross_attn_controlnet=embedding, pooled_output_controlnet=pooled)
+
+
+def seeing(network: ControlNet, vae: Vae | None) -> ControlNet:
+    """The network, with the VAE if it may look at latents."""
+    return network.with_vae(vae) if isinstance(network, SeesLatents) and vae is not None else network
 
 
 def controlled(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import partial
 
 from diffusion.errors import FileProblem
+from diffusion.families.flux.control import control_network
 from diffusion.families.flux.inputs import FIRST_LAYER, flux_inputs
 from diffusion.families.flux.layout import LAYOUT, PROCESSORS, QKV_ALONE
 from diffusion.families.flux.network import POINTS, Flux, FluxSizes, flux_sizes
@@ -54,6 +55,7 @@ flux = partial(
     layout=LAYOUT,
     adapters=(PROCESSORS, QKV_ALONE),
     widens=frozenset({FIRST_LAYER}),
+    controls=(control_network,),
     text=TEXT,
     text_width=lambda sizes: sizes.text,
     inputs=flux_inputs,

@@ -21,7 +21,7 @@ def flux_inputs(entry: Entry, name: str, setting: Setting) -> Mapping[str, Value
     """The network's inputs by name:
 
     - `pooled` [B, V]: the first text encoder's sentence;
-    - `guidance` [B]: what the distilled model is told; missing where it was taken away;
+    - `guidance` [B]: what distilled models and control networks are told; missing where it was taken away;
     - `channels`: pictures beside the latent, of models and control LoRAs that look at one;
     - `references`: latents whose tokens are appended, and `method`, which says where they lie;
     - `attention_mask` [B, N, N] of text and picture, and `mask_shape` of the picture's part.
@@ -31,7 +31,7 @@ def flux_inputs(entry: Entry, name: str, setting: Setting) -> Mapping[str, Value
     if options.get("pooled_output") is not None:
         found["pooled"] = options["pooled_output"].to(latent)
     guidance = options.get("guidance", GUIDANCE)
-    if guidance is not None and setting.model.sizes.guidance:
+    if guidance is not None:
         found["guidance"] = latent.new_full((len(latent),), float(guidance))
     channels = beside(options, setting)
     if channels is not None:

@@ -130,7 +130,8 @@ def test_guidance_is_as_usual_as_told_or_none(residency: Residency, tmp_path: Pa
     assert inputs(dev)["guidance"].tolist() == [3.5]
     assert inputs(dev, guidance=7.0)["guidance"].tolist() == [7.0]
     assert "guidance" not in inputs(dev, guidance=None)
-    assert "guidance" not in inputs(model(SCHNELL, residency, tmp_path))
+    told = inputs(model(SCHNELL, residency, tmp_path))
+    assert told["guidance"].tolist() == [3.5], "control networks beside schnell are told"
 
 
 def test_depth_and_canny_see_the_pictures_latent(residency: Residency, tmp_path: Path) -> None:

@@ -121,12 +121,14 @@ def widgets_of(node: Mapping[str, Any], spec: NodeSpec | None) -> list[InputSpec
     declared = _declared_widgets(node)
     if spec is None:
         return [InputSpec(name, kind) for name, kind in declared.items()]
-    # A type of a pack may have a widget of the pack's own: the file knows.
-    return [
-        each
-        for each in spec.inputs
-        if is_widget(each) or (declared.get(each.name) == each.type != "*" and not each.force_input)
-    ]
+    return [each for each in spec.inputs if is_widget(each) or _is_filed_widget(each, declared)]
+
+
+def _is_filed_widget(given: InputSpec, declared: Mapping[str, str]) -> bool:
+    """A type of a pack may have a widget of the pack's own, and an input that grew may be given a value: the
+    file knows."""
+    fits = given.type != "*" or "." in given.name
+    return fits and declared.get(given.name) == given.type and not given.force_input
 
 
 def _placed(node: Mapping[str, Any], spec: NodeSpec | None, values: Sequence[Any]) -> list[InputSpec]:

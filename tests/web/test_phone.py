@@ -8,6 +8,7 @@ import pytest
 from tests.web.chromium import NEEDS_CHROMIUM, place, ready, until
 
 pytestmark = NEEDS_CHROMIUM
+NEXT_FRAME = "() => new Promise((done) => requestAnimationFrame(() => done(true)))"
 
 
 @pytest.fixture
@@ -28,11 +29,11 @@ def test_tapping_a_text_that_crosses_the_edge_keeps_the_canvas(phone: Any) -> No
         "[...nodeloom.editor.scene.scope.nodes.values()].find((one) => one.type === 'CLIPTextEncode').id"
     )
     phone.evaluate(
-        """(id) => { const e = nodeloom.editor; const [x, y, w] = e.scene.box(id);
-          e.camera.scale = 1; e.camera.x = x + w - 120; e.camera.y = y - 200; e.moved(); }""",
+        """(id) => { const e = nodeloom.editor; const [x, y] = e.scene.box(id);
+          e.camera.scale = 1; e.camera.x = x - 300; e.camera.y = y - 200; e.moved(); }""",
         node,
     )
-    at = place(phone, f"[e.scene.box({node})[0] + e.scene.box({node})[2] - 60, e.scene.box({node})[1] + 90]")
+    at = place(phone, f"[e.scene.box({node})[0] + 40, e.scene.box({node})[1] + 90]")
     phone.touchscreen.tap(*at)
     phone.wait_for_selector("textarea.field")
     phone.keyboard.type("a long text that goes on and on")
@@ -67,8 +68,15 @@ def test_a_pinch_on_a_panel_does_not_enlarge_the_page(phone: Any, panel: str) ->
     phone.tap(f"[data-panel='{panel}']")
     phone.wait_for_selector("#side:not([hidden])")
     session = phone.context.new_cdp_session(phone)
-    session.send(
-        "Input.synthesizePinchGesture",
-        {"x": 190, "y": 400, "scaleFactor": 3, "relativeSpeed": 4000, "gestureSourceType": "touch"},
-    )
+
+    def touch(kind: str, *points: tuple[float, float]) -> None:
+        held = [{"x": x, "y": y, "id": index} for index, (x, y) in enumerate(points)]
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": held})
+
+    touch("touchStart", (150, 400), (240, 400))
+    for apart in range(10, 130, 10):
+        touch("touchMove", (150 - apart, 400), (240 + apart, 400))
+        until(phone, NEXT_FRAME)
+    touch("touchEnd")
+    until(phone, NEXT_FRAME)
     assert phone.evaluate("visualViewport.scale") == 1

@@ -559,11 +559,15 @@ def test_a_kill_of_the_server_in_a_run_is_told_and_nothing_is_lost(browser: Any,
         page.wait_for_selector(".state.offline")
         page.keyboard.press("Control+z")
         assert value(page, 5, "steps") == 20
+        page.evaluate("nodeloom.editor.tab.results.running.clear()")
         server = started(data, port)
-        finished(page, "error")
         until(page, "!document.querySelector('.state.offline')")
+        running = "nodeloom.editor.tab.results.running.get('5') > 0"
+        until(page, running, seconds=60)  # it is run once more
+        page.keyboard.press("Control+Alt+Enter")
+        finished(page, "interrupted")
         page.keyboard.press("Control+Enter")
-        finished(page, "error", "success")
+        finished(page, "interrupted", "success")
     finally:
         context.close()
         server.terminate()

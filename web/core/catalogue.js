@@ -351,7 +351,7 @@ function withOwnWidgets(spec, node) {
   const own = (/** @type {InputSpec} */ input) =>
     !input.widget &&
     !input.options.forceInput &&
-    typeName(input.type) !== "*" &&
+    (typeName(input.type) !== "*" || input.name.includes(".")) && // one that grew may be given a value too
     node.inputs?.some((filed) => filed.name === input.name && filed.widget && filed.type === input.type);
   if (spec.virtual || spec.module === "group" || !spec.inputs.some(own)) return spec;
   return {

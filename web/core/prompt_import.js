@@ -51,14 +51,35 @@ function addEntry(draft, id, entry) {
     ...(title && title !== spec?.title ? { title } : {}),
     ...(spec ? {} : { widgets_values: constants(entry) }),
   });
-  for (const [name, value] of outerFirst(entry.inputs ?? {})) {
-    if (!isLink(value))
-      draft.setValue(
-        id,
-        name,
-        value && typeof value === "object" && "__value__" in value ? value.__value__ : value,
-      );
-  }
+  for (const [name, value] of outerFirst(entry.inputs ?? {}))
+    if (!isLink(value)) setConstant(draft, id, name, value?.__value__ ?? value);
+}
+
+/**
+ * A value for a socket makes it a widget, as files have it; one that no spec declares stands by its name.
+ * @param {Draft} draft
+ * @param {Id} id
+ * @param {string} name
+ * @param {any} value
+ */
+function setConstant(draft, id, name, value) {
+  const node = /** @type {GraphNode} */ (draft.node(id));
+  const inputOf = (/** @type {GraphNode} */ one) =>
+    draft.spec(one)?.inputs.find((input) => input.name === name);
+  if (inputOf(node)?.widget || !draft.spec(node) || draft.spec(node)?.virtual)
+    return draft.setValue(id, name, value);
+  const others = (node.inputs ?? []).filter((filed) => filed.name !== name);
+  const filed = node.inputs?.find((one) => one.name === name) ?? { name, type: "*", link: null };
+  // an input that grows is there by being filed
+  const asWidget = { ...node, inputs: [...others, { ...filed, widget: { name } }] };
+  const input = inputOf(asWidget);
+  if (!input)
+    return draft.patch(id, { widgets_values_named: { ...node.widgets_values_named, [name]: value } });
+  draft.put("nodes", id, {
+    ...asWidget,
+    inputs: [...others, { ...filed, type: input.type, widget: { name } }],
+  });
+  return draft.setValue(id, name, value);
 }
 
 /**

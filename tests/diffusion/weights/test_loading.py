@@ -15,6 +15,7 @@ from diffusion.text.clip import ClipText
 from diffusion.weights.entries import Weights
 from diffusion.weights.files import open_weights
 from diffusion.weights.loading import NO_PATCHES, Loaded, blocks_of, build_empty
+from diffusion.weights.quantised import Quantised
 from tests.diffusion.small_models import SD1, TEXT, VAE, as_weights, seeded, weights_of
 
 CPU = torch.device("cpu")
@@ -200,3 +201,40 @@ def test_an_interrupted_pass_leaves_no_block_in_memory() -> None:
             module.module(torch.randn(1, 99, 8, 8), torch.tensor([5]), torch.randn(1, 3, 64))
         module.settle()
         assert all(p.is_meta for p in module.module.input_blocks.parameters())  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("dtype", [torch.float8_e4m3fn, torch.float8_e5m2])
+@pytest.mark.parametrize("in_file", [True, False], ids=["as the file is", "as was asked for"])
+def test_matrices_of_eight_bits_stay_so_and_the_rest_is_converted(
+    dtype: torch.dtype, in_file: bool, tmp_path: Path
+) -> None:
+    tensors = {
+        name: each * 4 if each.is_floating_point() else each
+        for name, each in seeded(build).state_dict().items()
+    }
+    rounded = {name: each.to(dtype) if each.is_floating_point() else each for name, each in tensors.items()}
+    save_file(rounded if in_file else tensors, tmp_path / "x.safetensors")
+    weights = open_weights(tmp_path / "x.safetensors")
+    module = Loaded(
+        build_empty(build, weights), weights, CPU, torch.float32, storage=None if in_file else dtype
+    )
+    module.fill({"a.weight": (lambda weight: weight + 1,)})
+    state = module.module.state_dict()
+    for name in ("a.weight", "list.0.weight"):
+        tensor = state[name]
+        assert isinstance(tensor, Quantised)
+        assert tensor.packed_bytes == module.size(name) == tensor.numel()
+        assert torch.equal(tensor.unpacked(), rounded[name].float() + (name == "a.weight"))
+    assert state["a.bias"].dtype == torch.float32
+    assert torch.equal(state["a.bias"], (rounded if in_file else tensors)["a.bias"].float())
+
+
+def test_numbers_too_large_for_eight_bits_become_the_largest(tmp_path: Path) -> None:
+    tensors = {**seeded(build).state_dict(), "a.weight": torch.full((4, 4), -1000.0)}
+    save_file(tensors, tmp_path / "x.safetensors")
+    weights = open_weights(tmp_path / "x.safetensors")
+    module = Loaded(build_empty(build, weights), weights, CPU, torch.float32, storage=torch.float8_e4m3fn)
+    module.fill(NO_PATCHES)
+    found = module.tensor("a.weight")
+    assert isinstance(found, Quantised)
+    assert torch.equal(found.unpacked(), torch.full((4, 4), -448.0))

@@ -109,10 +109,11 @@ def test_a_lora_on_it_is_that_on_the_unpacked_model(
 
 
 def lora_of(path: Path) -> Path:
-    """A LoRA on a part of a fused projection and on a whole one."""
+    """A LoRA on a fused projection, on a part of one, and on a whole layer."""
     found: dict[str, Tensor] = {}
     shapes = {
-        "transformer_blocks.0.attn.to_q": (128, 128),
+        "double_blocks.0.img_attn.qkv": (384, 128),
+        "transformer_blocks.1.attn.to_q": (128, 128),
         "single_transformer_blocks.1.proj_out": (128, 640),
     }
     for name, (rows, columns) in shapes.items():

@@ -35,7 +35,8 @@ class BertSizes:
 
 def bert_names(weights: Weights) -> Weights:
     """An encoder's tensors without what is above it."""
-    inner = weights.under(PREFIX)
+    below = weights.under(PREFIX)
+    inner = below if len(below) else weights
     return weights.having(
         {name: e for name, e in inner.items() if name.startswith(("embeddings.", "encoder."))}
     )

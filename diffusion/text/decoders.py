@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from diffusion.errors import Mismatch
 from diffusion.text.clip import earlier
 from diffusion.text.qwen_vision import QwenVision, VisionSizes, vision_sizes
+from diffusion.text.tokenizer_files import SPIECE
 from diffusion.text.tower import ALL_LAYERS, Reading, Seen, States
 from diffusion.weights.entries import Entry, Weights
 from diffusion.weights.shapes import Unlike
@@ -214,7 +215,8 @@ def _placed(places: Tensor, seen: Seen, shift: int) -> int:
 
 def own_names(weights: Weights) -> Weights:
     """A decoder's tensors alone: what predicts the next word is of no use here."""
-    kept = {name: entry for name, entry in weights.items() if name.startswith(("model.", "visual."))}
+    own = ("model.", "visual.", SPIECE)
+    kept = {name: entry for name, entry in weights.items() if name.startswith(own)}
     return weights.having(kept)
 
 

@@ -154,7 +154,9 @@ KINDS: tuple[Kind, ...] = (
         LAST_XXL,
         t5_network,
         files.umt5,
-        holds=lambda weights: _own_biases(weights) and _vocabulary(MANY_PIECES)(weights),
+        holds=lambda weights: (
+            _own_biases(weights) and (_vocabulary(MANY_PIECES)(weights) or files.SPIECE in weights)
+        ),
     ),
     Kind(
         "pile_t5xl",
@@ -199,6 +201,7 @@ KINDS: tuple[Kind, ...] = (
         own_names,
     ),
     Kind("hydit_clip", "HunyuanDiT's BERT", FIRST_BERT, FIRST_BERT, bert_network, files.bert, bert_names),
+    Kind("umt5base", "UMT5-base", FIRST_T5, BIAS.format(1), t5_network, files.umt5),
     Kind("t5base", "T5-base", FIRST_T5, FIRST_T5, t5_network, files.t5),
 )
 """The most particular first: each is tried in turn."""

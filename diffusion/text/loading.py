@@ -27,6 +27,8 @@ PLACES: tuple[tuple[str, str], ...] = (
     ("text_encoder.clip_g.transformer.", "g"),
     ("text_encoders.t5xxl.transformer.", "t5xxl"),
     ("text_encoders.pile_t5xl.transformer.", "pile_t5xl"),
+    ("text_encoders.umt5xxl.transformer.", "umt5xxl"),
+    ("text_encoders.umt5base.transformer.", "umt5base"),
     ("text_encoders.hydit_clip.transformer.", "hydit_clip"),
     ("text_encoders.mt5xl.transformer.", "mt5xl"),
     ("text_encoders.gemma2_2b.transformer.", "gemma2_2b"),

@@ -178,6 +178,19 @@ NAMED: Mapping[str, Recipe] = {
         joins.hunyuan_dit,
         (frozenset({"hydit_clip", "mt5xl"}),),
     ),
+    "wan": Recipe(
+        "wan", "Wan", {"umt5xxl": Rule(t5_frame(512), masked=True, silenced=True)}, joins.one("umt5xxl")
+    ),
+    "ltxv": Recipe(
+        "ltxv", "LTX-Video", {"t5xxl": Rule(t5_frame(128), masked=True)}, joins.one("t5xxl", mask=True)
+    ),
+    "ace": Recipe("ace", "ACE-Step", {"umt5base": Rule(t5_frame(1), masked=True)}, joins.one("umt5base")),
+    "stable_audio": Recipe(
+        "stable_audio",
+        "Stable Audio",
+        {"t5base": Rule(t5_frame(128), masked=True, silenced=True)},
+        joins.one("t5base"),
+    ),
     "mochi": Recipe(
         "mochi", "Mochi", {"t5xxl": Rule(t5_frame(256), masked=True)}, joins.one("t5xxl", mask=True)
     ),
@@ -185,6 +198,9 @@ NAMED: Mapping[str, Recipe] = {
 """Families whose way of reading has a name of its own."""
 
 ONLY_ONE: Mapping[str, str] = {
+    "umt5xxl": "wan",
+    "umt5base": "ace",
+    "t5base": "stable_audio",
     "gemma2_2b": "lumina2",
     "gemma3_4b": "lumina2",
     "qwen25_3b": "omnigen2",

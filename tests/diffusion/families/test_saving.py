@@ -1,7 +1,10 @@
 """What a saved part is called, and that it is found again under that name."""
 
+from pathlib import Path
+
 import pytest
 import torch
+from safetensors.torch import save_file
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from diffusion.families import saving
@@ -10,7 +13,7 @@ from diffusion.networks.vision import VisionEncoder, vision_part
 from diffusion.residency.budget import Residency, Resident
 from diffusion.text.clip import ClipText, TextSizes
 from diffusion.text.encoding import TextEncoder
-from diffusion.text.loading import text_parts
+from diffusion.text.loading import load_text_encoder, text_parts
 from diffusion.text.recipes import STABLE_DIFFUSION
 from diffusion.text.tokenizer import Vocabulary
 from diffusion.text.tower import Tower
@@ -18,6 +21,7 @@ from diffusion.weights.files import Weights
 from diffusion.weights.loading import NO_PATCHES
 from diffusion.weights.patched import patched
 from tests.diffusion.small_models import as_weights, seeded, weights_of
+from tests.diffusion.text import small_encoders
 
 SIZES = TextSizes(width=64, layers=2, heads=1, inner=96, projection=48)
 
@@ -47,6 +51,31 @@ def test_text_towers_are_found_again_where_they_were_put(keys: tuple[str, ...]) 
         own, again = tower.resident.weights, found[tower.key]
         assert set(again) == set(own)
         assert all(torch.equal(again.tensor(name), own.tensor(name)) for name in own)
+
+
+SAVED = {
+    "flux": {"l": small_encoders.clip_l, "t5xxl": small_encoders.t5},
+    "lumina2": {"gemma2_2b": lambda: small_encoders.with_pieces(small_encoders.decoder("gemma2"))},
+    "hunyuan_dit": {
+        "hydit_clip": small_encoders.bert,
+        "mt5xl": lambda: small_encoders.with_pieces(small_encoders.t5(small_encoders.MT5)),
+    },
+}
+
+
+@pytest.mark.parametrize("type", SAVED)
+def test_towers_of_other_families_are_found_again_with_their_pieces(type: str, tmp_path: Path) -> None:
+    paths = []
+    for key, make in SAVED[type].items():
+        save_file(make(), tmp_path / f"{key}.safetensors")
+        paths.append(tmp_path / f"{key}.safetensors")
+    text = load_text_encoder(paths, Residency(), type=type)
+    found = text_parts(read(saving.text_entries(text)))
+    assert set(found) == set(SAVED[type])
+    for tower in text.towers:
+        own, again = tower.resident.weights, found[tower.key]
+        assert set(again) >= set(own)
+        assert all(torch.equal(again.tensor(name).float(), own.tensor(name).float()) for name in own)
 
 
 def test_towers_of_open_clip_are_written_in_its_layout() -> None:

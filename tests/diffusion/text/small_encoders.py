@@ -37,6 +37,8 @@ DECODERS = {
 LLAMA, QWEN_3B, QWEN_7B = 128256, 151936, 152064
 """How many tokens the published ones know."""
 MT5 = T5Sizes(100_100, 16, 24, 1, 16, 16, 32, gated=True, own_biases=False)
+T5_BASE = T5Sizes(32128, 16, 12, 1, 16, 16, 32, gated=False, own_biases=False)
+UMT5_BASE = T5Sizes(2000, 16, 12, 1, 16, 16, 32, gated=True, own_biases=True)
 BYT5 = T5Sizes(1510, 32, 2, 6, 64, 48, 32, gated=True, own_biases=False)
 
 

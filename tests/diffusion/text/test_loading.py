@@ -27,6 +27,9 @@ MAKERS: Mapping[str, Callable[[], small.Tensors]] = {
     "qwen3b": lambda: small.whole_decoder("qwen2", small.QWEN_3B),
     "bert": small.bert,
     "mt5": lambda: small.with_pieces(small.t5(small.MT5)),
+    "umt5": lambda: small.with_pieces(small.t5(small.PILE_T5)),
+    "umt5base": lambda: small.with_pieces(small.t5(small.UMT5_BASE)),
+    "t5base": lambda: small.t5(small.T5_BASE),
     "byt5": lambda: small.t5(small.BYT5),
 }
 
@@ -65,6 +68,10 @@ def load(folder: Path, type: str, *names: str) -> TextEncoder:
         ("stable_diffusion", ["t5xxl"], "mochi", "t5xxl"),
         ("stable_diffusion", ["t5old"], "cosmos", "t5xxl"),
         ("stable_diffusion", ["pile"], "auraflow", "pile_t5xl"),
+        ("wan", ["umt5"], "wan", "umt5xxl"),
+        ("ltxv", ["t5xxl"], "ltxv", "t5xxl"),
+        ("ace", ["umt5base"], "ace", "umt5base"),
+        ("stable_audio", ["t5base"], "stable_audio", "t5base"),
         ("lumina2", ["gemma"], "lumina2", "gemma2_2b"),
         ("omnigen2", ["qwen3b"], "omnigen2", "qwen25_3b"),
         ("qwen_image", ["qwen7b"], "qwen_image", "qwen25_7b"),

@@ -74,6 +74,11 @@ def hunyuan_dit(said: Said) -> Embedding:
     return Embedding(bert.cond, None, extra)
 
 
+def hunyuan_video(said: Said) -> Embedding:
+    """LLaMA's vectors, CLIP's pooled one."""
+    return one("llama", mask=True, whole_mask=False)(said)._replace(pooled=said["l"].pooled)
+
+
 def hunyuan_image(said: Said) -> Embedding:
     """Qwen's vectors; those of what shall be written in the picture apart, if there is any."""
     cond, pooled, extra = one("qwen25_7b", mask=True, whole_mask=False)(said)

@@ -65,12 +65,40 @@ TAGGED, TAG_TOKENS = 27, 36
 QUOTED = (r'"(.*?)"', r"‘(.*?)’", r"“(.*?)”")
 
 
-def hunyuan_image_cut(chunk: Sequence[Token]) -> int:
-    """What is cut in front for HunyuanImage: its template, and the long one of texts that begin with `<`."""
+def after_template(chunk: Sequence[Token]) -> slice:
+    """What is kept for Qwen-Image: the user's words and what follows."""
+    return slice(qwen_user(chunk), None)
+
+
+def hunyuan_image_cut(chunk: Sequence[Token]) -> slice:
+    """What is kept for HunyuanImage: what follows its template, or the long one of texts with a tag."""
     numbers = [token for token, _ in chunk]
     end = qwen_user(chunk)
     tagged = len(numbers) > TAG_TOKENS and numbers[0] == TAGGED
-    return max(end, TAG_TOKENS) if tagged else end
+    return slice(max(end, TAG_TOKENS) if tagged else end, None)
+
+
+HEADER, BREAK, TURN_END = [128006, 882, 128007], 271, 128009
+HUNYUAN_VIDEO = (
+    "<|start_header_id|>system<|end_header_id|>\n\n"
+    "Describe the video by detailing the following aspects: 1. The main content and theme of the video."
+    "2. The color, shape, size, texture, quantity, text, and spatial relationships of the objects."
+    "3. Actions, events, behaviors temporal relationships, physical movement changes of the objects."
+    "4. background environment, light, style and atmosphere."
+    "5. camera angles, movements, and transitions used in the video:<|eot_id|>"
+    "<|start_header_id|>user<|end_header_id|>\n\n{}<|eot_id|>"
+)
+
+
+def hunyuan_video_cut(chunk: Sequence[Token]) -> slice:
+    """What is kept for HunyuanVideo: the user's turn behind its header, with its end."""
+    numbers = [token for token, _ in chunk]
+    places = range(len(numbers) - len(HEADER))
+    start = next((place + 3 for place in places if numbers[place : place + 3] == HEADER), 0)
+    start += 1 if start > 0 and chunk[start][0] == BREAK else 0
+    ends = (place for place in range(start, len(numbers)) if numbers[place] == TURN_END)
+    end = next(ends, None)
+    return slice(start, None if end is None else end + 1)
 
 
 def to_be_written(text: str) -> str | None:
@@ -151,7 +179,7 @@ NAMED: Mapping[str, Recipe] = {
     "qwen_image": Recipe(
         "qwen_image",
         "Qwen-Image",
-        {"qwen25_7b": replace(QWEN, template=QWEN_IMAGE, weighted=False, cut=qwen_user)},
+        {"qwen25_7b": replace(QWEN, template=QWEN_IMAGE, weighted=False, cut=after_template)},
         joins.alone(mask=True, whole_mask=False),
     ),
     "hunyuan_image": Recipe(
@@ -167,6 +195,24 @@ NAMED: Mapping[str, Recipe] = {
         (frozenset({"qwen25_7b"}),),
         {"byt5": to_be_written},
         frozenset({"byt5"}),
+    ),
+    "hunyuan_video": Recipe(
+        "hunyuan_video",
+        "HunyuanVideo",
+        {
+            "l": replace(clip_rule(-1, True), projected=False),
+            "llama": Rule(
+                Frame(128000, None, 128258, least=1),
+                -3,
+                False,
+                masked=True,
+                template=HUNYUAN_VIDEO,
+                own_templates=("<|start_header_id|>",),
+                cut=hunyuan_video_cut,
+            ),
+        },
+        joins.hunyuan_video,
+        (frozenset({"l", "llama"}),),
     ),
     "hunyuan_dit": Recipe(
         "hunyuan_dit",

@@ -71,8 +71,8 @@ class Rule:
     `own_templates`. Of the network's layers `layer` is taken, through the final norm if `normed`; clip skip
     takes another. `masked` hides what stands behind the end from attention, `silenced` makes the vectors
     there zero. `weighted`: `(word:1.2)` means something; its weight counts from an empty text, without its
-    end if `bare_empty`; `by_layer` gives the weight of token j to all tokens of layer j. `cut` says how many
-    vectors are cut in front; `picture` is the token whose place a picture takes.
+    end if `bare_empty`; `by_layer` gives the weight of token j to all tokens of layer j. `cut` says which
+    vectors are kept; `picture` is the token whose place a picture takes.
     """
 
     frame: Frame
@@ -86,7 +86,7 @@ class Rule:
     by_layer: bool = False
     template: str = "{}"
     own_templates: tuple[str, ...] = ()
-    cut: Callable[[Sequence[Token]], int] | None = None
+    cut: Callable[[Sequence[Token]], slice] | None = None
     picture: int | None = None
 
     def templated(self, text: str, template: str | None = None) -> str:
@@ -197,11 +197,11 @@ class Tower:
         cond = hidden[:kept]
         if len(rows) > kept:
             cond = weigh(cond, hidden[-1], self._spread(weights, counts[:kept], cond))
-        first = rule.cut(chunks[0]) if rule.cut and chunks else 0
+        part = rule.cut(chunks[0]) if rule.cut and chunks else slice(None)
         return Encoded(
-            _joined(cond)[..., first:, :],
+            _joined(cond)[..., part, :],
             None if pooled is None else pooled[:1],
-            None if mask is None else mask[:kept].flatten()[None, first:].cpu(),
+            None if mask is None else mask[:kept].flatten()[None, part].cpu(),
         )
 
     def _spread(self, weights: Tensor, counts: Sequence[Sequence[int]], cond: Tensor) -> Tensor:

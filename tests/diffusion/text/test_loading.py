@@ -8,11 +8,15 @@ import torch
 from safetensors.torch import save_file
 
 from diffusion.errors import Mismatch, UnknownModel
+from diffusion.patches.weights import adapters
+from diffusion.patches.weights.weight_hooks import Keyframe, OnText, WeightHooks, lora_hook, spans
 from diffusion.residency.budget import Residency
 from diffusion.residency.precision import Precision
 from diffusion.text.encoding import TextEncoder
 from diffusion.text.loading import load_text_encoder
-from diffusion.text.tokens import Picture
+from diffusion.text.recipes import hunyuan_video_cut
+from diffusion.text.tokens import Picture, Token
+from diffusion.weights.files import open_weights
 from tests.diffusion.text import small_encoders as small
 
 MAKERS: Mapping[str, Callable[[], small.Tensors]] = {
@@ -69,6 +73,7 @@ def load(folder: Path, type: str, *names: str) -> TextEncoder:
         ("stable_diffusion", ["t5old"], "cosmos", "t5xxl"),
         ("stable_diffusion", ["pile"], "auraflow", "pile_t5xl"),
         ("wan", ["umt5"], "wan", "umt5xxl"),
+        ("hunyuan_video", ["llama", "clip_l"], "hunyuan_video", "l llama"),
         ("ltxv", ["t5xxl"], "ltxv", "t5xxl"),
         ("ace", ["umt5base"], "ace", "umt5base"),
         ("stable_audio", ["t5base"], "stable_audio", "t5base"),
@@ -260,3 +265,30 @@ def test_hunyuan_dit_has_two_texts_and_two_masks(folder: Path) -> None:
     assert found.extra["conditioning_mt5xl"].shape == (1, 256, 16)
     assert found.extra["attention_mask_mt5xl"].shape == (1, 256)
     assert int(found.extra["attention_mask"].sum()) == 6, "[CLS] a c ##a ##t [SEP]"
+
+
+def test_hunyuan_video_keeps_the_users_turn(folder: Path) -> None:
+    start, user, end = [128000, 7, 128006, 882, 128007, 271], [5, 6, 128009], [8]
+    chunk: list[Token] = [(number, 1.0) for number in (*start, *user, *end)]
+    assert chunk[hunyuan_video_cut(chunk)] == chunk[6:9]
+    assert hunyuan_video_cut(chunk[:2]) == slice(0, None)
+    found = load(folder, "hunyuan_video", "llama", "clip_l").text("a cat")
+    assert found.pooled is not None
+    assert found.pooled.shape == (1, 64)
+
+
+def test_changes_of_weights_that_come_and_go_reach_t5(folder: Path) -> None:
+    encoder = load(folder, "flux", "clip_l", "t5xxl")
+    name = "lora_te2_encoder_block_0_layer_0_SelfAttention_q"
+    factors = {f"{name}.lora_up.weight": torch.ones(32, 2), f"{name}.lora_down.weight": torch.ones(2, 144)}
+    save_file(factors, folder / "lora.safetensors")
+    hooks = WeightHooks((lora_hook(open_weights(folder / "lora.safetensors"), 1.0, 0.5),))
+    early = hooks.with_keyframes((Keyframe(0.0, 0.0), Keyframe(1.0, 0.4)))
+    (before, first), (after, second) = spans(encoder.carrying(OnText(early, False, True)))
+    assert (first["clip_end_percent"], second["clip_start_percent"]) == (0.4, 0.4)
+    _, changed = adapters.apply(folder / "lora.safetensors", None, encoder, 1.0, 0.5)
+    assert changed is not None
+    plain, steady = encoder.text("a cat").cond, changed.text("a cat").cond
+    assert torch.equal(before.text("a cat").cond, plain)
+    torch.testing.assert_close(after.text("a cat").cond, steady)
+    assert not torch.allclose(steady, plain)

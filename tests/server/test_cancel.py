@@ -9,7 +9,7 @@ import pytest
 from server import scheduler
 from tests.server.client import Client
 from tests.server.prompts import node, number, shown, sleep
-from tests.server.test_prompt import told
+from tests.server.routes.test_prompt import told
 from tests.server.test_sockets import page
 
 

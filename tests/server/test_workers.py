@@ -18,7 +18,7 @@ from server.workers import Worker, cause_of_death
 from tests.server.client import Client
 from tests.server.conftest import Serve
 from tests.server.prompts import node, number, shown, sleep
-from tests.server.test_prompt import told
+from tests.server.routes.test_prompt import told
 from tests.server.test_sockets import page
 
 

@@ -11,8 +11,7 @@ from compat.v3.ui import ui_names
 from execution.declare.node import ExecutionBlocker
 from execution.events import Blocked
 from execution.files.folders import Folders
-
-from .conftest import PACKS, Bench, graph
+from tests.compat.conftest import PACKS, Bench, graph
 
 
 @pytest.fixture

@@ -374,6 +374,9 @@ class Journal:
         statement = "INSERT OR REPLACE INTO events VALUES(?, ?, ?)"
         self._database.post(lambda connection: connection.executemany(statement, rows))
 
+    async def recorded(self) -> None:
+        await self._database.write(lambda connection: None)  # writes are done in order
+
     async def events(self, job: str, after: int, limit: int) -> list[str]:
         statement = "SELECT body FROM events WHERE job = ? AND number > ? ORDER BY number LIMIT ?"
         rows = await self._rows(statement, job, after, limit)

@@ -410,9 +410,14 @@ class Scheduler:
     def live(self, job: str) -> Mapping[str, Any] | None:
         """The latest progress of a running job, as an event."""
         running = self._running.get(job)
+        return running.live if running else None
+
+    async def keep_events(self, job: str) -> None:
+        """Have all events of a job so far in the store."""
+        running = self._running.get(job)
         if running is not None:
             self._flush(running)
-        return running.live if running else None
+        await self._store.recorded()
 
 
 def ignore(job: str, outputs: Mapping[str, Any]) -> None:

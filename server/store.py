@@ -90,6 +90,9 @@ class Store(Protocol):
     def record(self, job: str, events: Sequence[tuple[int, str]]) -> None:
         """Keep numbered events of a running job; does not wait."""
 
+    async def recorded(self) -> None:
+        """Wait until all events given to `record` so far can be read."""
+
     async def events(self, job: str, after: int, limit: int) -> list[str]:
         """Kept events of a job with numbers above `after`, in order, as JSON texts."""
 

@@ -15,6 +15,8 @@ from server.sockets import do_nothing
 class Watcher:
     """One follower of one job."""
 
+    sees: bool = True
+    """Whether it looks at pictures of what is unfinished, too."""
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     pictures: dict[str, Picture] = field(default_factory=dict)
     """The newest preview of each node, until it is taken out."""
@@ -32,9 +34,9 @@ class Watchers:
         return sum(map(len, self._by_job.values()))
 
     @contextlib.contextmanager
-    def watch(self, job: str) -> Iterator[Watcher]:
+    def watch(self, job: str, sees: bool = True) -> Iterator[Watcher]:
         """Follow a job for as long as the block runs."""
-        watcher = Watcher()
+        watcher = Watcher(sees)
         self._by_job.setdefault(job, set()).add(watcher)
         self.changed()
         try:
@@ -46,8 +48,8 @@ class Watchers:
             self.changed()
 
     def looks(self, job: str) -> bool:
-        """Whether anybody follows a job."""
-        return job in self._by_job
+        """Whether anybody looks at a job's pictures."""
+        return any(watcher.sees for watcher in self._by_job.get(job, ()))
 
     def wake(self, job: str) -> None:
         """Something about a job changed."""
@@ -62,5 +64,6 @@ class Watchers:
     def show(self, picture: Picture) -> None:
         """A node of a job shows what it has so far."""
         for watcher in self._by_job.get(picture.job, ()):
-            watcher.pictures[picture.place.display_node] = picture
-            watcher.changed.set()
+            if watcher.sees:
+                watcher.pictures[picture.place.display_node] = picture
+                watcher.changed.set()

@@ -1,7 +1,9 @@
 """Our own routes: events of a job, explain, lint, cache, timings, examples, workers, logging in."""
 
 import asyncio
+import contextlib
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,6 @@ from server.workers import NoAnswer
 
 MOST_EVENTS = 1_000
 MOST_WAIT = 30
-POLL_SECONDS = 0.25
 PAGES = Path(__file__).parent.parent / "pages"
 
 
@@ -65,12 +66,7 @@ async def get_events(request: web.Request) -> web.Response:
     """
     here, record = parts(request), await known_job(request)
     job, after, patience = record["id"], whole(request, "after") or 0, whole(request, "wait", MOST_WAIT) or 0
-    events = await here.store.events(job, after, MOST_EVENTS)
-    for _ in range(round(patience / POLL_SECONDS)):
-        if events or job not in here.scheduler.running_ids():
-            break
-        await asyncio.sleep(POLL_SECONDS)
-        events = await here.store.events(job, after, MOST_EVENTS)
+    events = await events_after(here, job, after, patience)
     live = here.scheduler.live(job)
     last = json.loads(events[-1])["number"] if events else after
     state = (await here.store.job(job) or record)["status"]
@@ -78,10 +74,25 @@ async def get_events(request: web.Request) -> web.Response:
     return json_text(f'{{{head},"events":[{",".join(events)}]}}')
 
 
+async def events_after(here: Parts, job: str, after: int, patience: float) -> list[str]:
+    """Events of a job with numbers above `after`; while it runs and there are none, the next ones to come."""
+    end = time.monotonic() + patience
+    with here.scheduler.watchers.watch(job, sees=False) as watcher:
+        while True:
+            watcher.changed.clear()
+            await here.scheduler.keep_events(job)
+            events = await here.store.events(job, after, MOST_EVENTS)
+            left = end - time.monotonic()
+            if events or left <= 0 or job not in here.scheduler.running_ids():
+                return events
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(watcher.changed.wait(), left)
+
+
 async def get_timings(request: web.Request) -> web.Response:
     """Seconds, memory and cache state of each node of a job, dearest first."""
     here, record = parts(request), await known_job(request)
-    here.scheduler.live(record["id"])
+    await here.scheduler.keep_events(record["id"])
     after, nodes = 0, []
     while events := [json.loads(text) for text in await here.store.events(record["id"], after, MOST_EVENTS)]:
         after = events[-1]["number"]

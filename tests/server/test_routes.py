@@ -14,6 +14,7 @@ from server.app import TOPICS
 from server.settings import Settings
 from tests.server.client import Client
 from tests.server.prompts import node, number, shown, sleep
+from tests.server.test_sockets import page
 
 
 async def test_every_route_is_also_under_api(client: Client) -> None:
@@ -90,8 +91,12 @@ async def test_jobs_are_listed_filtered_and_shown(client: Client) -> None:
 
 
 async def test_events_can_be_followed_by_their_number(client: Client) -> None:
-    job = await client.submit(shown(node("ToySteps", count=6, pause=0.1, seed=1)))
-    after, kinds, live = 0, [], []
+    job = await client.submit(shown(node("ToySteps", count=5, pause=0.3, seed=1)))
+    after, kinds, live = (
+        0,
+        [],
+        [],
+    )  # the steps take longer than a question waits, which tells the progress then
     end = time.monotonic() + 20
     while time.monotonic() < end:
         _, told = await client.get(f"/nodeloom/events?job={job}&after={after}&wait=1")
@@ -117,6 +122,17 @@ async def test_timings_name_the_dearest_first(client: Client) -> None:
     first = timings["nodes"][0]
     assert (first["node"], first["class_type"], first["cached"]) == ("1", "ToySleep", False)
     assert first["seconds"] >= 0.3
+
+
+async def test_timings_are_whole_at_the_last_word_on_a_job(client: Client) -> None:
+    listener = await page(client, "clientId=me")
+    job = await client.submit(number(4), client_id="me")
+    while (await listener.next("executing"))["data"] != {"node": None, "prompt_id": job}:
+        pass
+    _, timings = await client.get(f"/nodeloom/timings?job={job}")
+    assert timings["state"] == "success"
+    assert {each["node"] for each in timings["nodes"]} == {"1", "2"}
+    await listener.socket.close()
 
 
 async def test_explain_is_the_workers(client: Client) -> None:

@@ -225,13 +225,9 @@ async def test_history_is_bounded(tmp_path: Path) -> None:
 async def test_events_are_given_from_a_number_on(store: Journal) -> None:
     await store.add(job("a"))
     store.record("a", [(number, json.dumps({"number": number})) for number in range(1, 6)])
-    assert [json.loads(text)["number"] for text in await events_settled(store, "a", 3)] == [4, 5]
+    await store.recorded()
+    assert [json.loads(text)["number"] for text in await store.events("a", 3, 100)] == [4, 5]
     assert await store.start("a", 0.0) == 5, "a retry goes on counting from here"
-
-
-async def events_settled(store: Journal, name: str, after: int) -> list[str]:
-    await store.requeue(name, "")  # a write that waits, behind the one that does not
-    return await store.events(name, after, 100)
 
 
 async def test_writes_that_fail_are_told_alone(store: Journal) -> None:

@@ -33,3 +33,14 @@ def test_of_a_nodes_pictures_the_newest_is_kept() -> None:
         watchers.show(picture("b", "7", b"4"))
         assert {node: each.preview.data for node, each in watcher.pictures.items()} == {"7": b"2", "8": b"3"}
         assert watcher.changed.is_set()
+
+
+def test_who_reads_events_alone_looks_at_no_pictures() -> None:
+    watchers = Watchers()
+    with watchers.watch("a", sees=False) as reader:
+        watchers.show(picture("a", "7", b"1"))
+        assert not watchers.looks("a")
+        assert not reader.pictures
+        assert not reader.changed.is_set()
+        watchers.wake("a")
+        assert reader.changed.is_set()

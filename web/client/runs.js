@@ -10,9 +10,6 @@ import { ServerError } from "./server.js";
 
 /** @typedef {{ id: string, tab: Tab, started: number, current?: string, finished?: boolean }} Job */
 
-const TURNS = 5;
-const AGAIN = 300; // milliseconds between questions
-
 export class Runs extends EventTarget {
   /** @type {Map<string, Job>} */ jobs = new Map();
   /** @type {Job | undefined} */ active;
@@ -243,6 +240,7 @@ export class Runs extends EventTarget {
     if (job.current && job.current !== node) this.#finished(job, job.current);
     job.current = node ?? undefined;
     if (node) this.#running(job, node, job.tab.results.running.get(node) ?? 0);
+    else this.#measured(job); // the last word on a job: all of it is in the journal now
     this.tell("progress");
   }
 
@@ -322,7 +320,6 @@ export class Runs extends EventTarget {
       job.tab.results.previews.delete(runId);
       this.#refresh(job.tab, runId);
     }
-    this.#measured(job);
     this.tell("ended", { id, how, data, tab: job.tab, seconds: (Date.now() - job.started) / 1000 });
     this.editor.renderer.stir();
     this.editor.tell("results");
@@ -331,11 +328,7 @@ export class Runs extends EventTarget {
   /** The server's own times take the place of ours. @param {Job} job */
   async #measured(job) {
     try {
-      let { nodes, state } = await this.server.timings(job.id);
-      for (let turn = 0; turn < TURNS && (state === "running" || !nodes.length); turn += 1) {
-        await new Promise((resolve) => setTimeout(resolve, AGAIN)); // the journal is a little behind
-        ({ nodes, state } = await this.server.timings(job.id));
-      }
+      const { nodes } = await this.server.timings(job.id);
       if (job.tab.results.job !== job.id) return;
       for (const { node, seconds, cached, memory } of nodes) {
         job.tab.results.timings.set(String(node), { seconds, cached, memory: memory ?? undefined });
@@ -415,6 +408,7 @@ export class Runs extends EventTarget {
             ? (error ?? { exception_message: "The server stopped while it ran. Run it again." })
             : undefined,
         );
+        this.#measured(job);
       }
     } catch {
       /* the next connection tries again */

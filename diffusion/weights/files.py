@@ -55,10 +55,10 @@ FOREIGN_STARTS: Mapping[bytes, str] = {
 
 
 def identity(weights: Weights, part: str) -> tuple[Any, ...]:
-    """Which file tensors are from, in which state (times, size, place on the disk), and a part of it."""
-    status = weights.path.stat()
-    state = status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino
-    return (str(weights.path.resolve()), *state, part)
+    """Which files tensors are from, in which state (times, size, place on the disk), and a part of them."""
+    found = [each.stat() for each in shards_of(weights.path)]
+    state = tuple((each.st_mtime_ns, each.st_ctime_ns, each.st_size, each.st_ino) for each in found)
+    return (str(weights.path.resolve()), state, part)
 
 
 def open_weights(path: Path | str) -> Weights:

@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from diffusion.errors import FileProblem
-from diffusion.weights.files import open_weights
+from diffusion.weights.files import identity, open_weights
 from diffusion.weights.shards import shards_of
 from tests.diffusion.weights.packing import scaled, write_gguf
 
@@ -42,6 +42,13 @@ def test_any_of_its_files_opens_the_whole_model(number: int, listed: str, folder
     assert all(torch.equal(weights.tensor(key), tensor) for key, tensor in TENSORS.items())
     assert weights.path == folder / name(1)
     assert weights.metadata["shard"] == "1"
+
+
+def test_another_state_of_any_of_them_is_another_model(folder: Path) -> None:
+    before = identity(open_weights(folder / name(2)), "part")
+    assert identity(open_weights(folder / name(1)), "part") == before
+    save_file({"e": TENSORS["a"], "f": TENSORS["b"]}, folder / name(3))
+    assert identity(open_weights(folder / name(1)), "part") != before
 
 
 def test_a_file_that_is_missing_is_named(folder: Path) -> None:

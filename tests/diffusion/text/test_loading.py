@@ -292,3 +292,14 @@ def test_changes_of_weights_that_come_and_go_reach_t5(folder: Path) -> None:
     assert torch.equal(before.text("a cat").cond, plain)
     torch.testing.assert_close(after.text("a cat").cond, steady)
     assert not torch.allclose(steady, plain)
+
+
+@pytest.mark.parametrize(("type", "name"), [("pixart", "t5xxl"), ("omnigen2", "qwen3b")])
+def test_an_encoder_larger_than_the_budget_is_read_layer_by_layer(folder: Path, type: str, name: str) -> None:
+    notices: list[str] = []
+    path = folder / f"{name}.safetensors"
+    small_room = Residency(Precision("fp32"), "cpu", budget=lambda device: 1 << 20, notice=notices.append)
+    streamed = load_text_encoder([path], small_room, type=type).text("a cat").cond
+    assert notices
+    assert "are read as needed" in notices[0]
+    assert torch.equal(streamed, load(folder, type, name).text("a cat").cond)

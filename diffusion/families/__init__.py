@@ -10,7 +10,7 @@ from importlib import import_module
 
 from diffusion.family import Family
 
-NAMES: tuple[str, ...] = ("sd", "flux", "auraflow")
+NAMES: tuple[str, ...] = ("sd", "flux", "auraflow", "lumina2")
 """The folders in this room, each with a `FAMILIES`."""
 
 

@@ -268,7 +268,7 @@ def part(entry: Entry, name: str, setting: Setting) -> Part:
     given = {key: placed(value, latent) for key, value in model.family.inputs(entry, name, setting).items()}
     context, channels = given.pop("context", entry.embedding.to(latent)), given.pop("channels", None)
     begins, ends = _span(options, model)
-    hooks = option_hooks(options, entry.embedding.shape[1], latent)
+    hooks = option_hooks(options, entry.embedding.shape[1], latent, model.family.has)
     model.require(hooks or ())
     changes = options.get("hooks")
     return Part(

@@ -125,6 +125,7 @@ class Family:
     layout: Layout | None = None
     adapters: tuple[Layout, ...] = ()
     widens: frozenset[str] = frozenset()
+    beside_networks: tuple[Callable[[Weights, Residency], Any], ...] = ()
     controls: tuple[Callable[[Weights, Residency], ControlNetwork | None], ...] = ()
     beside: tuple[str, ...] = ()
     text: TextPlaces | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,15 +13,21 @@ from diffusion.hooks import Hook, Hooks, Place
 from diffusion.networks.attention import attention
 
 
-def option_hooks(options: Mapping[str, Any], tokens: int, latent: Tensor) -> Hooks | None:
-    """The hooks of an entry of so many tokens, for a latent [B, C, H, W]; None if there are none."""
+def option_hooks(
+    options: Mapping[str, Any], tokens: int, latent: Tensor, has: Callable[[str], bool] = lambda point: True
+) -> Hooks | None:
+    """The hooks of an entry of so many tokens, for a latent [B, C, H, W]; None if there are none.
+
+    `has` says whether the network has a point: a bias of words acts where there is attention to words alone,
+    elsewhere the family's inputs see to it.
+    """
     own = options.get("hooks")
     hooks = own if isinstance(own, Hooks) else None
     if "gligen" in options:
         _, gligen, positions = options["gligen"]
         grounding = gligen.grounding(positions, *latent.shape[-2:])
         hooks = grounding if hooks is None else hooks + grounding
-    if "token_bias" in options:
+    if "token_bias" in options and has("attention.cross.attend"):
         biased = (Biased(_of_length(options["token_bias"], tokens)),)
         hooks = (hooks or Hooks()).adding("attention.cross.attend", *biased)
     return hooks

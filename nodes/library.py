@@ -8,6 +8,7 @@ MODULES = (
     "adapt.adapters",
     "adapt.hypernetworks",
     "adapt.merging",
+    "adapt.model_patches",
     "adapt.weight_hooks",
     "audio.audio",
     "control.control",

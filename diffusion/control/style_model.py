@@ -1,7 +1,7 @@
-"""Style models: what CLIP sees of a picture, turned into words of a text (the style adapter of T2I-Adapter).
+"""Style models: what an encoder sees of a picture, turned into words of a text.
 
-Mou et al. 2023, https://arxiv.org/abs/2302.08453. Learned tokens look at the picture's; what becomes of them
-is projected to the width of text.
+T2I-Adapter's (Mou et al. 2023, arXiv 2302.08453): learned tokens look at the picture's, and what becomes of
+them is projected to the width of text. Redux (Black Forest Labs 2024): every token is projected.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from diffusion.control.control_union import Layer
 from diffusion.errors import Mismatch
@@ -32,6 +33,11 @@ class StyleNet(nn.Module):
         self.ln_pre, self.ln_post = nn.LayerNorm(width), nn.LayerNorm(width)
         self.proj = nn.Parameter(torch.zeros(width, text))
 
+    @property
+    def width(self) -> int:
+        """Of the tokens it reads."""
+        return self.proj.shape[0]
+
     def forward(self, tokens: Tensor) -> Tensor:
         learned = self.style_embedding.expand(len(tokens), -1, -1)
         h = self.ln_pre(torch.cat([tokens, learned], dim=1))
@@ -41,20 +47,34 @@ class StyleNet(nn.Module):
         return out
 
 
+class Redux(nn.Module):
+    """Tokens of a picture [B, T, width] → words [B, T, text]; names as in the published file."""
+
+    def __init__(self, width: int, inner: int, text: int) -> None:
+        super().__init__()
+        self.width = width
+        self.redux_up = nn.Linear(width, inner)
+        self.redux_down = nn.Linear(inner, text)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        out: Tensor = self.redux_down(functional.silu(self.redux_up(tokens)))
+        return out
+
+
 @dataclass(frozen=True, eq=False)
 class StyleModel:
-    """A style model on a link."""
+    """A style model on a link; `encoder` is the one of pictures that it was made for."""
 
-    resident: Resident[StyleNet]
+    resident: Resident[StyleNet] | Resident[Redux]
+    encoder: str = "CLIP ViT-L"
 
     def words(self, seen: Mapping[str, Any]) -> Tensor:
         """The words [1, B · words, text] for what is seen of B pictures. Mismatch for another encoder."""
         tokens = seen["last_hidden_state"]
         with self.resident.use() as module, torch.no_grad():
-            width = module.proj.shape[0]
-            if tokens.shape[-1] != width:
-                problem = f"This style model reads pictures of width {width}, not {tokens.shape[-1]}."
-                raise Mismatch(problem, "Encode the picture with CLIP ViT-L, the encoder it was made for.")
+            if tokens.shape[-1] != module.width:
+                problem = f"This style model reads pictures of width {module.width}, not {tokens.shape[-1]}."
+                raise Mismatch(problem, f"Encode the picture with {self.encoder}, which it was made for.")
             words: Tensor = module(tokens.to(self.resident.device, self.resident.dtype))
         return words.float().cpu().flatten(0, 1)[None]
 
@@ -62,6 +82,13 @@ class StyleModel:
 def load_style_model(path: Path | str, residency: Residency | None = None) -> StyleModel:
     """The style model of a file. UnknownModel if it is something else."""
     weights = open_weights(path)
+    up, down = weights.shape("redux_up.weight"), weights.shape("redux_down.weight")
+    if up is not None and down is not None:
+        own = identity(weights, "style")
+        redux = Resident(
+            residency or Residency(), "control", weights, lambda: Redux(up[1], up[0], down[0]), own
+        )
+        return StyleModel(redux, "SigLIP")
     sizes = style_sizes(weights)
 
     def build() -> StyleNet:
@@ -92,5 +119,25 @@ def styled(conditioning: Sequence[Any], words: Tensor, strength: float, looked_a
         before = options.get("token_bias", embedding.new_zeros(0))
         before = torch.cat([before, embedding.new_zeros(embedding.shape[1] - len(before))])
         bias = torch.full((words.shape[1],), math.log(strength) if strength > 0 else -math.inf)
-        entries.append([joined, {**options, "token_bias": torch.cat([before, bias.to(before)])}])
+        biased = {**options, "token_bias": torch.cat([before, bias.to(before)])}
+        entries.append([joined, {**biased, **attention_bias(options, embedding.shape[1], bias)}])
     return entries
+
+
+def attention_bias(options: Mapping[str, Any], tokens: int, bias: Tensor) -> dict[str, Any]:
+    """The same for models whose words and picture look at each other: an additive mask [1, N, N].
+
+    Behind `tokens` and the new words stand the picture's cells, one if no mask was there before. Words and
+    picture look at the new words with the bias; these look at everything as ever.
+    """
+    cells = options.get("attention_mask_img_shape", (1, 1))
+    before = options.get("attention_mask")
+    if before is None or before.ndim != 3:
+        if not bias.any():
+            return {}
+        before = bias.new_zeros(1, tokens + math.prod(cells), tokens + math.prod(cells), dtype=torch.float16)
+    old = torch.cat([torch.arange(tokens), torch.arange(tokens, before.shape[-1]) + len(bias)])
+    mask = before.new_zeros(len(before), before.shape[-2] + len(bias), before.shape[-1] + len(bias))
+    mask[:, old[:, None], old] = before
+    mask[:, old, tokens : tokens + len(bias)] = bias.to(mask)
+    return {"attention_mask": mask, "attention_mask_img_shape": cells}

@@ -6,9 +6,13 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from diffusion.control.style_model import Redux
+from diffusion.families.flux.control import ControlSizes, FluxControl
 from diffusion.families.flux.layout import LAYOUT
 from diffusion.families.flux.network import Flux, FluxSizes
+from diffusion.families.flux.style import PREFIX, StyleSizes, StyleTokens
 from diffusion.latents.vae import AutoencoderKL, VAESizes
+from diffusion.networks.siglip import Siglip, SiglipSizes
 from tests.diffusion.small_models import as_weights, prefixed, seeded
 from tests.golden.weights import tensor_for
 
@@ -48,6 +52,30 @@ def lora(model: Tensors, rank: int = 2) -> Tensors:
     return found
 
 
+SIGLIP = SiglipSizes(width=72, layers=23, inner=72, patch=14, positions=16)
+STYLE = StyleSizes(seen=16, tokens=2, encoder=72, width=128)
+
+
+def small_nets() -> Iterator[tuple[str, Tensors, dict[str, str]]]:
+    """What stands beside a model: SigLIP, Redux, USO's projector, a control network."""
+    yield "clip_vision/siglip.safetensors", prefixed("", seeded(lambda: Siglip(SIGLIP), 5)), {}
+    redux = prefixed("", seeded(lambda: Redux(72, 96, TEXT), 6))
+    yield "style_models/flux-redux.safetensors", redux, {}
+    yield (
+        "model_patches/uso-projector.safetensors",
+        prefixed(PREFIX, seeded(lambda: StyleTokens(STYLE), 7)),
+        {},
+    )
+    shapes = {name: tuple(each.shape) for name, each in FluxControl(UNION).state_dict().items()}
+    union = {name: tensor_for(name, shape) for name, shape in shapes.items()}
+    yield "controlnet/flux-union.safetensors", union, {}
+
+
+UNION = ControlSizes(
+    width=128, channels=16, text=TEXT, vector=POOLED, doubles=1, singles=1, guidance=True, modes=8, seen=64
+)
+
+
 def files() -> Iterator[tuple[str, Tensors, dict[str, str]]]:
     """Those that examples name: where it lies, its tensors, its metadata."""
     dev = flux(DEV)
@@ -58,3 +86,4 @@ def files() -> Iterator[tuple[str, Tensors, dict[str, str]]]:
     yield "diffusion_models/flux1-depth.safetensors", flux(DEPTH), {}
     yield "loras/flux-style.safetensors", lora(dev), {}
     yield "vae/flux-ae.safetensors", autoencoder(), METADATA
+    yield from small_nets()

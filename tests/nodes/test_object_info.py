@@ -46,7 +46,6 @@ OTHER_WORLDS: dict[str, tuple[str, ...]] = {
     "Stable Diffusion 3: a transformer, three text encoders, latents of 16 channels": (
         *("ModelMergeSD3_2B", "ModelMergeSD35_Large"),
     ),
-    "Flux: a transformer guided by an embedding": ("USOStyleReference", "ModelPatchLoader"),
     "other transformers for pictures": (
         *("ModelMergeAuraflow", "EmptyHunyuanImageLatent", "HunyuanRefinerLatent"),
         *("EmptyChromaRadianceLatentImage", "ChromaRadianceOptions"),

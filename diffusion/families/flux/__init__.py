@@ -13,6 +13,7 @@ from diffusion.families.flux.control import control_network
 from diffusion.families.flux.inputs import FIRST_LAYER, flux_inputs
 from diffusion.families.flux.layout import LAYOUT, PROCESSORS, QKV_ALONE
 from diffusion.families.flux.network import POINTS, Flux, FluxSizes, flux_sizes
+from diffusion.families.flux.style import style_reference
 from diffusion.family import Defaults, Family, TextPlaces, having, lacking
 from diffusion.latents.latent_format import FLUX
 from diffusion.noise.prediction import Prediction, bent_flow, rectified_flow
@@ -56,6 +57,7 @@ flux = partial(
     adapters=(PROCESSORS, QKV_ALONE),
     widens=frozenset({FIRST_LAYER}),
     controls=(control_network,),
+    beside_networks=(style_reference,),
     text=TEXT,
     text_width=lambda sizes: sizes.text,
     inputs=flux_inputs,

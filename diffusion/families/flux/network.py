@@ -192,7 +192,7 @@ def masked(inputs: Inputs, placed: Sequence[Spot], text: Tensor) -> dict[str, Te
     if mask is None:
         return None
     grid = tuple(inputs.tensors["mask_shape"])  # type: ignore[arg-type]
-    mask = mask.reshape(-1, *mask.shape[-2:]).to(text.dtype)
+    mask = mask.reshape(-1, *mask.shape[-2:]).to(text.dtype).clamp(min=torch.finfo(text.dtype).min / 2)
     words = mask.shape[-1] - grid[0] * grid[1]
     for _ in range(2):  # what is looked at, then what looks
         mask = spread(mask, words, grid, placed).transpose(-2, -1)

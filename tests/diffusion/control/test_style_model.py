@@ -79,3 +79,38 @@ def test_another_encoder_and_another_file_are_named(style: StyleModel, tmp_path:
     save_file({"x": torch.zeros(1)}, tmp_path / "x.safetensors")
     with pytest.raises(UnknownModel, match=r"x.safetensors: It is no style model"):
         load_style_model(tmp_path / "x.safetensors")
+
+
+def test_redux_projects_every_token_of_every_picture(tmp_path: Path) -> None:
+    tensors = {
+        "redux_up.weight": torch.randn(6, 3),
+        "redux_up.bias": torch.randn(6),
+        "redux_down.weight": torch.randn(4, 6),
+        "redux_down.bias": torch.randn(4),
+    }
+    save_file(tensors, tmp_path / "redux.safetensors")
+    model = load_style_model(tmp_path / "redux.safetensors", Residency(Precision("fp32"), "cpu"))
+    tokens = torch.randn(2, 5, 3)
+    words = model.words({"last_hidden_state": tokens})
+    inner = torch.nn.functional.silu(tokens @ tensors["redux_up.weight"].T + tensors["redux_up.bias"])
+    expected = inner @ tensors["redux_down.weight"].T + tensors["redux_down.bias"]
+    assert torch.allclose(words, expected.reshape(1, 10, 4), atol=1e-5)
+    with pytest.raises(Mismatch, match="SigLIP"):
+        model.words({"last_hidden_state": torch.zeros(1, 5, 4)})
+
+
+def test_words_looked_at_more_are_an_additive_mask_for_models_of_one_attention() -> None:
+    text = torch.zeros(1, 2, 4)
+    once = styled([[text, {}]], torch.ones(1, 3, 4), 0.5, looked_at=True)
+    mask = once[0][1]["attention_mask"][0].float()
+    assert mask.shape == (6, 6)
+    assert once[0][1]["attention_mask_img_shape"] == (1, 1)
+    bias = mask[0, 2]
+    assert bias == torch.tensor(0.5).log().half()
+    looking = torch.zeros(6, 6)
+    looking[[0, 1, 5], 2:5] = bias
+    assert torch.equal(mask, looking)
+    twice = styled(once, torch.ones(1, 1, 4), 2.0, looked_at=True)[0][1]["attention_mask"][0].float()
+    assert torch.equal(twice[:5, :5], mask[:5, :5])
+    assert (twice[[0, 1, 2, 3, 4, 6], 5] > 0).all()
+    assert "attention_mask" not in styled([[text, {}]], torch.ones(1, 3, 4), 1.0, looked_at=True)[0][1]

@@ -1,0 +1,13 @@
+"""Small networks beside a model's own, as nodes."""
+
+from typing import Any
+
+import pytest
+
+from nodes.adapt import model_patches
+
+
+def test_a_patch_of_another_kind_is_refused_by_the_input() -> None:
+    model: Any = object()
+    with pytest.raises(ValueError, match="input 'model_patch' is no style projector of USO"):
+        model_patches.follow_style(model, "something else", {})

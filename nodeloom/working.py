@@ -36,7 +36,9 @@ def work(options: argparse.Namespace) -> int:
     worker = Worker(channel)
 
     def send(event: str | int, data: object, client: str | None) -> None:
-        payload = bytes(data) if isinstance(data, bytes | bytearray | memoryview) else b""
+        payload = b""
+        if isinstance(event, int) and isinstance(data, bytes | bytearray | memoryview):
+            payload = bytes(data)
         channel.send(Broadcast(str(event), None if payload else data, client, payload))
 
     parts = build_parts(

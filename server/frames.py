@@ -1,4 +1,5 @@
-"""ComfyUI's WebSocket messages, made from the engine's events. Nothing else in the server knows their shapes.
+"""ComfyUI's WebSocket messages, and our own beside them. All are made here: nothing else in the server knows
+their shapes.
 
 JSON frames are `{"type", "data"}`. Binary frames start with their kind as a big-endian 32-bit number: 1 is a
 preview (picture kind, then bytes), 4 a preview with metadata (length, JSON, bytes), for clients that read it.
@@ -102,6 +103,43 @@ def ended(job: str) -> Frame:
     return Frame("executing", {"node": None, "prompt_id": job})
 
 
+def feature_flags(features: Mapping[str, Any]) -> Frame:
+    """What this server can do: the answer to a client that says what it can."""
+    return Frame("feature_flags", features)
+
+
+def missed() -> Frame:
+    """A client that came back has missed messages that are gone: it reads queue and history anew."""
+    return Frame("nodeloom.state", {"missed": True})
+
+
+def specs(failures: Mapping[str, str]) -> Frame:
+    """The node types have changed; `failures` says which packs and types did not load."""
+    return Frame("nodeloom.specs", {"failures": failures}, to_all=True)
+
+
+def died(worker: int, why: str) -> Frame:
+    """The process of a worker has ended."""
+    return Frame("nodeloom.worker", {"died": worker, "why": why}, to_all=True)
+
+
+def retried(job: str, why: str) -> Frame:
+    """A job whose worker died waits again."""
+    advice = "It is run once more; if that fails in the same way it is given up."
+    data = {"prompt_id": job, "why": f"The worker process died: {why}", "advice": advice}
+    return Frame("nodeloom.retry", data)
+
+
+def of_pack(name: str, body: Any, to_all: bool) -> Frame:
+    """A pack's own message."""
+    return Frame(name, body, to_all=to_all)
+
+
+def binary(kind: int, payload: bytes) -> bytes:
+    """A pack's own message of bytes."""
+    return struct.pack(">I", kind) + payload
+
+
 class Translator:
     """Turns the events of one run into frames, and keeps what the history will say of it."""
 
@@ -150,6 +188,13 @@ class Translator:
         """End the run with an execution_error that no node raised, such as the death of its worker."""
         self.status, self.error = Status.ERROR, error
         return self._noted("execution_error", dict(error), at)
+
+    def broken_off(self, why: str) -> Frame:
+        """End the run as interrupted where the engine could not: its process, or the server, stops."""
+        self.status = Status.INTERRUPTED
+        notice = {"prompt_id": self._job, "executed": [], "reason": why}
+        self.messages.append(("execution_interrupted", notice))
+        return Frame("execution_interrupted", notice, to_all=True)
 
     @singledispatchmethod
     def _frames(self, event: Event) -> Iterator[Frame | Picture]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from execution.wire.messages import Loaded
-from server.frames import Frame
+from server import frames
 from server.parts import Parts
 from server.workers import NoAnswer
 
@@ -32,7 +32,7 @@ async def ask_types(here: Parts) -> None:
         logger.debug("No fresh node types: %s", error)
         return
     if await here.catalogue.replace(Loaded(specs, here.catalogue.failures, 0.0, here.catalogue.replacements)):
-        here.hub.send(Frame("nodeloom.specs", {"failures": here.catalogue.failures}, to_all=True))
+        here.hub.send(frames.specs(here.catalogue.failures))
 
 
 async def ask_packs(here: Parts) -> None:

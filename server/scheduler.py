@@ -22,8 +22,9 @@ from execution.wire.messages import (
     Message,
     RunJob,
 )
+from server import frames
 from server.endings import Endings
-from server.frames import Frame, Picture, Translator, ended, status
+from server.frames import Frame, Picture, Translator
 from server.jobs import MOST_ATTEMPTS, Job, Outcome, Status, died_twice, error_of
 from server.journal import lenient
 from server.progress import Tally
@@ -122,9 +123,7 @@ class Scheduler:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for running in list(self._running.values()):
             self._flush(running)
-            notice = {"prompt_id": running.job.id, "reason": "The server was stopped.", "executed": []}
-            running.translator.messages.append(("execution_interrupted", notice))
-            running.translator.status = Status.INTERRUPTED
+            running.translator.broken_off("The server was stopped.")
             await self._endings.write(running.job.id, running.translator.outcome("server stopped"))
 
     # the queue
@@ -236,7 +235,7 @@ class Scheduler:
     async def worker_loaded(self, worker: Worker, loaded: Loaded) -> None:
         """See `workers.Employer`."""
         if await self._catalogue.replace(loaded):
-            self._hub.send(Frame("nodeloom.specs", {"failures": loaded.failures}, to_all=True))
+            self._hub.send(frames.specs(loaded.failures))
         self.loaded()
         self._wake.set()
 
@@ -256,15 +255,12 @@ class Scheduler:
         cancelled.
         """
         running = self._running.pop(worker.job, None) if worker.job else None
-        self._hub.send(Frame("nodeloom.worker", {"died": worker.pid, "why": why}, to_all=True))
+        self._hub.send(frames.died(worker.pid, why))
         if running is None:
             return
         self._flush(running)
         if running.cancelled is not None:
-            running.translator.status = Status.INTERRUPTED
-            notice = {"prompt_id": running.job.id, "executed": [], "reason": f"cancelled; {why}"}
-            running.translator.messages.append(("execution_interrupted", notice))
-            self._send(running, Frame("execution_interrupted", notice, to_all=True))
+            self._send(running, running.translator.broken_off(f"cancelled; {why}"))
             await self._finish(running, "cancelled")
         elif running.attempt < MOST_ATTEMPTS:
             await self._requeue(running, why)
@@ -281,9 +277,7 @@ class Scheduler:
         except sqlite3.Error as error:  # it runs all the same; a restart would find it as interrupted
             logger.error("The journal does not say that job %s waits again: %s", job.id, error)
         self._push(running.place)
-        advice = "It is run once more; if that fails in the same way it is given up."
-        data = {"prompt_id": job.id, "why": f"The worker process died: {why}", "advice": advice}
-        self._send(running, Frame("nodeloom.retry", data))
+        self._send(running, frames.retried(job.id, why))
         self._changed()
 
     def _tell(self, running: Running, sent: EventSent) -> None:
@@ -332,7 +326,7 @@ class Scheduler:
         finally:
             del self._ending[job.id]
         self.ended(job.id, running.translator.outputs)
-        self._send(running, ended(job.id))
+        self._send(running, frames.ended(job.id))
         self._changed()
 
     def _flush(self, running: Running) -> None:
@@ -355,9 +349,9 @@ class Scheduler:
     def _broadcast(self, message: Broadcast) -> None:
         """A pack's own message."""
         if message.payload:
-            self._hub.send_bytes(message.payload, message.client)
+            self._hub.send_bytes(frames.binary(int(message.name), message.payload), message.client)
             return
-        frame = Frame(message.name, message.body, to_all=message.client is None)
+        frame = frames.of_pack(message.name, message.body, to_all=message.client is None)
         self._hub.send(frame, self._hub.session_of(message.client), message.client)
 
     def _changed(self) -> None:
@@ -374,7 +368,7 @@ class Scheduler:
 
     def _tell_status(self) -> None:
         self._status_due = False
-        self._hub.send(status(self.remaining))
+        self._hub.send(frames.status(self.remaining))
 
     def _tell_listening(self) -> None:
         """Somebody came or left: previews are made only where somebody looks."""

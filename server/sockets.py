@@ -19,7 +19,7 @@ from typing import Any
 
 from aiohttp import WSCloseCode, web
 
-from server.frames import Frame, Picture
+from server.frames import Frame, Picture, feature_flags
 
 SEND_SECONDS = 30.0
 GOODBYE_SECONDS = 10.0
@@ -253,4 +253,4 @@ async def receive(listener: Listener, features: Mapping[str, Any]) -> None:
             and isinstance(said.get("data"), dict)
         ):
             listener.features = said["data"]
-            listener.offer(Frame("feature_flags", features).text)
+            listener.offer(feature_flags(features).text)

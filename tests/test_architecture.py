@@ -126,6 +126,20 @@ def test_the_server_never_touches_torch() -> None:
         assert not heavy, f"{relative(path)} imports {heavy}"
 
 
+def test_frames_are_made_in_one_place() -> None:
+    for path in (ROOT / "server").rglob("*.py"):
+        if path != ROOT / "server/frames.py":
+            made = {node.func.id for node in calls(path) if isinstance(node.func, ast.Name)} & {
+                "Frame",
+                "Picture",
+            }
+            assert not made, f"{relative(path)} makes a {made}; server/frames.py makes them"
+
+
+def calls(path: Path) -> list[ast.Call]:
+    return [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+
+
 def module_name(path: Path) -> str:
     parts = path.relative_to(ROOT).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)

@@ -114,7 +114,10 @@ class Answer:
 
 @dataclass(frozen=True)
 class Broadcast:
-    """A message of a node pack to its page: to one client, or to all when `client` is None."""
+    """A message of a node pack to its page: to one client, or to all when `client` is None.
+
+    payload: bytes in place of a body; `name` is then the number of their kind.
+    """
 
     name: str
     body: Any = None

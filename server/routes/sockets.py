@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from aiohttp import web
 
 from server.answers import refusal
-from server.frames import Frame, status
+from server.frames import missed, status
 from server.parts import Parts, parts, session
 from server.routes.history import whole
 from server.routes.system import features
@@ -42,11 +42,11 @@ def greeting(here: Parts, listener: Listener, after: int | None) -> Iterator[str
     """Status with the client's id, what it missed, and how far its running jobs are."""
     number = here.hub.number
     frames = [status(here.scheduler.remaining, listener.sid)]
-    missed = here.hub.missed(listener.session, listener.sid, after) if after else []
-    if after is not None and missed is None:
-        frames.append(Frame("nodeloom.state", {"missed": True}))
+    again = here.hub.missed(listener.session, listener.sid, after) if after else []
+    if after is not None and again is None:
+        frames.append(missed())
     for frame in frames:
-        yield frame.text if after is None else frame.numbered(after if missed else number)
-    yield from missed or []
+        yield frame.text if after is None else frame.numbered(after if again else number)
+    yield from again or []
     for frame in here.scheduler.snapshot(listener.session, listener.sid):
         yield frame.text

@@ -163,7 +163,7 @@ def tell(name: str, text: str, channel: Channel, run: Run) -> Ui:
     """Toy Tell: sends messages of its own, as packs do: to its client, to all, and bytes."""
     channel.send(Broadcast(name, {"text": text}, run.client_id))
     channel.send(Broadcast(f"{name}.all", [text]))
-    channel.send(Broadcast("bytes", None, run.client_id, text.encode()))
+    channel.send(Broadcast("9", None, run.client_id, text.encode()))
     return Ui(text=[text])
 
 

@@ -275,7 +275,7 @@ async def test_packs_send_messages_of_their_own(client: Client) -> None:
     assert (await other.next("toy.event.all"))["data"] == ["hi"]
     while isinstance((message := await mine.socket.receive(timeout=5)).data, str):
         pass
-    assert message.data == b"hi"
+    assert message.data == b"\0\0\0\x09hi", "the number of its kind comes first, as in ComfyUI"
 
 
 async def test_many_prompts_at_once_all_run_in_order(client: Client) -> None:

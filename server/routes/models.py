@@ -13,7 +13,7 @@ from server.files import matches, send_user_file
 from server.parts import parts
 from server.refreshing import refresh_types
 from server.routes.history import whole
-from server.submission import SPECS_SECONDS
+from server.submission.checking import SPECS_SECONDS
 
 UNLISTED = ("custom_nodes",)
 PICTURES = (".preview.png", ".preview.webp", ".preview.jpg", ".png", ".webp", ".jpg", ".jpeg")

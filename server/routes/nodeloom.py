@@ -15,7 +15,8 @@ from server.examples import examples
 from server.journal import lenient
 from server.parts import Parts, parts
 from server.routes.history import whole
-from server.submission import Rejected, check
+from server.submission.checking import check
+from server.submission.rejected import Rejected
 from server.workers import NoAnswer
 
 MOST_EVENTS = 1_000

@@ -8,7 +8,9 @@ from server.answers import answer, problem, refusal
 from server.bodies import read_json
 from server.parts import parts, session
 from server.store import IdTaken
-from server.submission import Rejected, check, job_of
+from server.submission.checking import check
+from server.submission.job import job_of
+from server.submission.rejected import Rejected
 
 
 def routes() -> list[web.RouteDef]:

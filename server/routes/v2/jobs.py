@@ -20,7 +20,9 @@ from server.routes.v2.assets import idempotency_key, invalid, reused
 from server.routes.v2.events import get_events
 from server.routes.v2.views import job_view, summary_view
 from server.store import Page, Repeated
-from server.submission import Rejected, check, job_of
+from server.submission.checking import check
+from server.submission.job import job_of
+from server.submission.rejected import Rejected
 from workflows.prompt import is_workflow
 
 MOST = 500

@@ -108,10 +108,30 @@ FLUX_RGB: Rows = (
 )
 FLUX_RGB_BIAS = (-0.0329, -0.0718, -0.0851)
 
+# A linear fit of pictures on SD 3.5's scaled latents: InvokeAI (2024, Apache-2.0).
+SD3_RGB: Rows = (
+    (-0.05240681, 0.03251581, 0.0749016),
+    (-0.0580572, 0.00759826, 0.05729818),
+    (0.16144888, 0.01270368, -0.03768577),
+    (0.14418615, 0.08460266, 0.15941818),
+    (0.04894035, 0.0056485, -0.06686988),
+    (0.05187166, 0.19222395, 0.06261094),
+    (0.1539433, 0.04818359, 0.07103094),
+    (-0.08601796, 0.09013458, 0.10893912),
+    (-0.12398469, -0.06766567, 0.0033688),
+    (-0.0439737, 0.07825329, 0.02258823),
+    (0.03101129, 0.06382551, 0.07753657),
+    (-0.01315361, 0.08554491, -0.08772475),
+    (0.06464487, 0.05914605, 0.13262741),
+    (-0.07863674, -0.02261737, -0.12761454),
+    (-0.09923835, -0.08010759, -0.06264447),
+    (-0.03392309, -0.0804029, -0.06078822),
+)
+
 SD1 = LatentFormat("sd1", scale=0.18215, rgb=SD1_RGB, preview="taesd")
 SDXL = LatentFormat("sdxl", scale=0.13025, rgb=SDXL_RGB, preview="taesdxl")
 UPSCALER_X4 = LatentFormat("upscaler_x4", scale=0.08333, downscale=4)
 FLUX = LatentFormat("flux", 16, 0.3611, 0.1159, rgb=FLUX_RGB, rgb_bias=FLUX_RGB_BIAS, preview="taef1")
-SD3 = LatentFormat("sd3", 16, 1.5305, 0.0609, preview="taesd3")
+SD3 = LatentFormat("sd3", 16, 1.5305, 0.0609, rgb=SD3_RGB, preview="taesd3")
 
 FORMATS: Mapping[str, LatentFormat] = {each.name: each for each in (SD1, SDXL, UPSCALER_X4, FLUX, SD3)}

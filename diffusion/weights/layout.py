@@ -6,6 +6,7 @@ A `Layout` is a list of rules. A rule names the beginning of a file's names and 
     Rule("img_in", "x_embedder")                      img_in.bias      is x_embedder.bias
     Rule("blocks.*.attn.qkv", ("layers.*.to_q", …))   rows of one tensor, those of several
     Rule("final.mod", "norm_out.linear", SWAPPED)     turned on the way
+    Rule("blocks.*.mod", "layers.*.mod", last=SWAPPED)   turned in the last block alone
     Rule("step_count", ())                            nothing in the network
 
 The first rule that fits counts; a name that fits none is the same on both sides. The same rules are read
@@ -76,11 +77,15 @@ MATRIX = Turn("a 1×1 convolution as a matrix", _as_matrix, _as_convolution)
 
 @dataclass(frozen=True)
 class Rule:
-    """A file's tensors whose names begin with `file` are, rows after rows, those of the network's names."""
+    """A file's tensors whose names begin with `file` are, rows after rows, those of the network's names.
+
+    `last` is the turn in the block of the highest number, where that is built differently.
+    """
 
     file: str
     network: str | tuple[str, ...]
     turn: Turn = AS_IS
+    last: Turn | None = None
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -135,7 +140,7 @@ class Layout:
 
     def pieces(self, file_name: str, shapes: Shapes) -> tuple[Piece, ...]:
         """Where the rows of a file's tensor go in a network with these shapes; nothing for other names."""
-        names, turn = self._ruled(file_name) or ((file_name,), AS_IS)
+        names, turn = self._turned(file_name, shapes)
         if any(name not in shapes for name in names):
             return ()
         if len(names) == 1:
@@ -180,18 +185,26 @@ class Layout:
         shapes = {name: entry.shape for name, entry in entries.items()}
         found: dict[str, Entry] = {}
         for file_name in self.file_names(shapes):
-            names, turn = self._ruled(file_name) or ((file_name,), AS_IS)
+            names, turn = self._turned(file_name, shapes)
             found[file_name] = _packed([entries[name] for name in names], turn)
         return found
 
-    def _ruled(self, file_name: str) -> tuple[tuple[str, ...], Turn] | None:
-        """The network's names and the turn of the first rule that fits."""
+    def _turned(self, file_name: str, shapes: Shapes) -> tuple[tuple[str, ...], Turn]:
+        """The network's names of a file's tensor, and its turn in a network with these shapes."""
+        found = self._ruled(file_name)
+        if found is None:
+            return (file_name,), AS_IS
+        names, rule = found
+        return names, rule.turn if rule.last is None or not _ends(names[0], shapes) else rule.last
+
+    def _ruled(self, file_name: str) -> tuple[tuple[str, ...], Rule] | None:
+        """The network's names by the first rule that fits, and the rule."""
         name = file_name.split(".")
         for rule in _candidates(self._from_file, name):
             numbers = _fitting(rule.file, name)
             if numbers is not None:
                 rest = name[rule.file.count(".") + 1 :]
-                return tuple(_filled(part, numbers, rest) for part in rule.parts), rule.turn
+                return tuple(_filled(part, numbers, rest) for part in rule.parts), rule
         return None
 
     def _origin(self, name: str) -> tuple[str, int]:
@@ -203,6 +216,14 @@ class Layout:
             if numbers is not None:
                 return _filled(rule.file, numbers, split[part.count(".") + 1 :]), index
         return name, 0
+
+
+def _ends(name: str, shapes: Shapes) -> bool:
+    """Whether no block follows the one in which a parameter stands."""
+    words = name.split(".")
+    place = next(place for place, word in enumerate(words) if word.isdecimal())
+    following = ".".join([*words[:place], str(int(words[place]) + 1), ""])
+    return not any(other.startswith(following) for other in shapes)
 
 
 def _by_first(pairs: Iterable[tuple[str, T]]) -> dict[str, list[T]]:

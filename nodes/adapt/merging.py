@@ -109,6 +109,53 @@ def merge_flux(model1: First, model2: Second, **ratios: Annotated[OfFirst, FLUX_
     return merged(present(model1), present(model2), by_prefix(ratios))
 
 
+def joint_blocks(number: int) -> Each:
+    """SD3's parts by name, with so many blocks."""
+    return Each(
+        *("pos_embed.", "x_embedder.", "context_embedder.", "y_embedder.", "t_embedder."),
+        *(f"joint_blocks.{block}." for block in range(number)),
+        "final_layer.",
+    )
+
+
+SD3_BLOCKS, SD35_LARGE_BLOCKS = joint_blocks(24), joint_blocks(38)
+
+
+@node("ModelMergeSD3_2B", category="advanced/model_merging/model_specific")
+def merge_sd3(model1: First, model2: Second, **ratios: Annotated[OfFirst, SD3_BLOCKS]) -> Model:
+    """ModelMergeSD3_2B.
+
+    Mixes two models of the size of SD 3 medium, with a ratio for each block.
+    """
+    return merged(present(model1), present(model2), by_prefix(ratios))
+
+
+@node("ModelMergeSD35_Large", category="advanced/model_merging/model_specific")
+def merge_sd35_large(model1: First, model2: Second, **ratios: Annotated[OfFirst, SD35_LARGE_BLOCKS]) -> Model:
+    """ModelMergeSD35_Large.
+
+    Mixes two models of the size of SD 3.5 large, with a ratio for each block.
+    """
+    return merged(present(model1), present(model2), by_prefix(ratios))
+
+
+AURAFLOW_BLOCKS = Each(
+    *("init_x_linear.", "positional_encoding", "cond_seq_linear.", "register_tokens", "t_embedder."),
+    *(f"double_layers.{number}." for number in range(4)),
+    *(f"single_layers.{number}." for number in range(32)),
+    *("modF.", "final_linear."),
+)
+
+
+@node("ModelMergeAuraflow", category="advanced/model_merging/model_specific")
+def merge_auraflow(model1: First, model2: Second, **ratios: Annotated[OfFirst, AURAFLOW_BLOCKS]) -> Model:
+    """ModelMergeAuraflow.
+
+    Mixes two models of the size of AuraFlow, with a ratio for each block.
+    """
+    return merged(present(model1), present(model2), by_prefix(ratios))
+
+
 @node("ModelMergeAdd", category="advanced/model_merging")
 def merge_add(model1: First, model2: Second) -> Model:
     """ModelMergeAdd.

@@ -27,6 +27,10 @@ FAMILIES = {
     "flux_fill": ("flux", 11.90),
     "flux_depth_canny": ("flux", 11.90),
     "auraflow": ("auraflow", 6.84),
+    "sd3_medium": ("sd3", 2.03),
+    "sd3_medium_incl_clips_t5": ("sd3", 2.03),
+    "sd35_medium": ("sd35", 2.24),
+    "sd35_large": ("sd35", 8.06),
 }
 """The family of a file, and its weights in billions."""
 

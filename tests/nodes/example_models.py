@@ -41,7 +41,7 @@ from tests.diffusion.small_models import (
 )
 from tests.diffusion.text import small_encoders
 from tests.golden.weights import manifests, state_dict
-from tests.nodes import small_flux
+from tests.nodes import small_auraflow, small_flux, small_sd3
 
 Tensors = dict[str, Tensor]
 File = tuple[str, Tensors, Mapping[str, str]]
@@ -113,6 +113,8 @@ def files() -> Iterator[File]:
     yield from small_nets()
     yield from text_encoders()
     yield from small_flux.files()
+    yield from small_sd3.files()
+    yield from small_auraflow.files()
 
 
 def text_encoders() -> Iterator[File]:

@@ -43,11 +43,8 @@ OTHER_WORLDS: dict[str, tuple[str, ...]] = {
         *("StableCascade_EmptyLatentImage", "StableCascade_StageC_VAEEncode"),
         *("StableCascade_StageB_Conditioning", "StableCascade_SuperResolutionControlnet"),
     ),
-    "Stable Diffusion 3: a transformer, three text encoders, latents of 16 channels": (
-        *("ModelMergeSD3_2B", "ModelMergeSD35_Large"),
-    ),
     "other transformers for pictures": (
-        *("ModelMergeAuraflow", "EmptyHunyuanImageLatent", "HunyuanRefinerLatent"),
+        *("EmptyHunyuanImageLatent", "HunyuanRefinerLatent"),
         *("EmptyChromaRadianceLatentImage", "ChromaRadianceOptions"),
         *("QwenImageDiffsynthControlnet", "ModelMergeQwenImage"),
     ),

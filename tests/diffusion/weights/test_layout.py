@@ -151,3 +151,16 @@ def test_the_layout_of_no_rules_changes_nothing() -> None:
     file = weights({"a.weight": torch.randn(2)})
     assert SAME.read(file, {"a.weight": (2,)})["a.weight"] is file["a.weight"]
     assert SAME.written(file)["a.weight"] is file["a.weight"]
+
+
+def test_a_turn_of_the_last_block_is_that_of_the_highest_number_alone() -> None:
+    layout = Layout(Rule("blocks.*.mod", "layers.*.mod", last=SWAPPED))
+    tensors = {f"layers.{number}.mod.weight": torch.randn(4, 2) for number in range(3)}
+    shapes = {name: tuple(each.shape) for name, each in tensors.items()}
+    file = layout.written({name: entry(each) for name, each in tensors.items()})
+    for number in (0, 1):
+        assert torch.equal(file[f"blocks.{number}.mod.weight"].read(), tensors[f"layers.{number}.mod.weight"])
+    last = tensors["layers.2.mod.weight"]
+    assert torch.equal(file["blocks.2.mod.weight"].read(), torch.cat([last[2:], last[:2]]))
+    read = layout.read(Weights(Path("x"), file), shapes)
+    assert all(torch.equal(read.tensor(name), each) for name, each in tensors.items())

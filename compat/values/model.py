@@ -1,4 +1,4 @@
-"""The diffusion model as packs know `MODEL`: its guidance can be changed by functions, its inside cannot."""
+"""The diffusion model as packs know `MODEL`: functions can change its guidance and a transformer's blocks."""
 
 from __future__ import annotations
 
@@ -8,17 +8,19 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from compat.values.blocks import INPUT, PATCHES, REPLACED, block_hooks
 from compat.values.facade import Facade
 
 if TYPE_CHECKING:
     from diffusion.model import Model
 
 
+INSIDE = "transformer_options"
 CFG, PRE_CFG, POST_CFG = "sampler_cfg_function", "sampler_pre_cfg_function", "sampler_post_cfg_function"
 
 
 class DiffusionModel(Facade):
-    """The diffusion model as `MODEL`: guidance functions can be set on it, attention patches cannot."""
+    """The diffusion model as `MODEL`: functions can be set for guidance and for a transformer's blocks."""
 
     kind = "MODEL"
 
@@ -37,6 +39,9 @@ class DiffusionModel(Facade):
                 f"this MODEL cannot have {', '.join(map(repr, changed))}: see docs/custom-nodes.md"
             )
         value = self.value
+        options = (each.get(INSIDE, {}) for each in (self.model_options, self._before))
+        for point, hook in block_hooks(*options):
+            value = value.with_hook(point, hook)
         for key, hang in TRANSLATED.items():
             known = _listed(self._before.get(key))
             for function in _listed(self.model_options.get(key)):
@@ -75,6 +80,32 @@ class DiffusionModel(Facade):
         self.model_options[POST_CFG] = [*self.model_options.get(POST_CFG, ()), post_cfg_function]
         if disable_cfg1_optimization:
             self.model_options["disable_cfg1_optimization"] = True
+
+    def set_model_patch_replace(
+        self, patch: Any, name: str, block_name: str, number: int, transformer_index: int | None = None
+    ) -> None:
+        """Call this function instead of a block; only blocks of transformers (`dit`) can be replaced."""
+        self._inside(REPLACED, name, {(block_name, number): patch})
+
+    def set_model_patch(self, patch: Any, name: str) -> None:
+        """Call this function behind every block of a list, or before the first (`post_input`)."""
+        patches = self.model_options.get(INSIDE, {}).get(PATCHES, {})
+        self._inside(PATCHES, name, [*patches.get(name, ()), patch])
+
+    def set_model_post_input_patch(self, patch: Any) -> None:
+        """Call this function on the text before the first block."""
+        self.set_model_patch(patch, INPUT)
+
+    def set_model_double_block_patch(self, patch: Any) -> None:
+        """Call this function behind every block of two streams."""
+        self.set_model_patch(patch, "double_block")
+
+    def _inside(self, key: str, name: str, added: Any) -> None:
+        """Adds to the transformer options without changing those of the model this was cloned from."""
+        inside = dict(self.model_options.get(INSIDE, {}))
+        table = dict(inside.get(key, {}))
+        table[name] = {**table.get(name, {}), **added} if isinstance(added, dict) else added
+        self.model_options[INSIDE] = {**inside, key: table}
 
     @property
     def load_device(self) -> Any:
@@ -204,5 +235,5 @@ TRANSLATED: Mapping[str, Callable[[Any, Mapping[str, Any]], tuple[str, Any]]] = 
 }
 """Model options that become hooks."""
 
-NOTED = frozenset({*TRANSLATED, "disable_cfg1_optimization"})
+NOTED = frozenset({*TRANSLATED, "disable_cfg1_optimization", "transformer_options"})
 """Model options that are understood."""

@@ -58,15 +58,13 @@ class Result:
     """What became of a job.
 
     outputs: by node id, for each output the list of its values. ui: what nodes show, by the id of the
-    node, also of nodes in expansions. meta: for the same ids ComfyUI's `node_id`, `display_node`,
-    `parent_node`, `real_node_id`. executed: the nodes that were called and gave something, in order.
-    cached: those whose result was there already.
+    node, also of nodes in expansions; their places are in `Done` events. executed: the nodes that were
+    called and gave something, in order. cached: those whose result was there already.
     """
 
     status: Status
     outputs: Mapping[str, tuple[list[Any], ...]]
     ui: Mapping[str, Mapping[str, Any]]
-    meta: Mapping[str, Mapping[str, Any]]
     executed: tuple[str, ...]
     cached: tuple[str, ...]
     failure: Failure | None = None
@@ -236,15 +234,6 @@ def _result(running: Running, keeps: Callable[[str], bool]) -> Result:
         status=status,
         outputs=dict(_kept(running, keeps)),
         ui=dict(running.ui),
-        meta={
-            node_id: {
-                "node_id": place.node,
-                "display_node": place.display_node,
-                "parent_node": place.parent_node,
-                "real_node_id": place.real_node,
-            }
-            for node_id, place in running.places.items()
-        },
         executed=tuple(running.calls.executed),
         cached=tuple(running.cached),
         failure=running.failure,

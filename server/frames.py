@@ -259,8 +259,10 @@ class Translator:
             self._put_by({**state, "value": state["max"], "state": "finished"})
             if not known:
                 yield from self._state_if_due(event.time)
-        if event.ui:
-            yield self._executed(place, event.ui)
+        if event.ui is not None:
+            shown = self._executed(place, event.ui)
+            if event.ui:
+                yield shown
 
     def _put_by(self, state: dict[str, Any]) -> None:
         """Keep a node that came to its end among those still shown."""

@@ -311,8 +311,6 @@ class Scheduler:
             error = error_of("EngineError", done.error)
             self._send(running, translator.failed(error, time.time()))
         translator.status = Status(done.status)
-        translator.outputs = {**translator.outputs, **done.outputs}
-        translator.meta = {**translator.meta, **done.meta}
         await self._finish(running)
         self._wake.set()
 

@@ -77,7 +77,6 @@ class Running:
         self.schedule = Schedule(graph, around.types, around.cache, self._done, keeps)
         self.calls = Calls(run, emit, around.rescue, self._seat_of)
         self.ui: dict[str, Mapping[str, Any]] = {}
-        self.places: dict[str, Place] = {}
         self.cached: list[str] = []
         self.failure: Failure | None = None
         self.interrupted = False
@@ -297,7 +296,7 @@ class Running:
 
     def _show(self, place: Place, ui: Mapping[str, Any] | None, known: bool, seconds: float) -> None:
         if ui is not None:
-            self.ui[place.node], self.places[place.node] = ui, place
+            self.ui[place.node] = ui
         self.emit(events.Done, place=place, ui=ui, seconds=seconds, cached=known)
 
     # --- stopping ---

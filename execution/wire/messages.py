@@ -87,18 +87,13 @@ class EventSent:
 
 @dataclass(frozen=True)
 class JobDone:
-    """A job is over; nothing follows about it.
+    """A job is over; nothing follows about it. What its nodes showed its events have told.
 
-    outputs: what nodes show, by the id of the prompt's node: `{"9": {"images": […]}}`.
-    meta: by the same ids, which node it really was (`node_id`, `display_node`, `parent_node`,
-    `real_node_id`).
     error: the text of a failure of the engine itself, when no `Failed` event says more.
     """
 
     job: str
     status: Status
-    outputs: Mapping[str, Any] = field(default_factory=dict)
-    meta: Mapping[str, Any] = field(default_factory=dict)
     error: str | None = None
 
 

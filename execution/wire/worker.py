@@ -93,8 +93,7 @@ class Worker:
         token = self._tokens[wanted.job]
         job = Job(wanted.job, dict(wanted.prompt), wanted.targets, dict(wanted.extra_data), token, keep=())
         try:
-            result = engine.run_sync(job)
-            done = JobDone(wanted.job, result.status, result.ui, result.meta)
+            done = JobDone(wanted.job, engine.run_sync(job).status)
         except Exception as error:  # the engine itself failed: the job is lost, the worker need not be
             done = JobDone(wanted.job, "error", error=f"{type(error).__name__}: {error}")
         with self._lock:

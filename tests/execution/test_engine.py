@@ -27,6 +27,7 @@ from execution.events import (
     Finished,
     Interrupted,
     Noticed,
+    Place,
     Preview,
     PreviewReady,
     Progress,
@@ -493,12 +494,8 @@ def test_expanded_nodes_say_whose_they_are_and_one_that_shows_is_shown_again_fro
         for run in range(2):
             result = here.run(prompt, "c")
             assert result.ui == {"c": {"own": [1]}, "c.0.show": {"text": [2]}}
-            assert dict(result.meta["c.0.show"]) == {
-                "node_id": "c.0.show",
-                "display_node": "c",
-                "parent_node": "c",
-                "real_node_id": "c",
-            }
+            shown = {each.place.node: each.place for each in here.of(Done) if each.ui}
+            assert shown["c.0.show"] == Place("c.0.show", "c", "c", "c", "Show")
             assert here.ran == (["c", "c.0.add", "c.0.show"] if run == 0 else [])
 
 

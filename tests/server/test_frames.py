@@ -42,6 +42,13 @@ def kinds(frames: Sequence[tuple[str, Any]]) -> list[str]:
     return [kind for kind, _ in frames if kind != "progress_state"]
 
 
+def test_a_node_that_shows_nothing_is_in_the_history_and_in_no_message() -> None:
+    frames, translator = told(Done(place=PLACE, ui={}, seconds=1.0, **AT))
+    assert "executed" not in kinds(frames)
+    assert translator.outcome().outputs == {"4.0.0.1": {}}
+    assert translator.outcome().meta["4.0.0.1"]["real_node_id"] == "4"
+
+
 def test_a_run_from_start_to_success() -> None:
     frames, translator = told(
         Started(nodes=("4",), targets=("4",), **AT),

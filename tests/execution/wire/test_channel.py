@@ -38,7 +38,7 @@ MESSAGES: list[Message] = [
     EventSent(Progress(number=2, job="j", time=1.0, memory=None, place=PLACE, value=1.0, maximum=4.0)),
     EventSent(PreviewReady(number=3, job="j", place=PLACE, preview=Preview("jpeg", b"\xff\xd8\x00", (8, 4)))),
     EventSent(Done(number=4, job="j", place=PLACE, ui={"images": [{"filename": "a.png"}]}, seconds=0.25)),
-    JobDone("j", "success", {"9": {"images": []}}, {"9": {"node_id": "9"}}),
+    JobDone("j", "error", "MemoryError: no room for a graph of this size"),
     Answer(3, {"a": [1, None]}, None, b"bytes"),
     Broadcast("pack.event", {"n": 1}, None, b""),
 ]

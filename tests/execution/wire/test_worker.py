@@ -9,7 +9,7 @@ import pytest
 from execution.declare.node import Run, Ui, node, node_types
 from execution.declare.registry import Registry
 from execution.engine import Engine
-from execution.events import Finished
+from execution.events import Done, Place
 from execution.wire.channel import Channel, pair
 from execution.wire.messages import (
     Answer,
@@ -81,17 +81,12 @@ def test_a_worker_says_what_it_has_then_runs_jobs_in_order(server: Channel) -> N
     server.send(say_job("a", "one"))
     server.send(say_job("b", "two"))
     for job, text in (("a", "one"), ("b", "two")):
-        finished = until(
-            server, lambda each: isinstance(each, EventSent) and isinstance(each.event, Finished)
-        )
-        assert isinstance(finished, EventSent)
-        assert finished.event.job == job
-        assert until(server, lambda each: isinstance(each, JobDone)) == JobDone(
-            job,
-            "success",
-            {"1": {"text": [text]}},
-            {"1": {"node_id": "1", "display_node": "1", "parent_node": None, "real_node_id": "1"}},
-        )
+        done = until(server, lambda each: isinstance(each, EventSent) and isinstance(each.event, Done))
+        assert isinstance(done, EventSent)
+        assert isinstance(done.event, Done)
+        assert (done.event.job, done.event.ui) == (job, {"text": [text]})
+        assert done.event.place == Place("1", "1", None, "1", "Say")
+        assert until(server, lambda each: isinstance(each, JobDone)) == JobDone(job, "success")
 
 
 def test_questions_are_answered_while_a_job_computes_and_the_job_can_be_cancelled(server: Channel) -> None:

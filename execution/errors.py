@@ -1,11 +1,13 @@
-"""Every error this program raises on purpose, as one tree.
+"""What the engine, its files and its channels raise on purpose, as one tree.
+
+What a node raises is not among them: it becomes the event `Failed`. Models and memory have their own tree, in
+`diffusion/errors.py`.
 
 NodeloomError                 anything below; catch this at the outermost edge only
 ├── DeclarationError          a node type is declared wrongly: names the node, the parameter and the cure
 ├── GraphError                a prompt or an expansion is not a graph that could run
 │   ├── DependencyCycle       nodes that wait for one another
 │   └── DuplicateNode         an expansion brings an id which exists already
-├── NodeFailed                a node raised; carries the node, its type and the cause
 ├── WorkflowError             a workflow file that cannot be turned into a prompt
 ├── FolderError               a name that is not to be found
 │   ├── OutsideRoot           …because it points out of the folder it belongs to

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import sys
 from collections.abc import Mapping
+from io import BytesIO
 from typing import Any, Literal
 
 import pytest
@@ -76,12 +77,20 @@ def test_previews_are_made_of_what_packs_give(what: str) -> None:
     given, expected = PICTURES[what]
     preview = preview_of(given)
     assert (preview and (preview.kind, preview.size)) == expected
-    assert preview is None or preview.data[:3] in (b"\xff\xd8\xff", b"\x89PN")
+    if preview is None:
+        return
+    shown = Image.open(BytesIO(preview.data))
+    assert (shown.format.lower(), shown.size) == (preview.kind, preview.size)
+    corner = {"a batch": None, "one tensor": (255, 255, 255)}.get(what, (0, 0, 0))
+    assert corner is None or shown.convert("RGB").getpixel((1, 1)) == corner, "7.0 is as white as 1.0"
 
 
 def test_upscaling_takes_images_and_video() -> None:
     image = torch.rand(2, 3, 8, 12)
-    assert utils.common_upscale(image, 6, 4, "area", "disabled").shape == (2, 3, 4, 6)
+    halved = torch.nn.functional.avg_pool2d(image, 2)
+    assert torch.allclose(utils.common_upscale(image, 6, 4, "area", "disabled"), halved)
+    cropped = utils.common_upscale(image, 4, 4, "nearest-exact", "center")
+    assert torch.equal(cropped, utils.common_upscale(image[..., 2:10], 4, 4, "nearest-exact", "disabled"))
     video = torch.rand(2, 3, 5, 8, 12)
     resized = utils.common_upscale(video, 6, 4, "bilinear", "center")
     assert resized.shape == (2, 3, 5, 4, 6)

@@ -969,8 +969,14 @@ def test_a_cancel_ends_async_nodes_and_waiting() -> None:
 def test_a_cancel_that_comes_too_late_changes_nothing() -> None:
     token = CancelToken()
     with lab() as here:
-        here.run({"n": node("Number", value=1)}, "n", cancel=token)
+        prompt = {"n": node("Number", value=1), "s": node("Show", value=("n", 0))}
+        result = here.run(prompt, "s", cancel=token)
+        told = list(here.events)
         token.cancel()
+        assert (result.status, result.ui) == ("success", {"s": {"text": [1]}})
+        assert here.events == told, "nothing is told of it any more"
+        assert here.run(prompt, "s").ui == {"s": {"text": [1]}}
+        assert here.ran == [], "what was done is kept"
 
 
 def test_a_job_cancelled_before_it_starts_runs_nothing() -> None:

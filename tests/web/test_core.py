@@ -4,10 +4,12 @@ import json
 import os
 import re
 import subprocess
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
+from tests.floors import SCRIPT_LINES
 from tests.web.node import NEEDS_NODE, NODE
 
 ROOT = Path(__file__).parents[2]
@@ -37,11 +39,33 @@ def runtime_imports(path: Path) -> list[Path]:
 
 @NEEDS_NODE
 def test_the_document_passes_its_own_tests() -> None:
+    files = sorted(str(path) for path in (ROOT / "tests" / "web" / "core").glob("*.test.mjs"))
     done = subprocess.run(
-        [str(NODE), "--test", "tests/web/core/"], cwd=ROOT, capture_output=True, text=True, timeout=200
+        [
+            str(NODE),
+            "--test",
+            "--test-reporter=tap",
+            "--test-reporter-destination=stdout",
+            *measuring(),
+            *files,
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=200,
     )
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
     assert int(re.findall(r"^# pass (\d+)", done.stdout, re.MULTILINE)[0]) >= 25
+
+
+def measuring() -> list[str]:
+    """Under `coverage run`, which says so in the environment, the lines that are run are written down too."""
+    if "COVERAGE_RUN" not in os.environ:
+        return []
+    SCRIPT_LINES.parent.mkdir(parents=True, exist_ok=True)
+    only = "--test-coverage-include=web/core/**/*.js"
+    into = [f"--test-reporter-destination={SCRIPT_LINES}", "--test-reporter=lcov"]
+    return ["--experimental-test-coverage", only, *into]
 
 
 def checked_by(tool: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -103,23 +127,34 @@ def test_modules_import_from_their_own_floor_or_below() -> None:
             )
 
 
+def needed_to_load(text: str) -> list[str]:
+    """What a module's text imports as it loads: no comment, and nothing that a function imports later."""
+    text = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
+    return re.findall(r"^(?:import|export)\s[^;]*?\"(\.{1,2}/[^\"]+)\"", text, re.MULTILINE)
+
+
 def test_no_two_modules_need_each_other_to_load() -> None:
-    graph = {}
-    for path in modules():
-        text = re.sub(r"/\*.*?\*/", "", path.read_text(), flags=re.DOTALL)
-        found = re.findall(r"^(?:import|export)\s[^;]*?\"(\.{1,2}/[^\"]+)\"", text, re.MULTILINE)
-        graph[path.resolve()] = [(path.parent / name).resolve() for name in found]
-    done: set[Path] = set()
+    graph = {
+        path.resolve(): [(path.parent / name).resolve() for name in needed_to_load(path.read_text())]
+        for path in modules()
+    }
+    assert sum(map(len, graph.values())) > 2 * len(graph), "imports are seen"
+    assert tuple(TopologicalSorter(graph).static_order())
 
-    def visit(path: Path, above: tuple[Path, ...]) -> None:
-        assert path not in above, " → ".join(one.name for one in (*above, path))
-        if path not in done:
-            for target in graph[path]:
-                visit(target, (*above, path))
-            done.add(path)
 
-    for path in graph:
-        visit(path, ())
+def test_imports_that_load_a_module_are_told_from_others() -> None:
+    text = """/** @import { A } from "./types.js" */
+    import { b, type } from "./b.js";
+export * from "./c.js";
+import "../d.js";
+import {
+  e,
+} from "./e.js";
+const later = () => import("./f.js");
+""".replace("    import", "import")
+    assert needed_to_load(text) == ["./b.js", "./c.js", "../d.js", "./e.js"]
+    with pytest.raises(CycleError):
+        TopologicalSorter({"a": ["b"], "b": ["c"], "c": ["a"]}).prepare()
 
 
 def test_core_knows_no_page() -> None:

@@ -120,8 +120,22 @@ def test_only_what_changes_is_read_again(weights: Weights) -> None:
 
 def test_patches_for_names_that_do_not_exist_are_left_alone(weights: Weights) -> None:
     module = loaded(weights)
-    module.fill({"nobody": (lambda weight: weight,)})
-    module.repatch({"somebody": (lambda weight: weight,)})
+    asked: list[str] = []
+
+    def patch(weight: torch.Tensor) -> torch.Tensor:
+        asked.append("asked")
+        return weight + 1
+
+    module.fill({"nobody": (patch,)})
+    module.repatch({"somebody": (patch,)})
+    assert not asked
+    filled = module.module.state_dict()
+    assert filled.keys() == weights.keys()
+    for name, tensor in filled.items():
+        assert torch.equal(tensor, weights.tensor(name)), name
+    module.repatch({"somebody": (patch,), "a.bias": (patch,)})
+    assert torch.equal(module.module.state_dict()["a.bias"], weights.tensor("a.bias") + 1)
+    assert len(asked) == 1
 
 
 def test_a_check_may_stop_the_filling(weights: Weights) -> None:

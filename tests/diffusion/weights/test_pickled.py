@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from diffusion.errors import FileProblem
 from diffusion.weights.pickled import open_pickled
-from diffusion.weights.unpickling import BadPickle, Call, Name, Unpickling
+from diffusion.weights.unpickling import BadPickle, Call, Name, Reference, Unpickling
 
 
 class Harmful:
@@ -192,8 +192,34 @@ def test_a_file_with_changed_bytes_gives_tensors_or_an_error(data: st.DataObject
         pickled = bytearray(archive.read(next(n for n in archive.namelist() if n.endswith("data.pkl"))))
     for _ in range(data.draw(st.integers(1, 4))):
         pickled[data.draw(st.integers(0, len(pickled) - 1))] = data.draw(st.integers(0, 255))
+    reading = Unpickling(bytes(pickled))
     with suppress(BadPickle):
-        Unpickling(bytes(pickled)).read()
+        assert kinds_in(reading.read()) <= DATA
+        assert reading.position <= len(pickled)
+
+
+DATA = {dict, list, tuple, set, str, bytes, bytearray, int, float, bool, type(None), Name, Call, Reference}
+
+
+def kinds_in(value: Any) -> set[type]:
+    """The types of everything in a value that was read, each part looked at once."""
+    kinds: set[type] = set()
+    pending, seen = [value], set()
+    while pending:
+        each = pending.pop()
+        kinds.add(type(each))
+        if id(each) in seen:
+            continue
+        seen.add(id(each))
+        if isinstance(each, dict):
+            pending += [*each.keys(), *each.values()]
+        elif isinstance(each, list | tuple | set):
+            pending += each
+        elif isinstance(each, Call):
+            pending += [each.function, each.arguments, each.state, each.items]
+        elif isinstance(each, Reference):
+            pending.append(each.value)
+    return kinds
 
 
 def test_the_reader_knows_every_opcode_that_torch_writes(tmp_path: Path) -> None:

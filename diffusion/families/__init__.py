@@ -10,7 +10,7 @@ from importlib import import_module
 
 from diffusion.family import Family
 
-NAMES: tuple[str, ...] = ("sd", "flux", "sd3", "auraflow", "lumina2")
+NAMES: tuple[str, ...] = ("sd", "chroma", "flux", "sd3", "auraflow", "lumina2")
 """The folders in this room, each with a `FAMILIES`."""
 
 

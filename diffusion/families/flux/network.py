@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -65,6 +65,18 @@ def flux_sizes(weights: Weights) -> FluxSizes:
 
 def _count(weights: Weights, prefix: str) -> int:
     return len({name[len(prefix) :].partition(".")[0] for name in weights if name.startswith(prefix)})
+
+
+class Depths(Protocol):
+    """How many blocks of each kind a network has."""
+
+    @property
+    def doubles(self) -> int:
+        """Blocks of two streams."""
+
+    @property
+    def singles(self) -> int:
+        """Blocks of one."""
 
 
 class Flux(Zoo):
@@ -168,7 +180,7 @@ def pooled(inputs: Inputs, rows: int, width: int, like: Tensor) -> Tensor:
     return given[:, :width].to(like)
 
 
-def controlled(control: Control | None, sizes: FluxSizes, tokens: int) -> dict[str, list[Tensor | float]]:
+def controlled(control: Control | None, sizes: Depths, tokens: int) -> dict[str, list[Tensor | float]]:
     """What control networks add behind each block, for the class; references are left alone."""
     if control is None:
         return {}

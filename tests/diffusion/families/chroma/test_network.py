@@ -82,5 +82,5 @@ def test_odd_sides_keep_their_size_and_hooks_see_each_block(network: Chroma) -> 
 
 
 def test_control_is_added_behind_a_block(network: Chroma) -> None:
-    added = Control(input={0: torch.ones(1, 9, 128)})
+    added = Control(input={0: torch.arange(9 * 128.0).sin().reshape(1, 9, 128)})
     assert not torch.allclose(asked(network), asked(network, control=added), atol=1e-4)

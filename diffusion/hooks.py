@@ -49,7 +49,8 @@ class Place:
     transformer ("double", "single"); `index` is its number there, as in the checkpoint's key names.
     `transformer` counts inside the block, `serial` through the whole network (both 0 outside transformers).
     `size` is height × width at this place, `latent` that of the network's input. `image` says which tokens
-    are the picture's, from and up to, where words and picture look at each other.
+    are the picture's, from and up to, where words and picture look at each other; `blocks` is how many
+    blocks a transformer has in all, of which this is the one numbered `serial`.
     `call` holds the facts the sampler gave: "sigmas", "parts" (which rows are positive, negative, …), "step".
     """
 
@@ -62,6 +63,7 @@ class Place:
     size: tuple[int, int] = (0, 0)
     latent: tuple[int, int] = (0, 0)
     image: tuple[int, int] = (0, 0)
+    blocks: int = 0
     call: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+import torch
 from torch import Tensor
 
 from diffusion.conditioning import Conditioning
 from diffusion.guidance import guidance
 from diffusion.guidance.guidance import Call
-from diffusion.hooks import Hooks, Place, only
+from diffusion.hooks import Hooks, Place
 from diffusion.model import Model
 
 Predictions = Mapping[str, Tensor]
+Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
 Combine = Callable[[Predictions, float], Tensor]
 
 
@@ -51,14 +53,24 @@ def perpendicular_negative(model: Model, empty: Conditioning, negative_scale: fl
 
 
 def perturbed_attention(model: Model, scale: float) -> Model:
-    """Away from an estimate whose middle self-attention sees only itself (Ahn et al. 2024, 2403.17377)."""
+    """Away from an estimate whose middle self-attention sees only itself (Ahn et al. 2024, 2403.17377).
+
+    In a transformer the middle one of its blocks; where words and picture look at each other, the words still
+    see all.
+    """
     if scale == 0:
         return model
 
-    def looks_at_itself(place: Place, q: Tensor, k: Tensor, v: Tensor, attend: object) -> Tensor:
-        return v
+    def looks_at_itself(place: Place, q: Tensor, k: Tensor, v: Tensor, attend: Attend) -> Tensor:
+        if place.blocks == 0:
+            return v if (place.block, place.index) == ("middle", 0) else attend(q, k, v)
+        out, (start, stop) = attend(q, k, v), place.image
+        if place.serial != place.blocks // 2 or out.shape != v.shape:
+            return out
+        return torch.cat([out[:, :start], v[:, start:stop], out[:, stop:]], dim=1)
 
-    perturbed = Hooks().adding("attention.self.attend", only(looks_at_itself, block="middle", index=0))
+    perturbed = Hooks().adding("attention.self.attend", looks_at_itself)
+    model.require(perturbed)
 
     def after(call: Call, denoised: Tensor, predictions: Predictions, guidance_scale: float) -> Tensor:
         weak = call.estimate("positive", hooks=perturbed)

@@ -114,11 +114,13 @@ class Zoo(nn.Module):
         object.__setattr__(self, "network", network)  # not a child: its names are ours
         self.network: nn.Module
         self._visit: Visit | None = None
-        serial = 0
-        for blocks in self.blocks:
-            for index, block in enumerate(self.get_submodule(blocks.path).children()):
-                self._hang(block, blocks, Place(blocks.kind, index, serial=serial))
-                serial += 1
+        found = [
+            (block, blocks, index)
+            for blocks in self.blocks
+            for index, block in enumerate(self.get_submodule(blocks.path).children())
+        ]
+        for serial, (block, blocks, index) in enumerate(found):
+            self._hang(block, blocks, Place(blocks.kind, index, serial=serial, blocks=len(found)))
         for name in self.constant:
             self._keep(name)
 

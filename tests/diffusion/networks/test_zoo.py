@@ -138,6 +138,7 @@ def test_every_block_can_be_hooked() -> None:
     assert [p.serial for p in places] == [0, 1, 2, 3, 4]
     assert places[0].call == {"step": 4}
     assert places[0].latent == (6, 8)
+    assert {p.blocks for p in places} == {5}
     assert {p.image for p in places} == {(5, 5 + 12)}
 
 

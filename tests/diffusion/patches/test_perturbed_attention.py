@@ -7,10 +7,14 @@ import torch
 from diffusers import AutoencoderKL, EulerDiscreteScheduler, UNet2DConditionModel
 from diffusers import StableDiffusionPAGPipeline as Pipeline
 from safetensors.torch import save_file
+from torch import Tensor
 
 from diffusion.families.checkpoints import load_unet
+from diffusion.families.flux import FAMILIES
 from diffusion.guidance.estimates import perturbed_attention
 from diffusion.guidance.guidance import CFGGuider
+from diffusion.hooks import Hooks, Place
+from diffusion.model import Model
 from diffusion.residency.budget import Residency
 from diffusion.residency.precision import Precision
 from diffusion.samplers import SAMPLERS
@@ -71,3 +75,28 @@ def test_a_run_agrees_with_diffusers(
     plain = CFGGuider(model, [[words, {}]], [[nothing, {}]], scale)
     without = sample(plain, x, torch.zeros_like(x), SAMPLERS["euler"], scheduler.sigmas).latent
     assert not torch.allclose(without, ours, atol=1e-2)
+
+
+def test_in_a_transformer_the_pictures_tokens_of_the_middle_block_see_only_themselves() -> None:
+    flux = Model(None, FAMILIES[0], None, None, None)  # type: ignore[arg-type]
+    (after,) = perturbed_attention(flux, 2.0).hooks["guidance.after"]
+    asked: list[Hooks] = []
+
+    class Call:
+        def estimate(self, name: str, hooks: Hooks) -> Tensor:
+            asked.append(hooks)
+            return torch.full((1,), 0.25)
+
+    out = after(Call(), torch.ones(1), {"positive": torch.full((1,), 0.75)}, 1.0)
+    assert out.item() == 2.0
+    (hook,) = asked[0]["attention.self.attend"]
+    v = torch.randn(1, 5, 4)
+
+    def attended(serial: int) -> Tensor:
+        place = Place("single", 0, serial=serial, blocks=5, image=(2, 5))
+        found: Tensor = hook(place, v, v, v, lambda q, k, v: torch.zeros_like(v))
+        return found
+
+    assert not attended(1).any()
+    assert not attended(2)[:, :2].any(), "words see all"
+    assert torch.equal(attended(2)[:, 2:], v[:, 2:])

@@ -6,20 +6,21 @@ from typing import Annotated, Any
 
 from torch import Tensor
 
-from execution.declare.node import Tip, Ui, node
+from execution.declare.node import Outcome, Tip, node
 
 LONGEST = 100_000
 """Characters that are shown of one value."""
 
 
 @node("PreviewAny", category="utils", output_node=True)
-def preview_any(source: Annotated[Any, Tip("What is looked at.")]) -> Ui:
+def preview_any(source: Annotated[Any, Tip("What is looked at.")]) -> Outcome[str]:
     """Preview Any.
 
-    Shows a value as text; of tensors their shape and range.
+    Shows a value as text, and hands the whole text on; of tensors their shape and range.
     """
     text = as_text(source)
-    return Ui(text=[text if len(text) <= LONGEST else f"{text[:LONGEST]} … ({len(text)} characters)"])
+    shown = text if len(text) <= LONGEST else f"{text[:LONGEST]} … ({len(text)} characters)"
+    return Outcome((text,), {"text": [shown]})
 
 
 def as_text(value: Any) -> str:

@@ -106,7 +106,7 @@ def calculated(formula: str, values: Mapping[str, float]) -> float:
     names = {**CONSTANTS, **values, "values": list(values.values())}
     try:
         reader = EvalWithCompoundTypes(operators=OPERATORS, functions=dict(FUNCTIONS), names=names)
-        found = reader.eval(formula.strip())
+        found = reader.eval(formula, ast.parse(formula.strip(), mode="eval").body)  # one expression
         if not isinstance(found, int | float):
             raise ValueError(f"it gives {found!r}, which is no number")
         if not math.isfinite(float(found)):

@@ -25,7 +25,8 @@ from nodes.logic.looking import LONGEST, as_text, preview_any
 )
 def test_a_value_in_words(value: Any, wanted: str) -> None:
     assert as_text(value) == wanted
-    assert preview_any(value) == {"text": [wanted]}
+    outcome = preview_any(value)
+    assert (outcome.outputs, outcome.ui) == ((wanted,), {"text": [wanted]})
 
 
 def test_a_latent_is_described() -> None:
@@ -33,6 +34,8 @@ def test_a_latent_is_described() -> None:
     assert "tensor 1×4×8×8, float32, 1 … 1, mean 1" in text
 
 
-def test_a_text_without_end_is_cut() -> None:
-    (text,) = preview_any("x" * (LONGEST + 5))["text"]
-    assert text.endswith(f"x … ({LONGEST + 5} characters)")
+def test_a_text_without_end_is_shown_cut_and_handed_on_whole() -> None:
+    whole = "x" * (LONGEST + 5)
+    outcome = preview_any(whole)
+    assert outcome.outputs == (whole,)
+    assert outcome.ui == {"text": [f"{whole[:LONGEST]} … ({LONGEST + 5} characters)"]}

@@ -39,6 +39,8 @@ WRONG = {
     "values[9]": "",
     "[x for x in values if x]": "no number",
     "float('nan')": "nan",
+    "a; b": "invalid syntax",
+    "c = a": "invalid syntax",
 }
 
 

@@ -22,7 +22,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from execution.check.validation import validate
 from execution.declare.node import Ui, node, node_types
 from execution.declare.registry import Registry
-from execution.engine import Engine, Job
+from execution.engine import Engine
+from execution.job import Job
 from execution.run.cache import Budgeted
 
 PROMISED = {"run": 2.0, "cached": 0.3}

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Literal
 
@@ -21,9 +21,10 @@ from execution.cancel import CancelToken
 from execution.check.explain import Memory, explanation
 from execution.check.validation import Validation, validate_with
 from execution.declare.registry import Registry
-from execution.declare.run import AloneSeat, Run
+from execution.declare.run import AloneSeat
 from execution.events import Emit, Status
 from execution.files.folders import Folders
+from execution.job import Job
 from execution.run.cache import Budgeted, Cache
 from execution.run.calling import Calls, Rescue, awaited
 from execution.run.emitter import Emitter, Meter, ignore
@@ -36,21 +37,8 @@ from execution.run.schedule import Schedule
 BACKGROUND_THREADS = 4
 
 
-@dataclass(frozen=True)
-class Job:
-    """One prompt to run.
-
-    targets: the nodes wanted, any nodes; None for all output nodes (or all nodes when `keep` is "all").
-    extra_data: what came with the prompt, such as `extra_pnginfo` and `client_id`.
-    keep: the nodes whose outputs shall be in the result; they are targets, too. None: just the targets.
-    """
-
-    id: str
-    prompt: Mapping[str, Any]
-    targets: Collection[str] | None = None
-    extra_data: Mapping[str, Any] = field(default_factory=dict)
-    cancel: CancelToken = field(default_factory=CancelToken)
-    keep: Collection[str] | Literal["all"] | None = None
+Keep = Collection[str] | Literal["all"] | None
+"""The nodes whose outputs shall be in a result; they are targets, too. None: just the targets."""
 
 
 @dataclass(frozen=True)
@@ -115,20 +103,22 @@ class Engine:
             shown_files,
         )
 
-    async def run(self, job: Job) -> Result:
-        """Run a job; never raises for what happens in a node."""
+    async def run(self, job: Job, *, cancel: CancelToken | None = None, keep: Keep = None) -> Result:
+        """Run a job; never raises for what happens in a node. With `keep` "all" and no targets all nodes
+        are wanted.
+        """
+        cancel = cancel or CancelToken()
         loop = asyncio.get_running_loop()
         emit = Emitter(job.id, self._emit, self._memory)
         graph = Graph(job.prompt, self.most_nodes)
-        run = Run(job.id, "", "", graph.get_original_prompt(), job.extra_data, graph, job.cancel)
-        targets, keeps = self._wanted(job)
-        running = Running(self._around, graph, run, emit, keeps, loop)
+        targets, keeps = self._wanted(job, keep)
+        running = Running(self._around, job, graph, cancel, emit, keeps, loop)
         started = loop.time()
         driving = loop.run_in_executor(self._lane, running.drive, targets)
         try:
             await asyncio.shield(driving)
         except asyncio.CancelledError:
-            job.cancel.cancel()
+            cancel.cancel()
             await driving
             raise
         finally:
@@ -137,9 +127,9 @@ class Engine:
         self._say_end(result, running, emit, loop.time() - started)
         return result
 
-    def run_sync(self, job: Job) -> Result:
+    def run_sync(self, job: Job, *, cancel: CancelToken | None = None, keep: Keep = None) -> Result:
         """Run a job from a thread that has no event loop."""
-        return asyncio.run(self.run(job))
+        return asyncio.run(self.run(job, cancel=cancel, keep=keep))
 
     def explain(
         self,
@@ -151,8 +141,9 @@ class Engine:
 
         Gives `{"nodes": {id: {"state": …, "reasons": […], "problems": […]}}}`, see `execution.explain`.
         """
-        validation, schedule = self._keyed(prompt, extra_data or {})
-        wanted, _ = self._wanted(Job("", prompt, targets))
+        job = Job("", prompt, targets, extra_data or {})
+        validation, schedule = self._keyed(job)
+        wanted, _ = self._wanted(job)
         return explanation(prompt, validation, schedule.tasks, wanted, self.cache, self._ran)
 
     def look(self, prompt: Mapping[str, Any], node_id: str) -> tuple[list[Any], ...] | None:
@@ -161,7 +152,7 @@ class Engine:
 
     def kept(self, prompt: Mapping[str, Any]) -> Callable[[str], tuple[list[Any], ...] | None]:
         """The same for any of the nodes of a prompt, which is read once."""
-        _, schedule = self._keyed(prompt, {})
+        _, schedule = self._keyed(Job("", prompt))
 
         def outputs(node_id: str) -> tuple[list[Any], ...] | None:
             task = schedule.tasks.get(node_id)
@@ -170,31 +161,32 @@ class Engine:
 
         return outputs
 
-    def _keyed(self, prompt: Mapping[str, Any], extra_data: Mapping[str, Any]) -> tuple[Validation, Schedule]:
+    def _keyed(self, job: Job) -> tuple[Validation, Schedule]:
         """The sound nodes of a prompt with their keys."""
         with asyncio.Runner() as runner:
             folders = self.registry.provide.get(Folders)
-            validation = runner.run(validate_with(prompt, self.registry, None, folders, any_node=True))
-            graph = Graph(prompt)
+            validation = runner.run(validate_with(job.prompt, self.registry, None, folders, any_node=True))
+            graph = Graph(job.prompt)
             schedule = Schedule(graph, self.registry.types, self.cache, lambda task, known: None)
-            run = Run("", "", "", graph.get_original_prompt(), extra_data, graph)
-            calls = Calls(run, Emitter(""), lambda error: False, lambda task: AloneSeat())
+            calls = Calls(
+                job, graph, CancelToken(), Emitter(""), lambda error: False, lambda task: AloneSeat()
+            )
             tasks = schedule.make(validation.outputs)
             for task in tasks:
                 task.fingerprint = calls.fingerprint(task, lambda value: runner.run(awaited(value)))
         schedule.enter(tasks, self._around.value_key)
         return validation, schedule
 
-    def _wanted(self, job: Job) -> tuple[list[str], Callable[[str], bool]]:
+    def _wanted(self, job: Job, keep: Keep = None) -> tuple[list[str], Callable[[str], bool]]:
         targets = job.targets
-        if targets is None and job.keep == "all":
+        if targets is None and keep == "all":
             targets = list(job.prompt)
         if targets is None:
             targets = [node_id for node_id, node in job.prompt.items() if self._shows(node)]
-        if job.keep == "all":
+        if keep == "all":
             return list(targets), job.prompt.__contains__
-        kept = frozenset(targets if job.keep is None else job.keep)
-        return list(dict.fromkeys([*targets, *(job.keep or ())])), kept.__contains__
+        kept = frozenset(targets if keep is None else keep)
+        return list(dict.fromkeys([*targets, *(keep or ())])), kept.__contains__
 
     def _shows(self, node: Mapping[str, Any]) -> bool:
         node_type = self.registry.types.get(node.get("class_type", ""))

@@ -12,8 +12,8 @@ from typing import Any
 
 from execution.cancel import CancelToken
 from execution.check.validation import Validation, validate
-from execution.engine import Job
 from execution.events import Emit, Event, Failed
+from execution.job import Job
 from nodeloom.arguments import parse
 from nodeloom.documents import Document, document, read
 from nodeloom.parts import Parts, build_parts
@@ -142,9 +142,7 @@ class Engine:
             raise Refused(checked)
         wanted = tuple(targets or checked.outputs)
         kept = keep if isinstance(keep, str) else (*wanted, *keep)
-        job = Job(
-            uuid.uuid4().hex, found.prompt, wanted, found.extra_data, cancel or CancelToken(), keep=kept
-        )
+        job = Job(uuid.uuid4().hex, found.prompt, wanted, found.extra_data)
         failures: list[Failed] = []
         listeners = [
             lambda event: failures.append(event) if isinstance(event, Failed) else None,
@@ -152,7 +150,7 @@ class Engine:
         ]
         self._listeners += listeners
         try:
-            given = self.parts.engine.run_sync(job)
+            given = self.parts.engine.run_sync(job, cancel=cancel, keep=kept)
         finally:
             del self._listeners[-len(listeners) :]
         result = Result(

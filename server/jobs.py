@@ -1,10 +1,12 @@
-"""A job: one prompt on its way through the queue, and what is told of it."""
+"""A job on its way through the queue, and what is told of it."""
 
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
+
+from execution.job import Job
 
 SECRET = re.compile(r"api_?key|auth_?token|secret|password|credential", re.IGNORECASE)
 """Names of `extra_data` entries that are handed to the nodes of the run and to nothing and nobody else."""
@@ -36,15 +38,13 @@ class Once(NamedTuple):
     request: str
 
 
-@dataclass(frozen=True)
-class Job:
-    """One prompt. `number` orders the queue; `session` and `client_id` say who hears of it."""
+@dataclass(frozen=True, kw_only=True)
+class Queued(Job):
+    """A job with what the queue needs beside it. `number` orders the queue; `session` and `client_id` say who
+    hears of it.
+    """
 
-    id: str
     number: float
-    prompt: Mapping[str, Any]
-    targets: tuple[str, ...]
-    extra_data: Mapping[str, Any]
     created: float
     client_id: str | None = None
     session: str = ""
@@ -62,6 +62,10 @@ class Job:
         workflow = pnginfo.get("workflow") if isinstance(pnginfo, dict) else None
         found = workflow.get("id") if isinstance(workflow, dict) else None
         return found if isinstance(found, str) else None
+
+    def with_secrets(self, secrets: Mapping[str, Any]) -> Job:
+        """The job as its nodes are to have it."""
+        return Job(self.id, self.prompt, self.targets, {**self.extra_data, **secrets})
 
 
 @dataclass(frozen=True)

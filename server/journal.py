@@ -11,7 +11,7 @@ from typing import Any
 
 from server.answers import dumps
 from server.database import Database
-from server.jobs import MOST_ATTEMPTS, Job, Once, Outcome, Status, died_twice, preview_file, shown_files
+from server.jobs import MOST_ATTEMPTS, Once, Outcome, Queued, Status, died_twice, preview_file, shown_files
 from server.store import IdTaken, Page, Recovered, Repeated, Waiting
 
 logger = logging.getLogger(__name__)
@@ -95,9 +95,9 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def job_of(row: sqlite3.Row) -> Job:
+def job_of(row: sqlite3.Row) -> Queued:
     """A job as it was added."""
-    return Job(
+    return Queued(
         id=row["id"],
         number=row["number"],
         prompt=json.loads(row["prompt"]),
@@ -124,7 +124,7 @@ def refuse_repeated(connection: sqlite3.Connection, session: str, once: Once) ->
         raise Repeated(found["job"], found["request"] == once.request)
 
 
-def insert(connection: sqlite3.Connection, job: Job, prompt: str, extra_data: str) -> Waiting:
+def insert(connection: sqlite3.Connection, job: Queued, prompt: str, extra_data: str) -> Waiting:
     """Add a pending job in place of an ended one with the same id."""
     if job.once is not None:
         refuse_repeated(connection, job.session, job.once)
@@ -143,7 +143,7 @@ def insert(connection: sqlite3.Connection, job: Job, prompt: str, extra_data: st
         "created": job.created,
         "prompt": prompt,
         "extra_data": extra_data,
-        "targets": dumps(list(job.targets)),
+        "targets": dumps(list(job.targets or ())),
     }
     names, marks = ", ".join(columns), ", ".join("?" * len(columns))
     cursor = connection.execute(f"INSERT INTO jobs({names}) VALUES({marks})", tuple(columns.values()))
@@ -339,7 +339,7 @@ class Journal:
         recovered: Recovered = await self._write(recover)
         return recovered
 
-    async def add(self, job: Job) -> Waiting:
+    async def add(self, job: Queued) -> Waiting:
         prompt, extra_data = dumps(job.prompt), dumps(job.extra_data)
         waiting: Waiting = await self._write(lambda connection: insert(connection, job, prompt, extra_data))
         return waiting
@@ -347,7 +347,7 @@ class Journal:
     async def answered(self, session: str, once: Once) -> None:
         await self._database.read(lambda connection: refuse_repeated(connection, session, once))
 
-    async def load(self, job: str) -> Job | None:
+    async def load(self, job: str) -> Queued | None:
         row = await self._row("SELECT * FROM jobs WHERE id = ? AND status IN ('pending', 'running')", job)
         return job_of(row) if row else None
 

@@ -20,12 +20,11 @@ from execution.wire.messages import (
     Listening,
     Loaded,
     Message,
-    RunJob,
 )
 from server import frames
 from server.endings import Endings
 from server.frames import Frame, Picture, Translator
-from server.jobs import MOST_ATTEMPTS, Job, Outcome, Status, died_twice, error_of
+from server.jobs import MOST_ATTEMPTS, Outcome, Queued, Status, died_twice, error_of
 from server.journal import lenient
 from server.progress import Tally
 from server.sockets import Hub, do_nothing
@@ -48,7 +47,7 @@ class Running:
     counting.
     """
 
-    job: Job
+    job: Queued
     place: Waiting
     worker: Worker
     base: int
@@ -138,7 +137,7 @@ class Scheduler:
         number, self._next_number = self._next_number, self._next_number + 1
         return -number if front else number
 
-    async def add(self, job: Job) -> None:
+    async def add(self, job: Queued) -> None:
         """Journal a job and queue it. `IdTaken` when its id waits or runs already."""
         waiting = await self._store.add(job)
         if job.secrets:
@@ -227,8 +226,7 @@ class Scheduler:
         self._tell_status()  # before the job's own first message, as ComfyUI does
         await worker.send(Listening(self._is_looked_at(job)))
         self.watchers.wake(job.id)
-        extra_data = {**job.extra_data, **self._secrets.get(job.id, {})}
-        await worker.send(RunJob(job.id, job.prompt, job.targets, extra_data))
+        await worker.send(job.with_secrets(self._secrets.get(job.id, {})))
         if self._starting.get(job.id):
             await self.cancel(job.id)
 
@@ -376,7 +374,7 @@ class Scheduler:
             self._sending.add(sending)
             sending.add_done_callback(self._sending.discard)
 
-    def _is_looked_at(self, job: Job) -> bool:
+    def _is_looked_at(self, job: Queued) -> bool:
         return self._hub.listens(job.session, job.client_id) or self.watchers.looks(job.id)
 
     def standing(self, job: str) -> Standing | None:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
-from server.jobs import Job, Once, Outcome, Status
+from server.jobs import Once, Outcome, Queued, Status
 
 
 class IdTaken(Exception):
@@ -67,7 +67,7 @@ class Store(Protocol):
         cut off before. Called once, first.
         """
 
-    async def add(self, job: Job) -> Waiting:
+    async def add(self, job: Queued) -> Waiting:
         """Keep a new pending job. A finished one with the same id is replaced; otherwise `IdTaken`.
         `Repeated` when its key has a job already.
         """
@@ -75,7 +75,7 @@ class Store(Protocol):
     async def answered(self, session: str, once: Once) -> None:
         """Raises `Repeated` when a key of this session has a job already."""
 
-    async def load(self, job: str) -> Job | None:
+    async def load(self, job: str) -> Queued | None:
         """A job that is not finished, without its secrets."""
 
     async def start(self, job: str, at: float) -> int:

@@ -11,9 +11,12 @@ from functools import partial
 from typing import Any
 
 from execution import events
+from execution.cancel import CancelToken
 from execution.declare.outcome import BlockedInput, ExecutionBlocker, Outcome
 from execution.declare.run import Run, Seat
+from execution.job import Job
 from execution.run.emitter import Emitter
+from execution.run.graph import Graph
 from execution.run.mapping import Inputs, blocker_among, calls_for
 from execution.run.task import Task
 
@@ -28,10 +31,19 @@ NONE_PENDING: frozenset[str] = frozenset()
 class Calls:
     """The calls of one job's nodes. `executed` gets the ids of those that were called and did not raise."""
 
-    def __init__(self, pattern: Run, emit: Emitter, rescue: Rescue, seat: Callable[[Task], Seat]) -> None:
-        """`pattern` is what all nodes of the job are handed alike."""
+    def __init__(
+        self,
+        job: Job,
+        graph: Graph,
+        cancel: CancelToken,
+        emit: Emitter,
+        rescue: Rescue,
+        seat: Callable[[Task], Seat],
+    ) -> None:
+        """Take a job; nothing is called yet."""
         self.executed: list[str] = []
-        self._pattern, self._emit, self._rescue, self._seat = pattern, emit, rescue, seat
+        self._job, self._graph, self._cancel = job, graph, cancel
+        self._emit, self._rescue, self._seat = emit, rescue, seat
 
     def fingerprint(self, task: Task, settle: Settle) -> Any:
         """What a node's result depends on besides its inputs; NaN, so always run, when it cannot tell."""
@@ -117,7 +129,7 @@ class Calls:
         """For each call its number, its inputs, and its outcome if it is blocked."""
         takes_lists, told = task.spec.input_is_list, False
         for index, inputs in enumerate(calls_for(lists, takes_lists)):
-            self._pattern.cancel.check()
+            self._cancel.check()
             blocker = blocker_among(inputs, takes_lists)
             if blocker is None and not told:
                 told = True
@@ -147,15 +159,14 @@ class Calls:
 
     def run_for(self, task: Task, index: int = 0, pending: frozenset[str] = NONE_PENDING) -> Run:
         """What one call of a node is handed."""
-        pattern, place = self._pattern, task.place
         return Run(
-            pattern.job,
-            place.node,
-            place.display_node,
-            pattern.prompt,
-            pattern.extra_data,
-            pattern.dynprompt,
-            pattern.cancel,
+            self._job.id,
+            task.place.node,
+            task.place.display_node,
+            self._graph.get_original_prompt(),
+            self._job.extra_data,
+            self._graph,
+            self._cancel,
             pending,
             index,
             self._seat(task),

@@ -21,12 +21,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from execution import events
+from execution.cancel import CancelToken
 from execution.declare.node import NodeType
 from execution.declare.outcome import Outcome
-from execution.declare.run import Run
 from execution.errors import Cancelled, DependencyCycle, GraphError
 from execution.events import Place
 from execution.files.identity import trace_of
+from execution.job import Job
 from execution.run.cache import Cache, Entry
 from execution.run.calling import Calls, Lists, Rescue, awaited
 from execution.run.emitter import Emitter
@@ -66,22 +67,23 @@ class Running:
     def __init__(
         self,
         around: Surroundings,
+        job: Job,
         graph: Graph,
-        run: Run,
+        cancel: CancelToken,
         emit: Emitter,
         keeps: Callable[[str], bool],
         loop: asyncio.AbstractEventLoop,
     ) -> None:
-        """Take a job; nothing happens yet. `run` is the pattern of what nodes are handed."""
+        """Take a job, with its prompt as a graph; nothing happens yet."""
         self.emit, self.graph = emit, graph
         self.schedule = Schedule(graph, around.types, around.cache, self._done, keeps)
-        self.calls = Calls(run, emit, around.rescue, self._seat_of)
+        self.calls = Calls(job, graph, cancel, emit, around.rescue, self._seat_of)
         self.ui: dict[str, Mapping[str, Any]] = {}
         self.cached: list[str] = []
         self.failure: Failure | None = None
         self.interrupted = False
         self.interrupted_at: Place | None = None
-        self._around, self._loop, self._cancel = around, loop, run.cancel
+        self._around, self._loop, self._cancel = around, loop, cancel
         self._changed = threading.Condition(threading.RLock())
         self._lane_work: deque[Callable[[], None]] = deque()
         self._current: Task | None = None

@@ -1,6 +1,6 @@
 """What server and worker say to each other: plain data, one JSON object and maybe some bytes each.
 
-    server → worker    RunJob, CancelJob, Listening, Ask, Shutdown
+    server → worker    Job, CancelJob, Listening, Ask, Shutdown
     worker → server    Hello, Loaded, EventSent, JobDone, Answer, Broadcast
 
 An `Ask` is answered by one `Answer` with its number, also while a job computes. The questions a worker
@@ -15,18 +15,9 @@ from typing import Any
 
 from execution import events
 from execution.events import Event, Status
+from execution.job import Job
 
 Frame = tuple[dict[str, Any], bytes]
-
-
-@dataclass(frozen=True)
-class RunJob:
-    """Run a prompt in API format. `targets` are the output nodes wanted; None means all of them."""
-
-    job: str
-    prompt: Mapping[str, Any]
-    targets: tuple[str, ...] | None = None
-    extra_data: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -121,22 +112,12 @@ class Broadcast:
 
 
 Message = (
-    RunJob
-    | CancelJob
-    | Listening
-    | Ask
-    | Shutdown
-    | Hello
-    | Loaded
-    | EventSent
-    | JobDone
-    | Answer
-    | Broadcast
+    Job | CancelJob | Listening | Ask | Shutdown | Hello | Loaded | EventSent | JobDone | Answer | Broadcast
 )
 KINDS: Mapping[str, type[Any]] = {
     kind.__name__: kind
     for kind in (
-        RunJob, CancelJob, Listening, Ask, Shutdown, Hello, Loaded, EventSent, JobDone, Answer, Broadcast
+        Job, CancelJob, Listening, Ask, Shutdown, Hello, Loaded, EventSent, JobDone, Answer, Broadcast
     )
 }  # fmt: skip
 

@@ -20,10 +20,11 @@ from typing import Any
 from execution.cancel import CancelToken
 from execution.check.validation import validate_with
 from execution.declare.registry import Registry
-from execution.engine import Engine, Job
+from execution.engine import Engine
 from execution.errors import ChannelClosed
 from execution.events import Event
 from execution.files.folders import Folders
+from execution.job import Job
 from execution.wire.channel import Channel
 from execution.wire.messages import (
     Answer,
@@ -33,7 +34,6 @@ from execution.wire.messages import (
     JobDone,
     Listening,
     Loaded,
-    RunJob,
     Shutdown,
 )
 
@@ -53,7 +53,7 @@ class Worker:
         self.previews_wanted = False
         self._tokens: dict[str, CancelToken] = {}
         self._lock = threading.Lock()
-        self._jobs: queue.SimpleQueue[RunJob | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._questions: queue.SimpleQueue[Ask | None] = queue.SimpleQueue()
 
     def emit(self, event: Event) -> None:
@@ -85,19 +85,17 @@ class Worker:
         ]
         for thread in threads:
             thread.start()
-        while (wanted := self._jobs.get()) is not None:
-            self._run(engine, wanted)
+        while (job := self._jobs.get()) is not None:
+            self._run(engine, job)
         threads[1].join(GRACE_SECONDS)
 
-    def _run(self, engine: Engine, wanted: RunJob) -> None:
-        token = self._tokens[wanted.job]
-        job = Job(wanted.job, dict(wanted.prompt), wanted.targets, dict(wanted.extra_data), token, keep=())
+    def _run(self, engine: Engine, job: Job) -> None:
         try:
-            done = JobDone(wanted.job, engine.run_sync(job).status)
+            done = JobDone(job.id, engine.run_sync(job, cancel=self._tokens[job.id], keep=()).status)
         except Exception as error:  # the engine itself failed: the job is lost, the worker need not be
-            done = JobDone(wanted.job, "error", error=f"{type(error).__name__}: {error}")
+            done = JobDone(job.id, "error", error=f"{type(error).__name__}: {error}")
         with self._lock:
-            del self._tokens[wanted.job]
+            del self._tokens[job.id]
         self._send(done)
 
     def _read(self) -> None:
@@ -107,7 +105,7 @@ class Worker:
                 message = self.channel.receive()
             except ChannelClosed:
                 return self._end(abruptly=True)
-            if isinstance(message, RunJob):
+            if isinstance(message, Job):
                 self._take(message)
             elif isinstance(message, CancelJob):
                 self._cancel(message.job)
@@ -118,10 +116,10 @@ class Worker:
             elif isinstance(message, Shutdown):
                 return self._end(abruptly=False)
 
-    def _take(self, wanted: RunJob) -> None:
+    def _take(self, job: Job) -> None:
         with self._lock:
-            self._tokens[wanted.job] = CancelToken()
-        self._jobs.put(wanted)
+            self._tokens[job.id] = CancelToken()
+        self._jobs.put(job)
 
     def _cancel(self, job: str) -> None:
         """Stop a job that runs, or that waits in this worker; one that is over is left alone."""

@@ -4,13 +4,13 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from server.jobs import Job, without_secrets
+from server.jobs import Queued, without_secrets
 from server.parts import Parts
 from server.submission.body import client_of, extra_data_of, job_id, number_of
 from server.submission.checking import Checked
 
 
-def job_of(parts: Parts, body: Mapping[str, Any], checked: Checked, session: str) -> Job:
+def job_of(parts: Parts, body: Mapping[str, Any], checked: Checked, session: str) -> Queued:
     """The job for a checked prompt, with a place at the end of the queue unless the body asks for another.
 
     Raises:
@@ -27,6 +27,14 @@ def job_of(parts: Parts, body: Mapping[str, Any], checked: Checked, session: str
     number = number_of(body)
     if number is None:
         number = parts.scheduler.take_number(front=bool(body.get("front")))
-    return Job(
-        job_id(body), number, checked.prompt, checked.targets, shown, created, client, session, 0, secrets
+    return Queued(
+        job_id(body),
+        checked.prompt,
+        checked.targets,
+        shown,
+        number=number,
+        created=created,
+        client_id=client,
+        session=session,
+        secrets=secrets,
     )

@@ -14,9 +14,10 @@ from compat.packs import Packs, load_packs
 from execution.check.validation import Validation, validate_with
 from execution.declare.node import node_types
 from execution.declare.registry import Registry
-from execution.engine import Engine, Job
+from execution.engine import Engine, Result
 from execution.events import Event, Failed, Running
 from execution.files.folders import Folders
+from execution.job import Job
 from tests.compat import toys
 
 PACKS = Path(__file__).with_name("packs")
@@ -35,21 +36,25 @@ class Bench:
         self.engine = Engine(registry, emit=self.events.append)
         self.jobs = 0
 
-    def start(self, prompt: Prompt, *targets: str, extra: Mapping[str, Any] | None = None) -> Job:
-        """A job for some nodes of a prompt, of which all outputs are kept."""
+    def job(self, prompt: Prompt, *targets: str, extra: Mapping[str, Any] | None = None) -> Job:
+        """A job for some nodes of a prompt."""
         self.events.clear()
         self.jobs += 1
-        return Job(f"job{self.jobs}", prompt, targets=targets or None, extra_data=extra or {}, keep="all")
+        return Job(f"job{self.jobs}", prompt, targets=targets or None, extra_data=extra or {})
+
+    def result(self, prompt: Prompt, *targets: str, **more: Any) -> Result:
+        """What becomes of a job, of which all outputs are kept."""
+        return self.engine.run_sync(self.job(prompt, *targets, **more), keep="all")
 
     def run(self, prompt: Prompt, *targets: str, extra: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
         """The outputs by node, each a tuple of lists; what failed is raised."""
-        result = self.engine.run_sync(self.start(prompt, *targets, extra=extra))
+        result = self.result(prompt, *targets, extra=extra)
         assert result.status == "success", result.error
         return result.outputs
 
     def fail(self, prompt: Prompt, *targets: str) -> Failed:
         """The failure that a prompt ends in."""
-        result = self.engine.run_sync(self.start(prompt, *targets))
+        result = self.result(prompt, *targets)
         assert result.status == "error"
         (failed,) = self.of(Failed)
         return failed

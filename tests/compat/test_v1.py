@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from execution.cancel import CancelToken
 from execution.declare.node import Run
 from execution.declare.registry import Registry
 from execution.engine import Engine
@@ -51,7 +52,7 @@ def test_output_nodes_show_something_and_may_give_something(behaviours: Bench) -
     prompt = graph(
         a=("Add", {"a": 1, "b": 2}), s=("Show", {"value": ("a", 0)}), p=("ShowAndPass", {"value": ("a", 0)})
     )
-    result = behaviours.engine.run_sync(behaviours.start(prompt))
+    result = behaviours.result(prompt)
     assert result.ui["s"]["text"] == ["3"]
     assert list(result.ui["p"]["seen"]) == [3]
     assert result.outputs["p"] == ([3],)
@@ -147,7 +148,7 @@ def test_a_blocker_stops_what_follows_and_nothing_else(behaviours: Bench) -> Non
         shown=("Show", {"value": ("behind", 0)}),
         free=("Show", {"value": ("g", 1)}),
     )
-    result = behaviours.engine.run_sync(behaviours.start(prompt))
+    result = behaviours.result(prompt)
     assert result.status == "success"
     assert not {"behind", "shown"} & set(behaviours.ran)
     assert result.ui["free"]["text"] == ["5"]
@@ -159,7 +160,7 @@ def test_a_blocker_with_a_message_is_reported(behaviours: Bench) -> None:
         g=("Gate", {"value": 5, "open": False, "message": "closed today"}),
         shown=("Show", {"value": ("g", 0)}),
     )
-    behaviours.engine.run_sync(behaviours.start(prompt))
+    behaviours.result(prompt)
     assert [event.message for event in behaviours.of(Blocked)] == ["closed today"]
 
 
@@ -170,7 +171,7 @@ def test_blockers_inside_a_list_stop_only_their_items(behaviours: Bench) -> None
         a=("Add", {"a": ("b", 0), "b": 100}),
         s=("Show", {"value": ("a", 0)}),
     )
-    result = behaviours.engine.run_sync(behaviours.start(prompt))
+    result = behaviours.result(prompt)
     assert result.ui["s"]["text"] == ["101", "102"]
 
 
@@ -383,15 +384,17 @@ POLICIES = {
 def test_loops_and_expansions_need_no_cache(behaviours: Bench, policy: str) -> None:
     with Engine(behaviours.registry, POLICIES[policy], emit=behaviours.events.append) as engine:
         for _ in range(2):
-            loop = engine.run_sync(behaviours.start(counting(0, 6), "shown", "close"))
+            loop = engine.run_sync(behaviours.job(counting(0, 6), "shown", "close"), keep="all")
             assert loop.outputs["close"] == ([6], [21])
-            mixed = engine.run_sync(behaviours.start(graph(x=("ExpandMixed", {"a": 2, "b": 3})), "x"))
+            mixed = engine.run_sync(
+                behaviours.job(graph(x=("ExpandMixed", {"a": 2, "b": 3})), "x"), keep="all"
+            )
             assert mixed.outputs["x"] == ([2], [10])
 
 
 def test_a_cycle_is_an_error_and_the_next_job_works(behaviours: Bench) -> None:
     prompt = graph(a=("Add", {"a": ("b", 0), "b": 1}), b=("Add", {"a": ("a", 0), "b": 1}))
-    result = behaviours.engine.run_sync(behaviours.start(prompt, "b"))
+    result = behaviours.result(prompt, "b")
     assert result.status == "error"
     assert behaviours.run(graph(a=("Add", {"a": 1, "b": 1})), "a")["a"] == ([2],)
 
@@ -471,10 +474,10 @@ def test_progress_of_overlapping_nodes_stays_apart(behaviours: Bench) -> None:
 
 
 def test_a_cancelled_job_ends_soon(behaviours: Bench) -> None:
-    job = behaviours.start(graph(e=("Endless", {})))
-    threading.Timer(0.1, job.cancel.cancel).start()
+    cancel, job = CancelToken(), behaviours.job(graph(e=("Endless", {})))
+    threading.Timer(0.1, cancel.cancel).start()
     started = time.monotonic()
-    assert behaviours.engine.run_sync(job).status == "interrupted"
+    assert behaviours.engine.run_sync(job, cancel=cancel).status == "interrupted"
     assert time.monotonic() - started < 5, "the node alone takes ten seconds"
     assert behaviours.of(Interrupted)[0].place.node == "e"
 

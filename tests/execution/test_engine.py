@@ -17,7 +17,7 @@ from execution.cancel import CancelToken
 from execution.declare.outcome import ExecutionBlocker, Outcome
 from execution.declare.registry import Registry
 from execution.declare.run import Run
-from execution.engine import Engine, Job
+from execution.engine import Engine
 from execution.errors import Cancelled, DependencyCycle, DuplicateNode, GraphError
 from execution.events import (
     Blocked,
@@ -34,6 +34,7 @@ from execution.events import (
     Running,
     Started,
 )
+from execution.job import Job
 from execution.run.cache import Budgeted, NoCache
 from tests.execution.toys import Lab, Toy, asks_switch, node, one, toy, toys
 
@@ -131,7 +132,7 @@ def test_keep_says_whose_outputs_are_in_the_result() -> None:
         assert set(here.run(prompt, "b", keep=["a"]).outputs) == {"a"}
         assert set(here.run(prompt, "b", keep="all").outputs) == {"a", "b"}
         here.events.clear()
-        assert set(here.engine.run_sync(Job("j", prompt, keep="all")).outputs) == {"a", "b", "n"}
+        assert set(here.engine.run_sync(Job("j", prompt), keep="all").outputs) == {"a", "b", "n"}
 
 
 def test_a_list_is_mapped_over_and_collected() -> None:
@@ -920,9 +921,11 @@ def waits_for_cancel(seen: threading.Event) -> Toy:
     return toy("Endless", work)
 
 
-def run_in_thread(here: Lab, job: Job) -> tuple[threading.Thread, list[Any]]:
+def run_in_thread(
+    here: Lab, job: Job, cancel: CancelToken | None = None
+) -> tuple[threading.Thread, list[Any]]:
     results: list[Any] = []
-    thread = threading.Thread(target=lambda: results.append(here.engine.run_sync(job)))
+    thread = threading.Thread(target=lambda: results.append(here.engine.run_sync(job, cancel=cancel)))
     thread.start()
     return thread, results
 
@@ -931,7 +934,7 @@ def test_a_cancel_ends_its_job_soon_and_no_other() -> None:
     seen, token = threading.Event(), CancelToken()
     with lab(waits_for_cancel(seen)) as here:
         thread, results = run_in_thread(
-            here, Job("a", {"n": node("Number", value=1), "e": node("Endless")}, ["n", "e"], cancel=token)
+            here, Job("a", {"n": node("Number", value=1), "e": node("Endless")}, ["n", "e"]), token
         )
         waiting, later = run_in_thread(here, Job("b", {"n": node("Number", value=2)}, ["n"]))
         assert seen.wait(5)
@@ -958,7 +961,7 @@ def test_a_cancel_ends_async_nodes_and_waiting() -> None:
         for name in ("Patient", "Sync"):
             seen.clear()
             token = CancelToken()
-            thread, results = run_in_thread(here, Job("a", {"p": node(name)}, ["p"], cancel=token))
+            thread, results = run_in_thread(here, Job("a", {"p": node(name)}, ["p"]), token)
             assert seen.wait(5)
             token.cancel()
             thread.join(5)
@@ -1008,13 +1011,13 @@ def test_a_job_whose_task_is_cancelled_is_cancelled() -> None:
     seen = threading.Event()
 
     async def main(engine: Engine) -> None:
-        job = Job("a", {"e": node("Endless")}, ["e"])
-        running = asyncio.create_task(engine.run(job))
+        token = CancelToken()
+        running = asyncio.create_task(engine.run(Job("a", {"e": node("Endless")}, ["e"]), cancel=token))
         await asyncio.to_thread(seen.wait, 5)
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running
-        assert job.cancel.cancelled
+        assert token.cancelled
         assert (await engine.run(Job("b", {"n": node("Number", value=1)}, ["n"]))).status == "success"
 
     with lab(waits_for_cancel(seen)) as here:

@@ -12,8 +12,9 @@ from execution.declare.outcome import ExecutionBlocker, Outcome
 from execution.declare.registry import Registry
 from execution.declare.run import Run
 from execution.declare.spec import InputSpec, NodeSpec, OutputSpec
-from execution.engine import Engine, Job, Result
+from execution.engine import Engine, Result
 from execution.events import Cached, Done, Event, Running
+from execution.job import Job
 from execution.run.cache import Cache
 
 Call = Callable[[dict[str, Any], Run], Any]
@@ -143,7 +144,7 @@ class Lab:
         """Run a prompt from scratch of the notes; fails when a node raised and `fails` is not set."""
         self.events.clear()
         expected = more.pop("status", "success")
-        result = self.engine.run_sync(Job("job", prompt, targets or None, **more))
+        result = self.engine.run_sync(Job("job", prompt, targets or None), **more)
         if result.failure is not None and expected == "success":
             raise result.failure.error
         assert result.status == expected

@@ -14,8 +14,9 @@ import pytest
 
 from diffusion.residency.budget import Residency
 from diffusion.residency.precision import Precision
-from execution.engine import Engine, Job
+from execution.engine import Engine
 from execution.files.folders import Folders
+from execution.job import Job
 from execution.run.cache import Budgeted
 from nodes.program import build_registry
 from nodes.values import named_tensors, storages

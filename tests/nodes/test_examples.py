@@ -14,8 +14,9 @@ from PIL import Image as PIL
 from diffusion.residency.budget import Residency
 from diffusion.residency.precision import Precision
 from execution.check.validation import validate_with
-from execution.engine import Engine, Job, Result
+from execution.engine import Engine, Result
 from execution.files.folders import Folders
+from execution.job import Job
 from nodes.program import build_registry
 from server.examples import examples as listed
 from tests.nodes import example_inputs, example_models

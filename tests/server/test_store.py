@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.jobs import Job, Once, Outcome, Status, preview_file, shown_files, without_secrets
+from server.jobs import Once, Outcome, Queued, Status, preview_file, shown_files, without_secrets
 from server.journal import CUT_OFF, Journal, lenient, number_text
 from server.store import IdTaken, Page, Recovered, Repeated
 
@@ -26,8 +26,10 @@ def store(tmp_path: Path) -> Iterator[Journal]:
     journal.close()
 
 
-def job(name: str, number: float = 0, **more: Any) -> Job:
-    return Job(name, number, PROMPT, ("1",), {"client_id": "c"}, time.time(), "c", **more)
+def job(name: str, number: float = 0, **more: Any) -> Queued:
+    extra = {"client_id": "c"}
+    created = time.time()
+    return Queued(name, PROMPT, ("1",), extra, number=number, created=created, client_id="c", **more)
 
 
 async def texts(pieces: AsyncIterator[str]) -> list[Any]:
@@ -184,10 +186,10 @@ async def test_secrets_are_nowhere_on_disk(tmp_path: Path) -> None:
     store = Journal(tmp_path / "j.sqlite")
     shown, secrets = without_secrets({"api_key_comfy_org": "CANARY", "AUTH_TOKEN_x": "CANARY", "seed": 1})
     assert shown == {"seed": 1}
-    await store.add(Job("a", 0, {}, (), shown, 0.0, secrets=secrets))
+    await store.add(Queued("a", {}, (), shown, number=0, created=0.0, secrets=secrets))
     store.close()
     assert not any(b"CANARY" in path.read_bytes() for path in tmp_path.iterdir())
-    assert "CANARY" not in repr(Job("a", 0, {}, (), shown, 0.0, secrets=secrets))
+    assert "CANARY" not in repr(Queued("a", {}, (), shown, number=0, created=0.0, secrets=secrets))
 
 
 async def test_a_journal_of_another_version_is_put_aside(
@@ -250,7 +252,7 @@ async def test_a_full_disk_is_an_error_and_not_a_lost_job(tmp_path: Path) -> Non
         lambda connection: connection.execute("PRAGMA page_count").fetchone()[0]
     )
     store._database._connection.execute(f"PRAGMA max_page_count={pages + 2}")
-    big = Job("big", 0, {"1": {"class_type": "A", "inputs": {"x": "y" * 100_000}}}, (), {}, 0.0)
+    big = Queued("big", {"1": {"class_type": "A", "inputs": {"x": "y" * 100_000}}}, (), number=0, created=0.0)
     with pytest.raises(sqlite3.OperationalError, match="full"):
         await store.add(big)
     store._database._connection.execute("PRAGMA max_page_count=1000000")
@@ -263,7 +265,7 @@ async def test_jobs_are_listed_by_state_and_workflow(store: Journal) -> None:
     await ended(store, "good")
     await ended(store, "bad", Outcome(Status.ERROR, error={"exception_message": "no"}))
     extra = {"extra_pnginfo": {"workflow": {"id": "w1"}}}
-    await store.add(Job("mine", 1, PROMPT, (), extra, time.time()))
+    await store.add(Queued("mine", PROMPT, (), extra, number=1, created=time.time()))
     cases: list[tuple[Page, list[str], int]] = [
         (Page(10), ["mine", "bad", "good"], 3),
         (Page(10, ascending=True), ["good", "bad", "mine"], 3),

@@ -14,8 +14,9 @@ from PIL import ImageStat
 
 from diffusion.residency.budget import Residency
 from diffusion.residency.precision import Precision
-from execution.engine import Engine, Job
+from execution.engine import Engine
 from execution.files.folders import Folders
+from execution.job import Job
 from nodes.program import build_registry
 from tests.web.chromium import NEEDS_CHROMIUM, place, until
 from tests.web.node import NEEDS_NODE, NODE

@@ -13,7 +13,7 @@ from server.answers import answer
 from server.assets.references import resolve_references
 from server.bodies import read_object
 from server.envelopes import Refusal, enveloped
-from server.jobs import Job, Once
+from server.jobs import Once, Queued
 from server.parts import Parts, parts, session
 from server.routes.history import whole
 from server.routes.v2.assets import idempotency_key, invalid, reused
@@ -105,7 +105,7 @@ async def created(request: web.Request, job: str) -> web.Response:
     return answer(await job_view(request, record), 201)
 
 
-async def job_for(here: Parts, body: Mapping[str, Any], who: str) -> Job:
+async def job_for(here: Parts, body: Mapping[str, Any], who: str) -> Queued:
     """The checked job of a body; 422 for a workflow that cannot run, 429 when the queue is full."""
     workflow, extra_data = body.get("workflow"), body.get("extra_data")
     if not isinstance(workflow, dict) or not (extra_data is None or isinstance(extra_data, dict)):

@@ -15,8 +15,9 @@ from execution.declare.node import Folder, NativeNode
 from execution.declare.node import node as declare
 from execution.declare.registry import Registry
 from execution.declare.spec import NodeSpec
-from execution.engine import Engine, Job
+from execution.engine import Engine
 from execution.files.folders import Folders
+from execution.job import Job
 from execution.run.cache import Budgeted
 from tests.execution.toys import Lab, Toy, node, one, toy, toys
 

@@ -14,9 +14,10 @@ from execution.check.validation import validate
 from execution.declare.dynamic import opened
 from execution.declare.node import Branches, Grows, Lazy, Output, Range, Ui, node
 from execution.declare.registry import Registry
-from execution.engine import Engine, Job
+from execution.engine import Engine
 from execution.errors import DeclarationError
 from execution.events import Done, Event
+from execution.job import Job
 
 T = TypeVar("T")
 Number = TypeVar("Number", int, float)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from execution.errors import ChannelClosed
 from execution.events import Done, Place, Preview, PreviewReady, Progress
+from execution.job import Job
 from execution.wire.channel import AsyncChannel, Channel, decode, encode, pair
 from execution.wire.messages import (
     Answer,
@@ -22,13 +23,12 @@ from execution.wire.messages import (
     Listening,
     Loaded,
     Message,
-    RunJob,
     Shutdown,
 )
 
 PLACE = Place("5.0.1", "5", "5", "5", "KSampler")
 MESSAGES: list[Message] = [
-    RunJob("j", {"1": {"class_type": "a", "inputs": {"x": 1.5}}}, ("1",), {"client_id": "c"}),
+    Job("j", {"1": {"class_type": "a", "inputs": {"x": 1.5}}}, ("1",), {"client_id": "c"}),
     CancelJob("j"),
     Listening(True),
     Ask(3, "specs", {"name": "é"}),

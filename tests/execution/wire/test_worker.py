@@ -10,6 +10,7 @@ from execution.declare.node import Run, Ui, node, node_types
 from execution.declare.registry import Registry
 from execution.engine import Engine
 from execution.events import Done, Place
+from execution.job import Job
 from execution.wire.channel import Channel, pair
 from execution.wire.messages import (
     Answer,
@@ -20,7 +21,6 @@ from execution.wire.messages import (
     Listening,
     Loaded,
     Message,
-    RunJob,
     Shutdown,
 )
 from execution.wire.worker import Worker
@@ -70,8 +70,8 @@ def until(server: Channel, wanted: Callable[[Message], bool]) -> Message:
     return message
 
 
-def say_job(job: str, text: str) -> RunJob:
-    return RunJob(job, {"1": {"class_type": "Say", "inputs": {"text": text}}}, ("1",))
+def say_job(job: str, text: str) -> Job:
+    return Job(job, {"1": {"class_type": "Say", "inputs": {"text": text}}}, ("1",))
 
 
 def test_a_worker_says_what_it_has_then_runs_jobs_in_order(server: Channel) -> None:
@@ -90,7 +90,7 @@ def test_a_worker_says_what_it_has_then_runs_jobs_in_order(server: Channel) -> N
 
 
 def test_questions_are_answered_while_a_job_computes_and_the_job_can_be_cancelled(server: Channel) -> None:
-    server.send(RunJob("long", {"1": {"class_type": "Wait", "inputs": {}}}, ("1",)))
+    server.send(Job("long", {"1": {"class_type": "Wait", "inputs": {}}}, ("1",)))
     server.send(Listening(True))
     server.send(Ask(1, "echo", {"a": [1]}))
     server.send(Ask(2, "spec", {"name": "Say"}))
@@ -108,7 +108,7 @@ def test_questions_are_answered_while_a_job_computes_and_the_job_can_be_cancelle
 
 
 def test_a_job_cancelled_before_its_turn_does_not_run(server: Channel) -> None:
-    server.send(RunJob("first", {"1": {"class_type": "Wait", "inputs": {}}}, ("1",)))
+    server.send(Job("first", {"1": {"class_type": "Wait", "inputs": {}}}, ("1",)))
     server.send(say_job("second", "never"))
     server.send(CancelJob("second"))
     server.send(CancelJob("first"))

@@ -16,7 +16,8 @@ from diffusion.patches.weights.weight_hooks import Keyframe, between, together
 from diffusion.samplers import SAMPLERS
 from diffusion.sampling import sample, schedule
 from execution.declare.registry import Registry
-from execution.engine import Engine, Job
+from execution.engine import Engine
+from execution.job import Job
 from tests.nodes.conftest import METADATA
 
 Call = Callable[..., Any]

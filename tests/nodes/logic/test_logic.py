@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from execution.declare.registry import Registry
-from execution.engine import Engine, Job
+from execution.engine import Engine
 from execution.events import Event, Running
+from execution.job import Job
 from nodes.library import native_types
 from nodes.logic.logic import (
     batch_to_list,

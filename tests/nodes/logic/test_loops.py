@@ -8,8 +8,9 @@ import torch
 
 from execution.declare.node import Socket, Tip, Ui, node, node_types
 from execution.declare.registry import Registry
-from execution.engine import Engine, Job, Result
+from execution.engine import Engine, Result
 from execution.events import Event, Progress, Running
+from execution.job import Job
 from execution.run.cache import Budgeted
 from nodes.library import native_types
 

@@ -7,8 +7,9 @@ import torch
 
 from execution.check.validation import validate
 from execution.declare.registry import Registry
-from execution.engine import Engine, Job
+from execution.engine import Engine
 from execution.events import Event, Running
+from execution.job import Job
 from nodes.library import native_types
 from nodes.logic.switches import truth
 
@@ -19,7 +20,7 @@ def ran(prompt: dict[str, Any], target: str) -> tuple[Any, set[str]]:
     """The first output of a node, and the nodes that were computed."""
     events: list[Event] = []
     with Engine(Registry(TYPES), emit=events.append) as engine:
-        result = engine.run_sync(Job("j", prompt, [target], keep="all"))
+        result = engine.run_sync(Job("j", prompt, [target]), keep="all")
     assert result.status == "success", result
     return result.outputs[target][0], {each.place.node for each in events if isinstance(each, Running)}
 

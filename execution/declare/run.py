@@ -175,13 +175,9 @@ class Run:
         """From an `async def` node: run heavy work in the lane, where the sync nodes run."""
         return self.seat.in_lane(work)
 
-    def need(self, name: str) -> Awaitable[list[Any]]:
-        """From an `async def` node: compute the lazy input `name`; gives its list of values."""
-        return self.seat.need(name)
-
 
 class LazyInput(Lazy[T]):
-    """The lazy input of a native node: a value that is there, or one to be asked for."""
+    """The lazy input of a native node: a value that is there, or one to be asked for, by awaiting it."""
 
     def __init__(self, run: Run, name: str, value: Any) -> None:
         """Take `value`, unless the run says that `name` is still pending."""
@@ -194,7 +190,7 @@ class LazyInput(Lazy[T]):
             BlockedInput: the value is a blocker.
         """
         if self._name in self._run.pending:
-            values = yield from self._run.need(self._name).__await__()
+            values = yield from self._run.seat.need(self._name).__await__()
             value = values[min(self._run.index, len(values) - 1)]
             if isinstance(value, ExecutionBlocker):
                 raise BlockedInput(value)

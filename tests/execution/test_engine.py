@@ -16,7 +16,7 @@ import pytest
 from execution.cancel import CancelToken
 from execution.declare.outcome import ExecutionBlocker, Outcome
 from execution.declare.registry import Registry
-from execution.declare.run import Run
+from execution.declare.run import LazyInput, Run
 from execution.engine import Engine
 from execution.errors import Cancelled, DependencyCycle, DuplicateNode, GraphError
 from execution.events import (
@@ -363,7 +363,7 @@ def lazy_sum(*names: str) -> Toy:
     """An async type that awaits some of its lazy inputs."""
 
     async def total(inputs: Inputs, run: Run) -> Outcome[Any]:
-        given = [(await run.need(name))[0] for name in names if name in run.pending]
+        given = [await LazyInput[int](run, name, None) for name in names if name in run.pending]
         return one(given)
 
     return toy("LazySum", total, "a lazy INT, b lazy INT", "*", asynchronous=True)
@@ -459,7 +459,6 @@ def test_a_node_may_block_all_its_outputs_at_once() -> None:
 
 def test_a_blocker_behind_an_awaited_lazy_input_blocks_the_one_that_awaits() -> None:
     async def takes(inputs: Inputs, run: Run) -> Outcome[Any]:
-        from execution.declare.run import LazyInput
 
         return one(await LazyInput(run, "a", inputs["a"]))
 

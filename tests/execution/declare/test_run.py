@@ -33,7 +33,7 @@ def test_a_run_without_an_engine_does_everything_at_once() -> None:
 
 async def _awaited(run: Run) -> int:
     with pytest.raises(LookupError, match="input 'x' is not linked"):
-        await run.need("x")
+        await LazyInput(Run(pending=frozenset({"x"})), "x", None)
     return await run.in_lane(lambda: 6)
 
 

@@ -10,7 +10,15 @@ from importlib import import_module
 
 from diffusion.family import Family
 
-NAMES: tuple[str, ...] = ("sd", "chroma", "flux", "sd3", "auraflow", "lumina2")
+NAMES: tuple[str, ...] = (
+    "sd",
+    "chroma",
+    "flux",
+    "sd3",
+    "auraflow",
+    "hidream",
+    "lumina2",
+)
 """The folders in this room, each with a `FAMILIES`."""
 
 

@@ -14,6 +14,8 @@
 
 const PICTURES_HEIGHT = 220;
 const TEXT_HEIGHT = 80;
+/** What of a node's `ui` are pictures; those that are compared come one side after the other. */
+const SHOWN = ["images", "gifs", "a_images", "b_images"];
 const ANIMATED = /\.(png|jpe?g|webp|gif|avif|bmp|tiff?)$/i;
 
 /**
@@ -64,7 +66,7 @@ export class Results {
   /** @param {string} runId @param {GraphNode | undefined} node @returns {FileRef[]} */
   files(runId, node) {
     const output = this.outputs.get(runId);
-    const listed = [...(output?.images ?? []), ...(output?.gifs ?? [])].filter(
+    const listed = SHOWN.flatMap((kind) => output?.[kind] ?? []).filter(
       (file) => file && typeof file.filename === "string" && ANIMATED.test(file.filename),
     );
     if (listed.length) return listed;

@@ -132,7 +132,15 @@ class Loaded(Generic[M]):
     def fill(self, patches: Patches, check: Check = never) -> None:
         """Puts in every tensor that is to stay. `check` is asked between tensors and may raise."""
         self.patches = patches
+        self._bring_tables()
         self._put((name for name in self.names if name not in self.away), check)
+
+    def _bring_tables(self) -> None:
+        """Takes to the device what the module computed for itself and no file holds."""
+        for owner in self.module.modules():
+            for leaf, table in owner._buffers.items():
+                if table is not None and not table.is_meta and table.device != self.device:
+                    owner._buffers[leaf] = table.to(self.device)
 
     def repatch(self, patches: Patches, check: Check = never) -> None:
         """Makes the patches take effect, touching only tensors whose patches change."""

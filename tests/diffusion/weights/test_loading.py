@@ -54,6 +54,17 @@ def test_nothing_is_read_before_it_is_asked_for(weights: Weights) -> None:
     assert not any(parameter.requires_grad for parameter in module.parameters())
 
 
+def test_tables_that_no_file_holds_come_along_to_the_device(weights: Weights) -> None:
+    module = build_empty(build, weights)
+    module.register_buffer("table", torch.ones(3), persistent=False)
+    elsewhere = Loaded(module, weights, torch.device("meta"), torch.float32)
+    elsewhere.fill(NO_PATCHES)
+    assert module.table.is_meta  # type: ignore[union-attr]
+    module.register_buffer("table", torch.ones(3), persistent=False)
+    Loaded(module, weights, CPU, torch.float32).fill(NO_PATCHES)
+    assert torch.equal(module.table, torch.ones(3))  # type: ignore[arg-type]
+
+
 def test_a_filled_module_has_the_files_numbers_in_its_type(weights: Weights) -> None:
     for dtype in (torch.float32, torch.bfloat16, torch.float64):
         module = loaded(weights, dtype)

@@ -7,6 +7,7 @@ conditioning's options: the network with its picture, added to controls that wer
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -121,6 +122,14 @@ def span(setting: Setting, start: float, end: float) -> tuple[float, float]:
 def fitted(image: Tensor, rows: int, size: tuple[int, int], scale: int = HINT_SCALE) -> Tensor:
     """The picture B×C×H×W for a latent of `rows` and of a size (height, width)."""
     return to_batch(resize(image, size[1] * scale, size[0] * scale, "nearest-exact", "center"), rows)
+
+
+def in_a_row(given: Sequence[Tensor], depth: int) -> dict[int, Tensor]:
+    """By the model's block, each to as many blocks in a row as it takes to reach them all."""
+    if not given:
+        return {}
+    row = -(-depth // len(given))
+    return {block: given[block // row] for block in range(depth)}
 
 
 def joined(first: Control, second: Control) -> Control:

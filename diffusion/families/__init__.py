@@ -18,6 +18,7 @@ NAMES: tuple[str, ...] = (
     "auraflow",
     "hidream",
     "lumina2",
+    "qwen_image",
 )
 """The folders in this room, each with a `FAMILIES`."""
 

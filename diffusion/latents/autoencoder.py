@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from diffusion.latents.taesd import Taesd
-from diffusion.latents.tiling import averaged
+from diffusion.latents.tiling import averaged, in_tiles
 from diffusion.latents.vae import AutoencoderKL
+from diffusion.latents.wan_vae import WanVAE
 from diffusion.residency.budget import Resident
 from diffusion.weights.loading import NO_PATCHES, Check, Patches, never
 
@@ -25,14 +26,17 @@ CLIP = 8 * 1024 * 576 // 64  # latent elements of a clip that are decoded togeth
 class VAE:
     """An autoencoder. Pictures are B×H×W×C in 0…1, latents B×C×h×w unscaled; both are float32 on the CPU.
 
-    A decoder for `video` sees the frames of a batch together, as many as `CLIP` allows.
+    A decoder for `video` sees the frames of a batch together, as many as `CLIP` allows. One of `clips` has
+    latents B×C×T×h×w and gives the frames of all; a picture's latent has one moment. Its tiles, which see
+    more around them, are blended once.
     """
 
-    resident: Resident[AutoencoderKL] | Resident[Taesd]
+    resident: Resident[AutoencoderKL] | Resident[Taesd] | Resident[WanVAE]
     latent_channels: int = 4
     downscale: int = 8
     patches: Patches = NO_PATCHES
     video: bool = False
+    clips: bool = False
 
     def decode(self, latent: Tensor, check: Check = never) -> Tensor:
         """The pictures of latents; in tiles if memory does not allow more."""
@@ -53,14 +57,18 @@ class VAE:
     ) -> Tensor:
         """The pictures of latents, in tiles of `tile` latent elements a side."""
         sides, scale = (tile, tile), float(self.downscale)
-        return self._decoded(latent, lambda run, z: averaged(z, run, sides, overlap, scale, check), check)
+        return self._decoded(latent, lambda run, z: self._tiling(z, run, sides, overlap, scale, check), check)
 
     def encode_tiled(
         self, image: Tensor, tile: int = TILE * 8, overlap: int = OVERLAP * 4, check: Check = never
     ) -> Tensor:
         """The latents of pictures, in tiles of `tile` pixels a side."""
         sides, scale = (tile, tile), 1 / self.downscale
-        return self._encoded(image, lambda run, x: averaged(x, run, sides, overlap, scale, check), check)
+        return self._encoded(image, lambda run, x: self._tiling(x, run, sides, overlap, scale, check), check)
+
+    @property
+    def _tiling(self) -> Callable[..., Tensor]:
+        return in_tiles if self.clips else averaged
 
     def _decoded(self, latent: Tensor, way: Callable[[Compute, Tensor], Tensor], check: Check) -> Tensor:
         pictures = self._each("decode", latent, way, check)
@@ -85,7 +93,7 @@ class VAE:
 
     def _pass(
         self,
-        resident: Resident[AutoencoderKL] | Resident[Taesd],
+        resident: Resident[AutoencoderKL] | Resident[Taesd] | Resident[WanVAE],
         direction: str,
         batch: Tensor,
         way: Callable[[Compute, Tensor], Tensor],

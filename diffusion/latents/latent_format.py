@@ -134,4 +134,15 @@ UPSCALER_X4 = LatentFormat("upscaler_x4", scale=0.08333, downscale=4)
 FLUX = LatentFormat("flux", 16, 0.3611, 0.1159, rgb=FLUX_RGB, rgb_bias=FLUX_RGB_BIAS, preview="taef1")
 SD3 = LatentFormat("sd3", 16, 1.5305, 0.0609, rgb=SD3_RGB, preview="taesd3")
 
-FORMATS: Mapping[str, LatentFormat] = {each.name: each for each in (SD1, SDXL, UPSCALER_X4, FLUX, SD3)}
+# The mean and deviation of each channel, from the configuration of Wan 2.1's autoencoder (Apache-2.0).
+WAN_MEAN = (
+    *(-0.7571, -0.7089, -0.9113, 0.1075, -0.1745, 0.9653, -0.1517, 1.5508),
+    *(0.4134, -0.0715, 0.5517, -0.3632, -0.1922, -0.9497, 0.2503, -0.2921),
+)
+WAN_DEVIATION = (
+    *(2.8184, 1.4541, 2.3275, 2.6558, 1.2196, 1.7708, 2.6052, 2.0743),
+    *(3.2687, 2.1526, 2.8652, 1.5579, 1.6382, 1.1253, 2.8251, 1.9160),
+)
+WAN = LatentFormat("wan", 16, tuple(1 / each for each in WAN_DEVIATION), WAN_MEAN, axes=3)
+
+FORMATS: Mapping[str, LatentFormat] = {each.name: each for each in (SD1, SDXL, UPSCALER_X4, FLUX, SD3, WAN)}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import product
+from types import EllipsisType
 
 import torch
 from torch import Tensor
@@ -20,22 +21,23 @@ Compute = Callable[[Tensor], Tensor]
 def in_tiles(
     x: Tensor, compute: Compute, tile: tuple[int, int], overlap: int, scale: float, check: Check = never
 ) -> Tensor:
-    """`compute` over tiles of x [1, C, H, W], blended; `tile` (height, width) and `overlap` are in x's units.
+    """`compute` over tiles of x [1, C, (T,) H, W], blended.
 
-    `scale` is how many elements of the result one of x becomes. `check` is asked between tiles and may raise.
+    `tile` (height, width) and `overlap` are in x's units; `scale` is how many elements of the result one of x
+    becomes. `check` is asked between tiles and may raise.
     """
-    height, width = x.shape[2:]
+    height, width = x.shape[-2:]
     if height <= tile[0] and width <= tile[1]:
         return compute(x)
     total = weight = None
     shared = [min(overlap, side // 2) for side in tile]
     for top, left in product(starts(height, tile[0], shared[0]), starts(width, tile[1], shared[1])):
         check()
-        part = compute(x[:, :, top : top + tile[0], left : left + tile[1]])
+        part = compute(x[..., top : top + tile[0], left : left + tile[1]])
         if total is None or weight is None:
             size = (round(height * scale), round(width * scale))
-            total, weight = part.new_zeros(*part.shape[:2], *size), part.new_zeros(1, 1, *size)
-        rows, columns = (_ramp(part.shape[d + 2], round(shared[d] * scale)) for d in range(2))
+            total, weight = part.new_zeros(*part.shape[:-2], *size), part.new_zeros(*size)
+        rows, columns = (_ramp(part.shape[d - 2], round(shared[d] * scale)) for d in range(2))
         ramp = (rows[:, None] * columns).to(part)
         at = _window(round(top * scale), round(left * scale), part)
         total[at] += part * ramp
@@ -71,5 +73,5 @@ def _ramp(size: int, feather: int) -> Tensor:
     return ramp
 
 
-def _window(top: int, left: int, part: Tensor) -> tuple[slice, slice, slice, slice]:
-    return (slice(None), slice(None), slice(top, top + part.shape[2]), slice(left, left + part.shape[3]))
+def _window(top: int, left: int, part: Tensor) -> tuple[EllipsisType, slice, slice]:
+    return (..., slice(top, top + part.shape[-2]), slice(left, left + part.shape[-1]))

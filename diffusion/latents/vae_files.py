@@ -1,11 +1,14 @@
-"""The autoencoder of Stable Diffusion in files: its tensors under the original names, and its sizes."""
+"""Autoencoders in files: which kind one is, and Stable Diffusion's under its own names, with its sizes."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from diffusion.latents.autoencoder import VAE
 from diffusion.latents.vae import AutoencoderKL, VAESizes
+from diffusion.latents.wan_vae import DOWNSCALE, LAYOUT, SIGN, WanVAE, native, wan_sizes
 from diffusion.residency.budget import Residency, resident_of
 from diffusion.weights.entries import Entry, Weights
 from diffusion.weights.kinds import unknown
@@ -38,23 +41,50 @@ VAE_RULES: tuple[Rule, ...] = (
 )
 
 
+@dataclass(frozen=True)
+class Kind:
+    """One kind of autoencoder: the tensor that tells it, what brings files to its own names, what makes it.
+
+    `make` may raise Unlike.
+    """
+
+    sign: str
+    own: Callable[[Weights], Weights]
+    make: Callable[[Weights, Residency], VAE]
+
+
 def vae_part(weights: Weights) -> Weights | None:
-    """The VAE's tensors in a file, under its own names; None if it has none."""
+    """The VAE's tensors in a file, under the names of its kind; None if it has none."""
     for prefix in PREFIXES:
-        inner = ldm_vae(weights.under(prefix))
-        if "decoder.conv_in.weight" in inner:
-            return inner
+        inner = weights.under(prefix)
+        for kind in KINDS:
+            own = kind.own(inner)
+            if kind.sign in own:
+                return own
     return None
 
 
 def vae_from(weights: Weights, residency: Residency) -> VAE:
-    """The VAE of an autoencoder's tensors under its own names."""
+    """The VAE of an autoencoder's tensors under the names of its kind."""
+    kind = next(each for each in KINDS if each.sign in weights)
     try:
-        sizes = vae_sizes(weights)
+        return kind.make(weights, residency)
     except Unlike as error:
         raise unknown(weights, f"Its VAE cannot be read: {error}.") from None
+
+
+def _stable_diffusion(weights: Weights, residency: Residency) -> VAE:
+    sizes = vae_sizes(weights)
     resident = resident_of(residency, "vae", weights, lambda: AutoencoderKL(sizes), channels_last=True)
     return VAE(resident, sizes.latent_channels, sizes.downscale, video=sizes.video)
+
+
+def _wan(weights: Weights, residency: Residency) -> VAE:
+    sizes = wan_sizes(weights)
+    shapes = {name: tuple(each.shape) for name, each in WanVAE(sizes).state_dict().items()}
+    own = LAYOUT.read(weights, shapes)
+    resident = resident_of(residency, "vae", own, lambda: WanVAE(sizes))
+    return VAE(resident, sizes.channels, DOWNSCALE, clips=True)
 
 
 def ldm_vae(weights: Weights) -> Weights:
@@ -103,3 +133,10 @@ def vae_sizes(weights: Weights) -> VAESizes:
         dequantised=behind if behind != before else None,
         video="decoder.mid.block_1.time_stack.in_layers.2.weight" in weights,
     )
+
+
+KINDS = (
+    Kind(SIGN, native, _wan),
+    Kind("decoder.conv_in.weight", ldm_vae, _stable_diffusion),
+)
+"""The kinds of autoencoders that files hold, in the order in which they are tried."""

@@ -156,6 +156,22 @@ def merge_auraflow(model1: First, model2: Second, **ratios: Annotated[OfFirst, A
     return merged(present(model1), present(model2), by_prefix(ratios))
 
 
+QWEN_BLOCKS = Each(
+    *("pos_embeds.", "img_in.", "txt_norm.", "txt_in.", "time_text_embed."),
+    *(f"transformer_blocks.{number}." for number in range(60)),
+    "proj_out.",
+)
+
+
+@node("ModelMergeQwenImage", category="advanced/model_merging/model_specific")
+def merge_qwen_image(model1: First, model2: Second, **ratios: Annotated[OfFirst, QWEN_BLOCKS]) -> Model:
+    """ModelMergeQwenImage.
+
+    Mixes two models of the size of Qwen-Image, with a ratio for each block.
+    """
+    return merged(present(model1), present(model2), by_prefix(ratios))
+
+
 @node("ModelMergeAdd", category="advanced/model_merging")
 def merge_add(model1: First, model2: Second) -> Model:
     """ModelMergeAdd.

@@ -46,7 +46,6 @@ OTHER_WORLDS: dict[str, tuple[str, ...]] = {
     "other transformers for pictures": (
         *("EmptyHunyuanImageLatent", "HunyuanRefinerLatent"),
         *("EmptyChromaRadianceLatentImage", "ChromaRadianceOptions"),
-        *("QwenImageDiffsynthControlnet", "ModelMergeQwenImage"),
     ),
     "Lotus: steered by one fixed embedding that its release carries": ("LotusConditioning",),
     "Wan's video transformers": (

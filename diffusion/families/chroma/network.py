@@ -13,10 +13,10 @@ from torch import Tensor
 
 from diffusion.conditioning import Entry, Setting
 from diffusion.families.flux.network import AXES, HEAD, PATCH, THOUSAND, controlled
-from diffusion.families.flux.references import Spot
 from diffusion.hooks import Hooks
 from diffusion.networks.backbone import Inputs, Value
 from diffusion.networks.blocks import timestep_embedding
+from diffusion.networks.spots import Spot
 from diffusion.networks.zoo import IMAGE, Blocks, Visit, Zoo, built, patches, unpatched, wrapped
 from diffusion.weights.entries import Weights
 from diffusion.weights.shapes import counted

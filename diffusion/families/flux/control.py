@@ -15,16 +15,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from diffusion.conditioning import Setting
-from diffusion.control.chain import Applied, fitted
+from diffusion.control.chain import Applied, fitted, in_a_row
 from diffusion.denoising import Controller
 from diffusion.errors import Mismatch
 from diffusion.families.flux.layout import LAYOUT
 from diffusion.families.flux.network import AXES, HEAD, PATCH, THOUSAND, FluxSizes, embedded, guided, pooled
-from diffusion.families.flux.references import Spot
 from diffusion.hooks import Hooks
 from diffusion.images import resize, to_batch
 from diffusion.latents.autoencoder import VAE
 from diffusion.networks.backbone import Control, Inputs
+from diffusion.networks.spots import Spot
 from diffusion.networks.zoo import Blocks, Zoo, built, patches, wrapped
 from diffusion.residency.budget import Residency, Resident, resident_of
 from diffusion.weights.entries import Weights
@@ -241,14 +241,6 @@ class Looking:
 def cycled(given: Sequence[Tensor], depth: int) -> dict[int, Tensor]:
     """By the model's block, one after the other and again from the first."""
     return {block: given[block % len(given)] for block in range(depth)} if given else {}
-
-
-def in_a_row(given: Sequence[Tensor], depth: int) -> dict[int, Tensor]:
-    """By the model's block, each to as many blocks in a row as it takes to reach them all."""
-    if not given:
-        return {}
-    row = -(-depth // len(given))
-    return {block: given[block // row] for block in range(depth)}
 
 
 # In files

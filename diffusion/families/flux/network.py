@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from diffusion.families.flux.references import Spot, spots
 from diffusion.hooks import Hooks
 from diffusion.images import to_batch
 from diffusion.networks.backbone import Control, Inputs
+from diffusion.networks.spots import Spot, spots
 from diffusion.networks.zoo import Blocks, Visit, Zoo, built, patches, unpatched, wrapped
 from diffusion.weights.entries import Weights
 

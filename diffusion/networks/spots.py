@@ -1,12 +1,13 @@
-"""Where pictures lie for FLUX: each token has an index, a row and a column.
+"""Where pictures lie for transformers: each token has an index, a row and a column.
 
-Kontext (Black Forest Labs 2025, arXiv 2506.15742) appends reference pictures; the methods differ in where.
+FLUX Kontext (Black Forest Labs 2025, arXiv 2506.15742) and Qwen-Image-Edit append pictures to look at; the
+methods differ in where.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -23,6 +24,10 @@ class Spot:
     index: int = 0
     top: int = 0
     left: int = 0
+
+    def centred(self) -> Spot:
+        """The same with its places counted from its middle."""
+        return replace(self, top=self.top - self.rows // 2, left=self.left - self.columns // 2)
 
     def ids(self, device: torch.device) -> Tensor:
         """Index, row and column of each token, in the order of the tokens: [rows · columns, 3]."""

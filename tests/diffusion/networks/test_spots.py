@@ -1,9 +1,9 @@
-"""Where pictures lie that FLUX looks at."""
+"""Where pictures lie that a model looks at beside the one it draws."""
 
 import pytest
 import torch
 
-from diffusion.families.flux.references import Spot, spots
+from diffusion.networks.spots import Spot, spots
 
 
 def test_references_lie_right_or_below_whichever_is_nearer_to_a_square() -> None:
@@ -26,3 +26,7 @@ def test_references_may_lie_along_the_diagonal(method: str) -> None:
 
 def test_each_token_knows_index_row_and_column() -> None:
     assert Spot(1, 2, 1, 5, 7).ids(torch.device("cpu")).tolist() == [[1, 5, 7], [1, 5, 8]]
+
+
+def test_places_may_count_from_the_middle() -> None:
+    assert Spot(3, 2, 1, 4, 0).centred() == Spot(3, 2, 1, 3, -1)

@@ -13,7 +13,9 @@ LARGEST = 512
 
 
 def preview_of(picture: Any, largest: int | None = LARGEST) -> Preview | None:
-    """Encode what packs give: None, `("JPEG", PIL image, size)`, a PIL image, or a tensor."""
+    """Encode what packs give: None, `("JPEG", PIL image, size)`, a PIL image, or a tensor. A picture of any
+    size (None for `largest`) is one that the pack sends, not one that it shows meanwhile.
+    """
     kind: Kind = "jpeg"
     if isinstance(picture, tuple):
         name, picture, *rest = picture
@@ -42,4 +44,4 @@ def _encoded(image: Any, kind: Kind, largest: int | None) -> Preview:
         image = image.convert("RGB")
     file = BytesIO()
     image.save(file, format=kind.upper(), quality=90) if kind == "jpeg" else image.save(file, format="PNG")
-    return Preview(kind, file.getvalue(), image.size)
+    return Preview(kind, file.getvalue(), image.size, "shown" if largest else "result")

@@ -83,8 +83,8 @@ class Engine:
 
         emit: takes each event. memory: bytes in use, put on each event. value_key: names values the
         engine does not know, for keys. rescue: asked when a node raised whether it is worth one more try.
-        previews: whether anybody looks at them. shown_files: the files behind what a node shows; a result
-        whose files are gone or others does not count.
+        previews: whether anybody asks for glimpses of what is unfinished. shown_files: the files behind what
+        a node shows; a result whose files are gone or others does not count.
         """
         self.registry, self.most_nodes = registry, most_nodes
         self.cache = Budgeted() if cache is None else cache

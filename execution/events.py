@@ -13,15 +13,20 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 Status = Literal["success", "error", "interrupted"]
+Purpose = Literal["glimpse", "shown", "result"]
+"""Of a preview: `glimpse`, of something unfinished, for those who ask; `shown`, for whoever listens, who can
+do with the newest; `result`, what the node is there for: whoever listens gets each.
+"""
 
 
 @dataclass(frozen=True)
 class Preview:
-    """An encoded picture of something unfinished. `size` is (width, height) or None."""
+    """An encoded picture that a node shows while it works. `size` is (width, height) or None."""
 
     kind: Literal["jpeg", "png"]
     data: bytes
     size: tuple[int, int] | None = None
+    purpose: Purpose = "glimpse"
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +165,7 @@ def to_json(event: Event) -> tuple[dict[str, Any], bytes]:
         value = getattr(event, each.name)
         if isinstance(value, Preview):
             payload = value.data
-            value = {"kind": value.kind, "size": value.size}
+            value = {"kind": value.kind, "size": value.size, "purpose": value.purpose}
         shape[each.name] = asdict(value) if isinstance(value, Place) else value
     return shape, payload
 
@@ -172,8 +177,9 @@ def from_json(shape: Mapping[str, Any], payload: bytes = b"") -> Event:
     if values.get("place") is not None:
         values["place"] = Place(**values["place"])
     if "preview" in values:
-        size = values["preview"]["size"]
-        values["preview"] = Preview(values["preview"]["kind"], payload, tuple(size) if size else None)
+        described = values["preview"]
+        size = tuple(described["size"]) if described["size"] else None
+        values["preview"] = Preview(described["kind"], payload, size, described["purpose"])
     event: Event = kind(**{name: _tuple(each) for name, each in values.items()})
     return event
 

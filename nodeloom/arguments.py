@@ -180,7 +180,9 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
         help="budget for weights on the device, such as 6GB (default: what is free)",
     )
     engine.add_argument(
-        "--preview-method", choices=PREVIEWS, default="auto", help="pictures while sampling (default: auto)"
+        "--preview-method",
+        choices=PREVIEWS,
+        help="pictures while sampling, for every client (default: auto, for those that ask for them)",
     )
     engine.add_argument("--preview-size", type=int, default=512, metavar="PIXELS", help="their longer side")
     cache = engine.add_mutually_exclusive_group()

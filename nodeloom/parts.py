@@ -69,7 +69,7 @@ def build_parts(
     registry = build_registry(
         folders,
         residency,
-        previews=options.preview_method,
+        previews=options.preview_method or "auto",
         preview_size=options.preview_size,
         embed_workflow=not options.disable_metadata,
         decoded_memory=options.decoded_memory,

@@ -58,6 +58,7 @@ def server_settings(options: argparse.Namespace) -> Settings:
         cors_origins=(options.enable_cors_header,) if options.enable_cors_header else (),
         limits=Limits(upload=int(options.max_upload_size * MEGABYTE)),
         multi_user=options.multi_user,
+        glimpses_for_all=options.preview_method is not None,
         feature_flags=dict(map(feature_flag, options.feature_flag)),
         tls=tls,
         version=VERSION,

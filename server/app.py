@@ -119,7 +119,7 @@ async def joined(app: web.Application, settings: Settings, log: LastLines) -> As
 def made_parts(settings: Settings, file: Path, log: LastLines) -> Parts:
     """The parts of one server, its journal in `file`."""
     store = Journal(file, settings.limits.history)
-    hub = Hub(settings.limits.sockets)
+    hub = Hub(settings.limits.sockets, settings.glimpses_for_all)
     catalogue = Catalogue(settings.folders, settings.state_dir / "specs", settings.declared_by)
     scheduler = Scheduler(store, hub, catalogue)
     assets = Assets(file.with_name(file.name.replace("journal", "assets")), settings.folders)

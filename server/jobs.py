@@ -12,6 +12,7 @@ SECRET = re.compile(r"api_?key|auth_?token|secret|password|credential", re.IGNOR
 """Names of `extra_data` entries that are handed to the nodes of the run and to nothing and nobody else."""
 MOST_ATTEMPTS = 2
 """A job whose worker, or server, died under it is run once more, and then given up."""
+PREVIEW_METHODS = frozenset({"none", "auto", "latent2rgb", "taesd"})
 MEDIA = ("images", "video", "videos", "audio", "gifs", "3d")
 
 
@@ -62,6 +63,12 @@ class Queued(Job):
         workflow = pnginfo.get("workflow") if isinstance(pnginfo, dict) else None
         found = workflow.get("id") if isinstance(workflow, dict) else None
         return found if isinstance(found, str) else None
+
+    @property
+    def wants_glimpses(self) -> bool | None:
+        """Whether its client gets pictures of what is unfinished; None if the prompt does not say."""
+        method = self.extra_data.get("preview_method")
+        return method != "none" if method in PREVIEW_METHODS else None
 
     def with_secrets(self, secrets: Mapping[str, Any]) -> Job:
         """The job as its nodes are to have it."""

@@ -59,6 +59,11 @@ LISTED = frozenset({Status.SUCCESS, Status.ERROR, Status.INTERRUPTED})
 """What the history shows: not what was cancelled before it ran."""
 CUT_OFF = "the server was killed while this ran"
 ROWS_A_PAGE = 50
+RUNNING = "SELECT * FROM (SELECT * FROM jobs WHERE status = 'running' ORDER BY number, ordinal)"
+PENDING_PAGE = (
+    "SELECT * FROM (SELECT * FROM jobs WHERE status = 'pending' AND (number, ordinal) > (?, ?)"
+    f" ORDER BY number, ordinal LIMIT {ROWS_A_PAGE})"
+)
 FINISHES_A_SWEEP = 64
 
 
@@ -382,17 +387,17 @@ class Journal:
         rows = await self._rows(statement, job, after, limit)
         return [row["body"] for row in rows]
 
-    async def queue(self, status: Status) -> AsyncIterator[str]:
-        number, ordinal = -math.inf, 0
-        after = "SELECT * FROM jobs WHERE status = ? AND (number, ordinal) > (?, ?)"
+    async def queue(self) -> AsyncIterator[tuple[Status, str]]:
+        after: tuple[float, int] = (-math.inf, 0)
+        statement = f"{RUNNING} UNION ALL {PENDING_PAGE}"  # one reading: who starts meanwhile is in it once
         while True:
-            page = f"{after} ORDER BY number, ordinal LIMIT {ROWS_A_PAGE}"
-            rows = await self._rows(page, status, number, ordinal)
+            rows = await self._rows(statement, *after)
             for row in rows:
-                yield queue_text(row)
-            if len(rows) < ROWS_A_PAGE:
+                yield Status(row["status"]), queue_text(row)
+            waiting = [row for row in rows if row["status"] == Status.PENDING]
+            if len(waiting) < ROWS_A_PAGE:
                 return
-            number, ordinal = rows[-1]["number"], rows[-1]["ordinal"]
+            statement, after = PENDING_PAGE, (waiting[-1]["number"], waiting[-1]["ordinal"])
 
     async def history(self, most: int | None, offset: int | None) -> AsyncIterator[str]:
         total = (await self._rows("SELECT count(*) FROM jobs WHERE listed = 1"))[0][0]

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from execution.events import PreviewReady, Progress, to_json
+from execution.events import Failed, Finished, Interrupted, PreviewReady, Progress, to_json
 from execution.wire.messages import (
     Broadcast,
     CancelJob,
@@ -39,6 +39,9 @@ STATUS_SECONDS = 0.02
 RETRY_SECONDS = 1.0
 STUBBORN_SECONDS = 5.0
 """After this long without an effect, a second cancel ends the worker process itself."""
+ENDS = (Failed, Interrupted, Finished)
+LAST_WORDS = frozenset({"execution_success", "execution_error", "execution_interrupted"})
+"""Frames that say how a job ended. Who hears them reads the history, so they wait until it is written."""
 
 
 @dataclass
@@ -57,6 +60,7 @@ class Running:
     live: Mapping[str, Any] | None = None
     """The latest progress, which is not kept in the store."""
     tally: Tally = field(default_factory=Tally)
+    last_words: list[Frame] = field(default_factory=list)
 
     @property
     def attempt(self) -> int:
@@ -129,8 +133,8 @@ class Scheduler:
 
     @property
     def remaining(self) -> int:
-        """Jobs that wait or run."""
-        return len(self._waiting) + len(self.running_ids())
+        """Jobs that wait or run, or whose end is not in the history yet."""
+        return len(self._waiting) + len({*self._running, *self._starting, *self._ending})
 
     def take_number(self, front: bool = False) -> float:
         """A place at the end of the queue, or before its front."""
@@ -224,7 +228,7 @@ class Scheduler:
         worker.job = job.id
         self._running[job.id] = running
         self._tell_status()  # before the job's own first message, as ComfyUI does
-        await worker.send(Listening(self._is_looked_at(job)))
+        await worker.send(Listening(self._glimpses_are_wanted(job)))
         self.watchers.wake(job.id)
         await worker.send(job.with_secrets(self._secrets.get(job.id, {})))
         if self._starting.get(job.id):
@@ -258,14 +262,14 @@ class Scheduler:
             return
         self._flush(running)
         if running.cancelled is not None:
-            self._send(running, running.translator.broken_off(f"cancelled; {why}"))
+            running.last_words.append(running.translator.broken_off(f"cancelled; {why}"))
             await self._finish(running, "cancelled")
         elif running.attempt < MOST_ATTEMPTS:
             await self._requeue(running, why)
         else:
             nodes = running.translator.running_nodes
             error = died_twice("worker", why, running.job.prompt, nodes[-1] if nodes else None)
-            self._send(running, running.translator.failed(error, time.time()))
+            running.last_words.append(running.translator.failed(error, time.time()))
             await self._finish(running, f"quarantined: {why}")
 
     async def _requeue(self, running: Running, why: str) -> None:
@@ -283,8 +287,10 @@ class Scheduler:
         event, job = sent.event, running.job
         for frame in running.translator.frames(event):
             if isinstance(frame, Picture):
-                self._hub.show(frame, job.session, job.client_id)
+                self._hub.show(frame, job.session, job.client_id, job.wants_glimpses)
                 self.watchers.show(frame)
+            elif isinstance(event, ENDS) and frame.type in LAST_WORDS:
+                running.last_words.append(frame)
             else:
                 self._hub.send(frame, job.session, job.client_id)
         if isinstance(event, PreviewReady):
@@ -307,7 +313,7 @@ class Scheduler:
         translator = running.translator
         if done.error is not None and translator.error is None:
             error = error_of("EngineError", done.error)
-            self._send(running, translator.failed(error, time.time()))
+            running.last_words.append(translator.failed(error, time.time()))
         translator.status = Status(done.status)
         await self._finish(running)
         self._wake.set()
@@ -322,8 +328,11 @@ class Scheduler:
         finally:
             del self._ending[job.id]
         self.ended(job.id, running.translator.outputs)
-        self._send(running, frames.ended(job.id))
+        for frame in running.last_words:
+            self._send(running, frame)
         self._changed()
+        self._tell_status()  # before the job's own last message, as ComfyUI does
+        self._send(running, frames.ended(job.id))
 
     def _flush(self, running: Running) -> None:
         if running.unsaved:
@@ -367,15 +376,16 @@ class Scheduler:
         self._hub.send(frames.status(self.remaining))
 
     def _tell_listening(self) -> None:
-        """Somebody came or left: previews are made only where somebody looks."""
+        """Somebody came or left: glimpses of what is unfinished are made only for those who ask."""
         for running in self._running.values():
-            looks = self._is_looked_at(running.job)
-            sending = asyncio.create_task(running.worker.send(Listening(looks)))
+            asked = self._glimpses_are_wanted(running.job)
+            sending = asyncio.create_task(running.worker.send(Listening(asked)))
             self._sending.add(sending)
             sending.add_done_callback(self._sending.discard)
 
-    def _is_looked_at(self, job: Queued) -> bool:
-        return self._hub.listens(job.session, job.client_id) or self.watchers.looks(job.id)
+    def _glimpses_are_wanted(self, job: Queued) -> bool:
+        told = self._hub.wants_glimpses(job.session, job.client_id, job.wants_glimpses)
+        return told or self.watchers.looks(job.id)
 
     def standing(self, job: str) -> Standing | None:
         """Where a job is; None when it does not wait or run any more."""

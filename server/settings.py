@@ -71,6 +71,8 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     multi_user: bool = False
     """Whether each user has files and settings of their own."""
+    glimpses_for_all: bool = False
+    """Whether clients get pictures of what is being sampled without asking for them."""
     feature_flags: Mapping[str, Any] = field(default_factory=dict)
     """Further entries of `/features`, for pages that ask for them."""
     tls: tuple[Path, Path] | None = None

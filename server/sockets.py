@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from aiohttp import WSCloseCode, web
+from aiohttp import WSCloseCode, WSMessage, web
 
 from server.frames import Frame, Picture, feature_flags
 
@@ -63,6 +63,7 @@ class Listener:
         self.session = session
         self.wants_numbers = wants_numbers
         self.features: Mapping[str, Any] = {}
+        """What the client says it can do."""
         self._outbox: OrderedDict[int, str | bytes] = OrderedDict()
         self._replaceable: dict[str, int] = {}
         self._size = 0
@@ -99,11 +100,18 @@ class Listener:
         numbered = number is not None and self.wants_numbers
         self.offer(frame.numbered(number or 0) if numbered else frame.text, frame.replaces)
 
+    @property
+    def reads_metadata(self) -> bool:
+        """Whether the client takes previews that say what they are of; such a client wants glimpses, too."""
+        return bool(self.features.get("supports_preview_metadata"))
+
     def offer_picture(self, picture: Picture) -> None:
-        """Queue a preview in the form the client understands; older unsent ones of the node are dropped."""
-        understands = bool(self.features.get("supports_preview_metadata"))
-        message = picture.with_metadata if understands else picture.plain
-        self.offer(message, f"preview {picture.job} {picture.place.node}")
+        """Queue a preview in the form the client understands; older unsent ones of the node are dropped, but
+        not results.
+        """
+        message = picture.with_metadata if self.reads_metadata else picture.plain
+        is_result = picture.preview.purpose == "result"
+        self.offer(message, None if is_result else f"preview {picture.job} {picture.place.node}")
 
     async def send_all(self) -> None:
         """Send what is queued, for as long as the socket is open. Ends by cancellation or a reader that is
@@ -133,14 +141,16 @@ def do_nothing() -> None:
 class Hub:
     """All listeners. Knows nothing of jobs; it is told whom a message is for."""
 
-    def __init__(self, most: int = 1024) -> None:
+    def __init__(self, most: int = 1024, glimpses_for_all: bool = False) -> None:
+        """For so many sockets. Pictures of what is unfinished go to those who ask, or to all."""
         self._most = most
+        self._glimpses_for_all = glimpses_for_all
         self._listeners: set[Listener] = set()
         self._owners: OrderedDict[str, str] = OrderedDict()
         self._backlogs: OrderedDict[tuple[str, str], Backlog] = OrderedDict()
         self._number = time.time_ns() // 1000
         self.changed: Callable[[], None] = do_nothing
-        """Called when somebody came or left."""
+        """Called when somebody came, left, or said what it can do."""
 
     @property
     def is_full(self) -> bool:
@@ -164,9 +174,15 @@ class Hub:
             self._owners.popitem(last=False)
         return wanted
 
-    def listens(self, session: str, client: str | None) -> bool:
-        """Whether anybody would see what is sent to this client."""
-        return any(each.sid == client and each.session == session for each in self._listeners)
+    def wants_glimpses(self, session: str, client: str | None, wanted: bool | None) -> bool:
+        """Whether this client is to see what is unfinished; `wanted` is what its prompt says."""
+        return any(self._glimpses(each, wanted) for each in self._of(session, client))
+
+    def _of(self, session: str, client: str | None) -> list[Listener]:
+        return [each for each in self._listeners if each.sid == client and each.session == session]
+
+    def _glimpses(self, listener: Listener, wanted: bool | None) -> bool:
+        return self._glimpses_for_all or listener.reads_metadata if wanted is None else wanted
 
     def session_of(self, client: str | None) -> str:
         """The session that a client id belongs to."""
@@ -190,10 +206,10 @@ class Hub:
             if frame.to_all or (listener.sid == client and listener.session == session):
                 listener.offer_frame(frame, self._number)
 
-    def show(self, picture: Picture, session: str, client: str | None) -> None:
-        """Send a preview to a client."""
-        for listener in self._listeners:
-            if listener.sid == client and listener.session == session:
+    def show(self, picture: Picture, session: str, client: str | None, wanted: bool | None = None) -> None:
+        """Send a preview to a client; `wanted` is what its prompt says of glimpses."""
+        for listener in self._of(session, client):
+            if picture.preview.purpose != "glimpse" or self._glimpses(listener, wanted):
                 listener.offer_picture(picture)
 
     def send_bytes(self, message: bytes, client: str | None) -> None:
@@ -218,7 +234,7 @@ class Hub:
         self._listeners.add(listener)
         self.changed()
         sending = asyncio.create_task(listener.send_all())
-        receiving = asyncio.create_task(receive(listener, features))
+        receiving = asyncio.create_task(self._receive(listener, features))
         try:
             await asyncio.wait({sending, receiving}, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -232,25 +248,30 @@ class Hub:
             with contextlib.suppress(OSError, RuntimeError, TimeoutError):
                 await asyncio.wait_for(listener.socket.close(code=code), GOODBYE_SECONDS)
 
+    async def _receive(self, listener: Listener, features: Mapping[str, Any]) -> None:
+        """Read what a client says: its features, answered by ours. The rest is for other servers."""
+        async for message in listener.socket:
+            said = features_said(message)
+            if said is not None:
+                listener.features = said
+                listener.offer(feature_flags(features).text)
+                self.changed()
+
     async def close(self) -> None:
         """Say goodbye to everybody."""
         farewells = [each.socket.close(code=WSCloseCode.GOING_AWAY) for each in self._listeners]
         await asyncio.gather(*farewells, return_exceptions=True)
 
 
-async def receive(listener: Listener, features: Mapping[str, Any]) -> None:
-    """Read what a client says: its features, answered by ours. The rest is for other servers."""
-    async for message in listener.socket:
-        if message.type is not web.WSMsgType.TEXT:
-            continue
-        try:
-            said = json.loads(message.data)
-        except (ValueError, RecursionError):
-            continue
-        if (
-            isinstance(said, dict)
-            and said.get("type") == "feature_flags"
-            and isinstance(said.get("data"), dict)
-        ):
-            listener.features = said["data"]
-            listener.offer(feature_flags(features).text)
+def features_said(message: WSMessage) -> Mapping[str, Any] | None:
+    """The features that a message names, if it is one that does."""
+    if message.type is not web.WSMsgType.TEXT:
+        return None
+    try:
+        said = json.loads(message.data)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(said, dict) or said.get("type") != "feature_flags":
+        return None
+    features = said.get("data")
+    return features if isinstance(features, dict) else None

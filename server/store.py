@@ -96,8 +96,10 @@ class Store(Protocol):
     async def events(self, job: str, after: int, limit: int) -> list[str]:
         """Kept events of a job with numbers above `after`, in order, as JSON texts."""
 
-    def queue(self, status: Status) -> AsyncIterator[str]:
-        """Jobs in queue order as `[number, id, prompt, extra_data, targets]`, page by page."""
+    def queue(self) -> AsyncIterator[tuple[Status, str]]:
+        """Jobs that run, then those that wait, in queue order, page by page, as
+        `[number, id, prompt, extra_data, targets]`.
+        """
 
     def history(self, most: int | None, offset: int | None) -> AsyncIterator[str]:
         """Ended jobs, oldest first, as `"id":{entry}`: the newest `most`, or `most` from `offset` on."""

@@ -56,6 +56,8 @@ class Worker:
     device: str = ""
     job: str | None = None
     started: float = field(default_factory=time.time)
+    stats: Mapping[str, Any] = field(default_factory=dict)
+    """What it last said of its device."""
     last_lines: deque[str] = field(default_factory=lambda: deque(maxlen=LAST_LINES))
     _questions: dict[int, "asyncio.Future[Any]"] = field(default_factory=dict)
     _numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))

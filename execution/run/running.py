@@ -368,7 +368,7 @@ class Running:
         self._seats[seat.task.id] = seat
 
     def wants_previews(self) -> bool:
-        """Whether somebody looks at previews."""
+        """Whether somebody asks for glimpses of what is unfinished."""
         return self._around.previews()
 
     def submit(self, work: Callable[[], T]) -> Future[T]:

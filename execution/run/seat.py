@@ -24,7 +24,7 @@ class House(Protocol):
     emit: Emitter
 
     def wants_previews(self) -> bool:
-        """Whether somebody looks at previews."""
+        """Whether somebody asks for glimpses of what is unfinished."""
 
     def submit(self, work: Callable[[], T]) -> Future[T]:
         """Start work beside the lane."""
@@ -59,10 +59,13 @@ class NodeSeat:
         self._report: Callable[[], None] | None = None
 
     def progress(self, value: float, maximum: float, preview: LazyPreview | None) -> None:
-        """Report progress; a preview is encoded only if somebody looks."""
+        """Report progress; a glimpse of something unfinished is made only for somebody who asks."""
         place = self.task.place
         self._house.emit(events.Progress, place=place, value=value, maximum=maximum)
-        if preview is not None and self._house.wants_previews():
+        if preview is None:
+            return
+        is_made = isinstance(preview, Preview) and preview.purpose != "glimpse"
+        if is_made or self._house.wants_previews():
             picture = preview if isinstance(preview, Preview) else preview()
             self._house.emit(events.PreviewReady, place=place, preview=picture)
 

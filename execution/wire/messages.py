@@ -29,7 +29,7 @@ class CancelJob:
 
 @dataclass(frozen=True)
 class Listening:
-    """Whether anybody looks at previews; they are not encoded while nobody does."""
+    """Whether anybody asks for glimpses of what is unfinished; they are not made while nobody does."""
 
     previews: bool
 

@@ -248,7 +248,7 @@ def save_image_websocket(images: Images, run: Run) -> Ui:
     """
     for number, pixels in enumerate(pixels_of(images, run)):
         size = (pixels.shape[1], pixels.shape[0])
-        run.progress(number + 1, len(images), Preview("png", png(pixels), size))
+        run.progress(number + 1, len(images), Preview("png", png(pixels), size, "result"))
     return Ui()
 
 

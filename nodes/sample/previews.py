@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +30,8 @@ OnStep = Callable[[int, int, Step], None]
 
 @dataclass
 class Previews:
-    """How estimates are shown: by a linear map of their channels (auto, latent2rgb), by TAESD, or not at all.
+    """How estimates are shown: by a linear map of their channels (auto, latent2rgb), by TAESD, or not at all;
+    a prompt's `extra_data` may choose another `preview_method` than the program's.
 
     TAESD needs its decoder in `models/vae_approx`; without it the linear map is used. `size` is that of the
     longest side in pixels.
@@ -45,27 +46,33 @@ class Previews:
     def watch(self, run: Run, model: Model) -> OnStep:
         """A function for `sample(on_step=…)` that reports progress, with a preview where one is possible."""
 
+        wanted = run.extra_data.get("preview_method")
+        method: Method = next((each for each in get_args(Method) if each == wanted), self.method)
+
         def on_step(done: int, total: int, step: Step) -> None:
-            run.progress(done + 1, total, self.of(model.latent_format, step.denoised))
+            run.progress(done + 1, total, self.of(model.latent_format, step.denoised, method))
 
         return on_step
 
-    def of(self, latent_format: LatentFormat, denoised: Tensor) -> Callable[[], Preview] | None:
+    def of(
+        self, latent_format: LatentFormat, denoised: Tensor, method: Method | None = None
+    ) -> Callable[[], Preview] | None:
         """What makes the preview of the first picture of a scaled latent; None if nothing can.
 
         The latent is B×C×H×W, or B×C×T×H×W for a clip, whose first frame is shown.
         """
+        method = method or self.method
         denoised = denoised[:, :, 0] if denoised.ndim == 5 else denoised
-        if self.method == "none" or denoised.ndim != 4 or not latent_format.rgb:
+        if method == "none" or denoised.ndim != 4 or not latent_format.rgb:
             return None
         height, width = (side * latent_format.downscale for side in denoised.shape[-2:])
         shrink = min(1.0, self.size / max(height, width))
         size = max(1, round(width * shrink)), max(1, round(height * shrink))
-        return lambda: Preview("jpeg", jpeg(self._picture(latent_format, denoised), size), size)
+        return lambda: Preview("jpeg", jpeg(self._picture(latent_format, denoised, method), size), size)
 
-    def _picture(self, latent_format: LatentFormat, denoised: Tensor) -> NDArray[np.uint8]:
+    def _picture(self, latent_format: LatentFormat, denoised: Tensor, method: Method) -> NDArray[np.uint8]:
         """The picture, H×W×3, of any size."""
-        tiny = self._decoder(latent_format) if self.method == "taesd" else None
+        tiny = self._decoder(latent_format) if method == "taesd" else None
         previewer = rough(latent_format) if tiny is None else decoded(latent_format, tiny.decode)
         assert previewer is not None, "`of` asks only for formats with a linear map"
         return previewer(denoised)

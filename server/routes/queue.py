@@ -59,12 +59,14 @@ async def get_queue(request: web.Request) -> web.StreamResponse:
 
 async def queue_text(here: Parts) -> AsyncIterator[str]:
     yield '{"queue_running":['
-    async for piece in joined(here.store.queue(Status.RUNNING)):
-        yield piece
-    yield '],"queue_pending":['
-    async for piece in joined(here.store.queue(Status.PENDING)):
-        yield piece
-    yield "]}"
+    told, comma = Status.RUNNING, ""
+    async for status, item in here.store.queue():
+        if status is not told:
+            yield '],"queue_pending":['
+            told, comma = status, ""
+        yield f"{comma}{item}"
+        comma = ","
+    yield "]}" if told is Status.PENDING else '],"queue_pending":[]}'
 
 
 def ids(value: object) -> Iterable[str]:

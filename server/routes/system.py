@@ -25,6 +25,8 @@ from workflows.replacements import by_old_type
 COMFYUI_VERSION = "0.3.64"
 """The release whose API this server speaks; clients compare it."""
 STATS_SECONDS = 3.0
+START_SECONDS = 30.0
+"""How long who asks for the machine waits for its devices, which the first worker knows."""
 PACKAGES = (
     "aiohttp", "av", "blake3", "comfy-kitchen", "diffusers", "numpy", "pillow", "safetensors", "scipy",
     "torch", "torchsde", "transformers",
@@ -84,14 +86,19 @@ def packages() -> list[dict[str, str | None]]:
 
 
 async def worker_stats(here: Parts) -> list[Mapping[str, Any]]:
-    """What each worker that answers in time says of its device."""
-    asked = [worker.ask("stats", {}, STATS_SECONDS) for worker in here.crew.ready()]
-    answers = await asyncio.gather(*asked, return_exceptions=True)
-    return [each for each in answers if isinstance(each, Mapping)]
+    """What each worker says of its device, or said last if it does not answer in time."""
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(here.crew.tried.wait(), START_SECONDS)
+    workers = here.crew.ready()
+    asked = [worker.ask("stats", {}, STATS_SECONDS) for worker in workers]
+    for worker, told in zip(workers, await asyncio.gather(*asked, return_exceptions=True), strict=True):
+        if isinstance(told, Mapping):
+            worker.stats = told
+    return [worker.stats for worker in workers]
 
 
 async def get_stats(request: web.Request) -> web.Response:
-    """The machine, and the devices as the workers see them; without a worker there are none."""
+    """The machine, and the devices as the workers see them; there are none if no worker can start."""
     here = parts(request)
     told = await worker_stats(here)
     stats = told[0] if told else {}

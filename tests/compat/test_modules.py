@@ -237,6 +237,15 @@ def test_alpha_channels_are_made_equal() -> None:
     assert node_helpers.string_to_torch_dtype("bf16") is torch.bfloat16
 
 
+def test_a_picture_of_any_size_is_one_that_the_pack_sends() -> None:
+    picture = Image.new("RGB", (600, 4))
+    made = [preview_of(("PNG", picture, size)) for size in (None, 512)]
+    assert [(each.purpose, each.size[0]) for each in made if each and each.size] == [
+        ("result", 600),
+        ("shown", 512),
+    ]
+
+
 def test_sampler_callbacks_report_steps() -> None:
     seat, x0 = Listening(), {}
     with calling(Run(seat=seat)):

@@ -743,13 +743,20 @@ def test_progress_and_previews_are_told_and_previews_only_made_if_wanted() -> No
         run.progress(1, 2)
         run.progress(2, 2, picture)
         run.progress(2, 2, Preview("jpeg", b"y"))
+        run.progress(2, 2, Preview("png", b"sent", purpose="result"))
         return one(1)
 
     for wanted in (True, False):
         with lab(toy("Work", work), previews=lambda wanted=wanted: wanted) as here:
             here.run({"w": node("Work")}, "w")
-            assert [(each.value, each.maximum) for each in here.of(Progress)] == [(1, 2), (2, 2), (2, 2)]
-            assert [each.preview.data for each in here.of(PreviewReady)] == ([b"x", b"y"] if wanted else [])
+            assert [(each.value, each.maximum) for each in here.of(Progress)] == [
+                (1, 2),
+                (2, 2),
+                (2, 2),
+                (2, 2),
+            ]
+            glimpses = [b"x", b"y"] if wanted else []
+            assert [each.preview.data for each in here.of(PreviewReady)] == [*glimpses, b"sent"]
     assert made == [1]
 
 

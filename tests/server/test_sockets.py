@@ -12,6 +12,7 @@ from execution.events import Place, Preview
 from server.frames import Frame, Picture, status
 from server.sockets import BACKLOG_FRAMES, IN_ORDER_FRAMES, OUTBOX_FRAMES, Backlog, Hub, Listener
 from tests.server.client import Client
+from tests.server.conftest import NOBODY, Serve
 
 PLACE = Place("5", "5", None, "5", "ToySteps")
 
@@ -74,7 +75,7 @@ async def test_features_are_negotiated_and_choose_the_form_of_previews(calm: Cli
     assert answer["data"]["supports_preview_metadata"] is True
     assert answer["data"]["max_upload_size"] == calm.parts.limits.upload
     for name in ("old", "new"):
-        calm.parts.hub.show(Picture("j", PLACE, Preview("png", b"bytes", (1, 1))), "", name)
+        calm.parts.hub.show(Picture("j", PLACE, Preview("png", b"bytes", (1, 1), "shown")), "", name)
     plain = (await old.socket.receive(timeout=5)).data
     assert plain == b"\0\0\0\1" + b"\0\0\0\2" + b"bytes"
     rich = (await new.socket.receive(timeout=5)).data
@@ -84,6 +85,60 @@ async def test_features_are_negotiated_and_choose_the_form_of_previews(calm: Cli
     metadata = json.loads(rich[8 : 8 + length])
     assert metadata["image_type"] == "image/png"
     assert (metadata["node_id"], metadata["prompt_id"]) == ("5", "j")
+
+
+def glimpse(data: bytes) -> Picture:
+    return Picture("j", PLACE, Preview("png", data, (1, 1)))
+
+
+async def test_glimpses_of_what_is_unfinished_go_to_those_who_ask(serve: Serve) -> None:
+    """comfy-api-simplified and stable-canvas take each picture for a result; comfyui-utils fails at bytes."""
+    asking = json.dumps({"type": "feature_flags", "data": {"supports_preview_metadata": True}})
+    async with serve(worker_command=NOBODY) as client:
+        hub, plain, rich = (
+            client.parts.hub,
+            await page(client, "clientId=a"),
+            await page(client, "clientId=b"),
+        )
+        await rich.socket.send_str(asking)
+        await rich.next("feature_flags")
+        assert [hub.wants_glimpses("", name, None) for name in "abc"] == [False, True, False]
+        assert [hub.wants_glimpses("", name, True) for name in "abc"] == [True, True, False]
+        assert hub.wants_glimpses("", "b", False) is False
+        for name in "ab":
+            hub.show(glimpse(b"unasked"), "", name)
+            hub.show(glimpse(b"refused"), "", name, wanted=False)
+            hub.show(glimpse(b"prompted"), "", name, wanted=True)
+            hub.send(Frame("end", {}), "", name)
+        heard = [await pictures_of(each) for each in (plain, rich)]
+        assert heard == [[b"prompted"], [b"prompted"]], "of glimpses that were not sent the newest is enough"
+    async with serve(worker_command=NOBODY, glimpses_for_all=True) as client:
+        plain = await page(client, "clientId=a")
+        await plain.next()
+        client.parts.hub.show(glimpse(b"for all"), "", "a")
+        client.parts.hub.send(Frame("end", {}), "", "a")
+        assert await pictures_of(plain) == [b"for all"]
+
+
+async def test_each_picture_that_is_a_result_is_sent(calm: Client) -> None:
+    one = await page(calm, "clientId=a")
+    await one.next()
+    for number in range(100):
+        calm.parts.hub.show(Picture("j", PLACE, Preview("png", bytes([number]), None, "result")), "", "a")
+    calm.parts.hub.send(Frame("end", {}), "", "a")
+    assert await pictures_of(one) == [bytes([number]) for number in range(100)]
+
+
+async def pictures_of(listener: Page) -> list[bytes]:
+    """The pictures that come before the frame `end`."""
+    found: list[bytes] = []
+    while True:
+        data = (await listener.socket.receive(timeout=5)).data
+        if isinstance(data, bytes):
+            start = 8 + int.from_bytes(data[4:8], "big") if data[3] == 4 else 8
+            found.append(data[start:])
+        elif json.loads(data)["type"] == "end":
+            return found
 
 
 async def test_nonsense_from_a_client_is_ignored(calm: Client) -> None:

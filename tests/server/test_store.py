@@ -4,7 +4,7 @@ import json
 import math
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +32,8 @@ def job(name: str, number: float = 0, **more: Any) -> Queued:
     return Queued(name, PROMPT, ("1",), extra, number=number, created=created, client_id="c", **more)
 
 
-async def texts(pieces: AsyncIterator[str]) -> list[Any]:
-    return [json.loads(piece) async for piece in pieces]
+async def queue(store: Journal, status: Status = Status.PENDING) -> list[Any]:
+    return [json.loads(piece) async for each, piece in store.queue() if each is status]
 
 
 async def history(store: Journal, most: int | None = None, offset: int | None = None) -> dict[str, Any]:
@@ -51,17 +51,30 @@ async def ended(store: Journal, name: str, outcome: Outcome | None = None) -> No
 async def test_the_queue_is_in_order_of_number_then_arrival(store: Journal) -> None:
     for name, number in (("a", 1.0), ("b", 0.0), ("c", 1.0), ("d", -3.0)):
         await store.add(job(name, number))
-    queue = await texts(store.queue(Status.PENDING))
-    assert [entry[1] for entry in queue] == ["d", "b", "a", "c"]
-    assert queue[0] == [-3, "d", PROMPT, {"client_id": "c"}, ["1"]]
+    waiting = await queue(store)
+    assert [entry[1] for entry in waiting] == ["d", "b", "a", "c"]
+    assert waiting[0] == [-3, "d", PROMPT, {"client_id": "c"}, ["1"]]
 
 
 async def test_a_queue_longer_than_a_page_is_whole(store: Journal) -> None:
     for index in range(120):
         await store.add(job(f"j{index}", float(index % 7)))
-    queue = await texts(store.queue(Status.PENDING))
-    assert len({entry[1] for entry in queue}) == 120
-    assert [entry[0] for entry in queue] == sorted(entry[0] for entry in queue)
+    waiting = await queue(store)
+    assert len({entry[1] for entry in waiting}) == 120
+    assert [entry[0] for entry in waiting] == sorted(entry[0] for entry in waiting)
+
+
+async def test_who_starts_while_the_queue_is_read_is_in_it_once(store: Journal) -> None:
+    """comfyui-utils looks for its prompt in the queue, then in the history; in one it must be."""
+    for index in range(120):
+        await store.add(job(f"j{index}", float(index)))
+    await store.start("j0", time.time())
+    seen = []
+    async for _, piece in store.queue():
+        if not seen:
+            await store.start("j1", time.time())
+        seen.append(json.loads(piece)[1])
+    assert seen == [f"j{index}" for index in range(120)]
 
 
 async def killed(path: Path) -> tuple[Journal, Recovered]:
@@ -81,7 +94,7 @@ async def test_a_restart_puts_what_ran_before_what_waited(tmp_path: Path, number
     assert [waiting.id for waiting in recovered.pending] == ["ran", "front", "early", "late"]
     assert (recovered.again, recovered.given_up) == (("ran",), ())
     assert recovered.next_number > 7
-    assert (await texts(second.queue(Status.PENDING)))[0][1] == "ran"
+    assert (await queue(second))[0][1] == "ran"
     assert await history(second) == {}, "it has not ended"
     record = await second.job("ran")
     assert record is not None
@@ -159,7 +172,7 @@ async def test_an_id_in_use_is_refused_and_an_ended_one_is_replaced(store: Journ
     await store.finish("a", Outcome(Status.ERROR), time.time())
     await store.add(job("a", 3.0))
     assert await history(store) == {}
-    assert len(await texts(store.queue(Status.PENDING))) == 1
+    assert len(await queue(store)) == 1
 
 
 async def test_only_ended_jobs_are_forgotten(store: Journal) -> None:

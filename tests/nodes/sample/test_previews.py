@@ -2,6 +2,8 @@
 
 import io
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -11,6 +13,8 @@ from safetensors.torch import save_file
 from diffusion.latents.latent_format import SD1, LatentFormat
 from diffusion.residency.budget import Residency
 from diffusion.residency.precision import Precision
+from diffusion.samplers import Step
+from execution.declare.node import Run
 from execution.files.folders import Folders
 from nodes.sample.previews import Method, Previews
 
@@ -82,3 +86,14 @@ def test_a_tiny_decoder_is_used_where_there_is_one(tmp_path: Path) -> None:
     assert linear is not None
     assert tiny is not None
     assert linear().data != tiny().data
+
+
+@pytest.mark.parametrize(("asked", "seen"), [(None, True), ("none", False), ("latent2rgb", True), (7, True)])
+def test_a_prompt_may_choose_how_its_previews_are_made(tmp_path: Path, asked: object, seen: bool) -> None:
+    told: list[Any] = []
+    seat = SimpleNamespace(progress=lambda value, maximum, preview: told.append(preview))
+    run = Run(extra_data={"preview_method": asked}, seat=seat)  # type: ignore[arg-type] # one method of it
+    latent = torch.zeros(1, 4, 8, 8)
+    model = SimpleNamespace(latent_format=SD1)
+    previews(tmp_path).watch(run, model)(0, 1, Step(latent, latent, torch.ones(1)))  # type: ignore[arg-type]
+    assert [preview is not None for preview in told] == [seen]

@@ -67,7 +67,8 @@ async def test_what_is_cached_is_said_and_shown_again(client: Client) -> None:
 async def test_progress_and_previews_come_while_a_node_works(client: Client) -> None:
     listener = await page(client, "clientId=me")
     await listener.next()
-    job = await client.submit(shown(node("ToySteps", count=4, pause=0.05, seed=1)), client_id="me")
+    steps = shown(node("ToySteps", count=4, pause=0.05, seed=1))
+    job = await client.submit(steps, client_id="me", extra_data={"preview_method": "auto"})
     values, pictures, states = [], [], []
     async with asyncio.timeout(20):
         while True:
@@ -86,6 +87,40 @@ async def test_progress_and_previews_come_while_a_node_works(client: Client) -> 
     assert pictures[0] == b"\0\0\0\1\0\0\0\2"
     assert states[-1]["1"]["state"] == "finished"
     await client.finished(job)
+
+
+async def test_a_prompt_is_in_the_queue_or_in_the_history_at_any_time(client: Client) -> None:
+    await client.ready()
+    for seed in range(20):
+        job = await client.submit(number(seed))
+        entry: dict[str, Any] = {}
+        while not entry:
+            _, queue = await client.get("/queue")
+            _, counted = await client.get("/prompt")
+            entry = (await client.get(f"/history/{job}"))[1]
+            queued = [each[1] for name in ("queue_running", "queue_pending") for each in queue[name]]
+            assert entry or queued == [job]
+            assert entry or counted["exec_info"]["queue_remaining"] == 1
+
+
+@pytest.mark.parametrize("kind", ["execution_success", "execution_error", "execution_interrupted"])
+async def test_who_hears_how_a_prompt_ended_can_read_its_history(client: Client, kind: str) -> None:
+    prompt = {
+        "execution_success": shown(node("ToySteps", count=1, pause=0, seed=1)),
+        "execution_error": shown(node("ToyFail", message="no", seed=1)),
+        "execution_interrupted": shown(node("ToySteps", count=500, pause=0.02, seed=2)),
+    }[kind]
+    await client.ready()
+    listener = await page(client, "clientId=me")
+    job = await client.submit(prompt, client_id="me")
+    if kind == "execution_interrupted":
+        await listener.next("progress")
+        await client.post("/interrupt", {})
+    assert (await listener.next(kind))["data"]["prompt_id"] == job
+    _, entry = await client.get(f"/history/{job}")
+    assert entry[job]["status"]["messages"][-1][0] == kind
+    _, queue = await client.get("/queue")
+    assert queue == {"queue_running": [], "queue_pending": []}
 
 
 async def test_who_connects_late_is_told_what_runs(client: Client) -> None:

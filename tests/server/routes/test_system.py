@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from server.settings import Settings
 from tests.server.client import Client
 from tests.server.conftest import Serve
@@ -59,8 +61,16 @@ async def test_published_subgraphs_are_listed_and_given(client: Client, settings
         assert (await client.get(f"/global_subgraphs/{unknown}"))[0] == 404
 
 
+async def test_devices_stay_known_while_a_worker_does_not_answer(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await client.get("/system_stats")
+    monkeypatch.setattr("server.routes.system.STATS_SECONDS", 0.0)
+    assert (await client.get("/system_stats"))[1]["devices"][0]["name"] == "cpu"
+
+
 async def test_the_machine_is_told_with_its_devices_and_versions(client: Client) -> None:
-    await client.ready()
+    """Also to who asks before the first worker is there: clients read `devices[0]`."""
     _, told = await client.get("/system_stats")
     assert told["devices"] == [{"name": "cpu", "type": "cpu", "index": 0}]
     assert told["system"]["deploy_environment"] == "manual"

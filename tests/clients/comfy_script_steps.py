@@ -32,6 +32,12 @@ class Steps:
         self._url, self._server = url, Server(url)
         self._image, self._png = picture()
 
+    def _occupy(self) -> None:
+        """Let what comes next wait a little. The client loses prompts that end before it has read the answer
+        to their submission, with every server.
+        """
+        self._server.submit(sampling(40))
+
     def load(self) -> None:
         """All node types become Python classes, and the socket is open."""
         load(self._url)
@@ -48,6 +54,7 @@ class Steps:
 
     def run(self) -> None:
         """A picture is loaded, inverted and saved; the result is right pixel by pixel."""
+        self._occupy()
         name = f"{unique('script')}.png"
         self._server.upload(self._png, name)
         image, _ = node.nodes["LoadImage"](name)
@@ -57,11 +64,13 @@ class Steps:
 
     def run_without_saving(self) -> None:
         """Pictures of a batch come as previews of nodes, each right."""
+        self._occupy()
         images = util.get_images(node.nodes["EmptyImage"](8, 4, 2, 0x102030))
         assert [list(image.convert("RGB").tobytes()[:3]) for image in images] == [[0x10, 0x20, 0x30]] * 2
 
     def two_outputs(self) -> None:
         """One workflow with two outputs gives both."""
+        self._occupy()
         with Workflow(wait=True) as workflow:
             first = node.nodes["PreviewImage"](node.nodes["EmptyImage"](8, 8, 1, 1))
             second = node.nodes["PreviewImage"](node.nodes["EmptyImage"](16, 8, 1, 2))
@@ -70,6 +79,7 @@ class Steps:
 
     def progress(self) -> None:
         """Steps of a sampler are told with their prompt and node."""
+        self._occupy()
         told: list[TaskProgress] = []
         with Workflow() as workflow:
             node.nodes["PreviewImage"](sampled(12))
@@ -82,6 +92,7 @@ class Steps:
 
     def history(self) -> None:
         """What a finished prompt gave is read from the history."""
+        self._occupy()
         task = queue.put(node.nodes["PreviewImage"](node.nodes["EmptyImage"](8, 8, 1, 3)))
         task.wait()
         entry = asyncio.run(queue._get_history(task.prompt_id))
@@ -121,6 +132,7 @@ class Steps:
 
     def next_run(self) -> None:
         """After all that the next workflow runs to its end."""
+        self._occupy()
         (image,) = util.get_images(node.nodes["EmptyImage"](8, 4, 1, 0xFFFFFF))
         assert set(image.convert("RGB").tobytes()) == {255}
 

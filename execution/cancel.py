@@ -19,7 +19,7 @@ class CancelToken:
 
     @property
     def cancelled(self) -> bool:
-        """Whether the job shall stop."""
+        """Whether the job should stop."""
         return self._cancelled
 
     def cancel(self) -> None:
@@ -33,7 +33,7 @@ class CancelToken:
             callback()
 
     def check(self) -> None:
-        """Raise `Cancelled` when the job shall stop; call it in every long loop."""
+        """Raise `Cancelled` when the job should stop; call it in every long loop."""
         if self._cancelled:
             raise Cancelled
 

@@ -233,7 +233,7 @@ def _result(running: Running, keeps: Callable[[str], bool]) -> Result:
 
 
 def _kept(running: Running, keeps: Callable[[str], bool]) -> Iterator[tuple[str, tuple[list[Any], ...]]]:
-    """The outputs that shall be in the result, from the cache where nothing needed them."""
+    """The outputs that should be in the result, from the cache where nothing needed them."""
     for task in running.schedule.tasks.values():
         if keeps(task.id):
             entry = task.entry or (None if task.volatile else running.schedule.cache.get(task.key))

@@ -80,7 +80,7 @@ def hunyuan_video(said: Said) -> Embedding:
 
 
 def hunyuan_image(said: Said) -> Embedding:
-    """Qwen's vectors; those of what shall be written in the picture apart, if there is any."""
+    """Qwen's vectors; those of what should be written in the picture apart, if there is any."""
     cond, pooled, extra = one("qwen25_7b", mask=True, whole_mask=False)(said)
     glyphs = {"conditioning_byt5small": said["byt5"].cond} if "byt5" in said else {}
     return Embedding(cond, pooled, {**extra, **glyphs})

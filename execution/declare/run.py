@@ -116,7 +116,7 @@ class Run:
 
     @property
     def extra_pnginfo(self) -> dict[str, Any] | None:
-        """What shall be written into pictures beside the prompt, usually `{"workflow": …}`."""
+        """What should be written into pictures beside the prompt, usually `{"workflow": …}`."""
         found: dict[str, Any] | None = self.extra_data.get("extra_pnginfo")
         return found
 

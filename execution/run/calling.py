@@ -146,7 +146,7 @@ class Calls:
         try:
             return _outcome(settle(task.node_type(inputs, run)))
         except Exception as error:
-            self._rescue(error)  # the next job shall find room; the error may be told what to do
+            self._rescue(error)  # the next job should find room; the error may be told what to do
             raise
 
     def _blocked(self, task: Task, blocker: ExecutionBlocker) -> Outcome[Any]:

@@ -43,7 +43,7 @@ def encode_photomaker(
     image: Picture,
     clip: Encoder,
     text: Annotated[
-        Prompt, Tip("What the picture shall show; the word before 'photomaker' becomes the person.")
+        Prompt, Tip("What the picture should show; the word before 'photomaker' becomes the person.")
     ] = "photograph of photomaker",
     *,
     run: Run,

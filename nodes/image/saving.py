@@ -195,7 +195,7 @@ def _place(
 
 
 def _options(format: str, texts: Mapping[str, str], quality: int, lossless: bool, run: Run) -> dict[str, Any]:
-    """How PIL shall save, with `texts` where the format can hold them."""
+    """How PIL should save, with `texts` where the format can hold them."""
     if format == "PNG":
         return {"format": "PNG", "pnginfo": png_chunks(texts), "compress_level": 4}
     block, left_out = exif_block(texts, JPEG_EXIF_LIMIT if format == "JPEG" else None)

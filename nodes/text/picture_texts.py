@@ -27,7 +27,7 @@ SEEN = "<|vision_start|><|image_pad|><|vision_end|>"
 WHOLE, GLANCE = 1024 * 1024, 384 * 384  # pixels
 REFERENCE_STEP = 8
 
-Instruction = Annotated[Prompt, Tip("What shall be done with the pictures.")]
+Instruction = Annotated[Prompt, Tip("What should be done with the pictures.")]
 Keeper = Annotated[
     Vae, Tip("With it the pictures are kept as latents too, so that the result stays true to them.")
 ]

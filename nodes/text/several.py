@@ -123,7 +123,7 @@ def encode_text_pixart_alpha(
     width: Annotated[int, Range(0, MAX_SIDE), Tip("Of the picture that is made.")] = 1024,
     height: Annotated[int, Range(0, MAX_SIDE), Tip("Of the picture that is made.")] = 1024,
     *,
-    text: Annotated[Prompt, Tip("What the picture shall show.")],
+    text: Annotated[Prompt, Tip("What the picture should show.")],
     clip: Encoder,
     run: Run,
 ) -> Conditioning:
@@ -198,7 +198,7 @@ def encode_text_lumina2(
         Literal["superior", "alignment"],
         Tip("What the encoder is told it makes: superior pictures, or such as keep to the text."),
     ],
-    user_prompt: Annotated[Prompt, Tip("What the picture shall show.")],
+    user_prompt: Annotated[Prompt, Tip("What the picture should show.")],
     clip: Encoder,
     run: Run,
 ) -> Conditioning:

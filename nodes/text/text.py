@@ -58,7 +58,7 @@ def sdxl_text_files(
 
 @node("CLIPTextEncode", category="conditioning", fingerprint=text_files)
 def encode_text(
-    text: Annotated[Prompt, Tip("What the picture shall show. (Words:1.2) count more, (words:0.8) less.")],
+    text: Annotated[Prompt, Tip("What the picture should show. (Words:1.2) count more, (words:0.8) less.")],
     clip: Encoder,
     run: Run,
 ) -> Conditioning:
@@ -92,8 +92,10 @@ def set_last_layer(
 )
 def encode_text_sdxl(
     clip: Encoder,
-    width: Annotated[Side, Tip("Of the original the model shall think of; small looks upscaled.")] = 1024,
-    height: Annotated[Side, Tip("Of the original the model shall think of; small looks upscaled.")] = 1024,
+    width: Annotated[Side, Tip("Of the original, as the model assumes; small numbers look upscaled.")] = 1024,
+    height: Annotated[
+        Side, Tip("Of the original, as the model assumes; small numbers look upscaled.")
+    ] = 1024,
     crop_w: Annotated[Side, Tip("How far the original was cut at the left; 0 centres the subject.")] = 0,
     crop_h: Annotated[Side, Tip("How far the original was cut above; 0 centres the subject.")] = 0,
     target_width: Annotated[Side, Tip("Of the picture that is made.")] = 1024,
@@ -143,7 +145,7 @@ def encode_text_sdxl_refiner(
     width: Annotated[Side, Tip("Of the picture that is made.")] = 1024,
     height: Annotated[Side, Tip("Of the picture that is made.")] = 1024,
     *,
-    text: Annotated[Prompt, Tip("What the picture shall show.")],
+    text: Annotated[Prompt, Tip("What the picture should show.")],
     clip: Encoder,
     run: Run,
 ) -> Conditioning:

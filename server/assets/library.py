@@ -74,7 +74,7 @@ class Assets:
         return await asyncio.to_thread(stat_place, self._folders, place)
 
     async def _hash(self, place: Place, path: Path, stamp: Stamp, read: bool) -> tuple[str | None, Stamp]:
-        """The hash if it is known, the file is small or shall be read, and the stamp that belongs to it."""
+        """The hash if it is known, the file is small or is to be read, and the stamp that belongs to it."""
         known = await self._database.read(lambda connection: records.known(connection, place))
         if known is not None and known.stamp == stamp and known.hash is not None:
             return known.hash, stamp

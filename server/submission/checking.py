@@ -48,7 +48,7 @@ async def check(parts: Parts, body: Mapping[str, Any]) -> Checked:
 
 async def converted(parts: Parts, document: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any] | None]:
     """The prompt in API format, its gone node types replaced, and, if it came as a workflow, what pictures
-    made by it shall carry.
+    made by it carry.
     """
     listed, specs = by_old_type(parts.catalogue.replacements), parts.catalogue.specs
     if not is_workflow(document):

@@ -54,6 +54,7 @@ MODULES = (
     "sample.sampling",
     "sample.sigmas",
     "sample.speed",
+    "text.classes",
     "text.conditioning",
     "text.flux",
     "text.formats",

@@ -15,6 +15,8 @@ NAMES: tuple[str, ...] = (
     "chroma",
     "flux",
     "sd3",
+    "pixart",
+    "dit",
     "auraflow",
     "hidream",
     "lumina2",

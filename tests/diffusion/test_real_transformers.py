@@ -31,6 +31,9 @@ FAMILIES = {
     "sd3_medium_incl_clips_t5": ("sd3", 2.03),
     "sd35_medium": ("sd35", 2.24),
     "sd35_large": ("sd35", 8.06),
+    "pixart_sigma": ("pixart_sigma", 0.61),
+    "pixart_sigma_diffusers": ("pixart_sigma", 0.61),
+    "pixart_alpha": ("pixart_alpha", 0.61),
 }
 """The family of a file, and its weights in billions."""
 

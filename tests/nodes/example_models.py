@@ -41,7 +41,7 @@ from tests.diffusion.small_models import (
 )
 from tests.diffusion.text import small_encoders
 from tests.golden.weights import manifests, state_dict
-from tests.nodes import small_auraflow, small_flux, small_qwen, small_sd3
+from tests.nodes import small_auraflow, small_dit, small_flux, small_pixart, small_qwen, small_sd3
 
 Tensors = dict[str, Tensor]
 File = tuple[str, Tensors, Mapping[str, str]]
@@ -114,6 +114,8 @@ def files() -> Iterator[File]:
     yield from text_encoders()
     yield from small_flux.files()
     yield from small_sd3.files()
+    yield from small_pixart.files()
+    yield from small_dit.files()
     yield from small_auraflow.files()
     yield from small_qwen.files()
 

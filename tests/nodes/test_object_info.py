@@ -20,6 +20,7 @@ BEYOND = {
     "SavePicture",
     "TextToSVG",
     "CLIPTextEncodeModes",
+    "ClassLabel",
     "WildcardText",
     *("ScribbleHint", "LineArtHint", "TileHint", "BlurHint", "RecolourHint", "DepthHint", "NormalHint"),
     *("ComfySwitchNode", "ComfyAndNode", "ComfyOrNode", "ComfyNotNode", "CustomCombo", "SeedNode"),

@@ -6,7 +6,6 @@ that borrow the model's own embedders.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isqrt
@@ -22,6 +21,7 @@ from diffusion.families.sd3.network import HEAD, Sd3Sizes, room_for_places
 from diffusion.hooks import Hooks
 from diffusion.model import Model
 from diffusion.networks.backbone import Control, Inputs
+from diffusion.networks.places import sines
 from diffusion.networks.zoo import Zoo, built, wrapped
 from diffusion.residency.budget import Residency, Resident, resident_of
 from diffusion.weights.entries import Weights
@@ -259,15 +259,7 @@ def places(rows: int, columns: int, width: int, centre: float = 7.5) -> Tensor:
         torch.linspace(centre - reach, centre + reach, side, dtype=torch.float64)
         for side, reach in ((rows, centre * rows / shorter), (columns, centre * columns / shorter))
     )
-    row, column = torch.meshgrid(down, right, indexing="ij")
-    return torch.cat([_waves(column.flatten(), width // 2), _waves(row.flatten(), width // 2)], dim=1)[None]
-
-
-def _waves(position: Tensor, width: int) -> Tensor:
-    """[N] → [N, width]: sines, then cosines."""
-    steps = torch.arange(width // 2, dtype=torch.float64) / (width // 2)
-    angles = position[:, None] * torch.exp(-math.log(10000) * steps)
-    return torch.cat([angles.sin(), angles.cos()], dim=1)
+    return sines(down, right, width)
 
 
 def alone(weights: Weights, residency: Residency) -> LatentControl:

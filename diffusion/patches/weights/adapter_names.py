@@ -41,7 +41,12 @@ ROOTS = (
     "base_model.model.unet.",
 )
 FLAT_PREFIXES_OF_TRANSFORMERS = (*FLAT_PREFIXES, "lora_transformer_")
-ROOTS_OF_TRANSFORMERS = (*ROOTS, "transformer.", "base_model.model.transformer.")
+ROOTS_OF_TRANSFORMERS = (
+    *ROOTS,
+    "transformer.",
+    "base_model.model.transformer.",
+    "unet.base_model.model.",
+)
 ONLY_TOWER_PREFIXES = ("lora_te_", "oft_te_")
 ONLY_TOWER_ROOTS = ("", "base_model.model.", "cond_stage_model.")
 CLIPS: Mapping[str, str] = {"l": "lora_te1_", "h": "lora_te_", "g": "lora_te2_"}

@@ -19,6 +19,7 @@ NAMES: tuple[str, ...] = (
     "dit",
     "auraflow",
     "hidream",
+    "hunyuan_dit",
     "lumina2",
     "qwen_image",
 )

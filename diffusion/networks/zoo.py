@@ -124,6 +124,10 @@ class Zoo(nn.Module):
         for name in self.constant:
             self._keep(name)
 
+    def get_submodule(self, target: str) -> nn.Module:
+        """One of the network's modules by its path, whatever attributes of ours are called like it."""
+        return self.network.get_submodule(target) if target else self
+
     def called(self, *arguments: Any, **named: Any) -> Any:
         """The library's own forward pass."""
         return self.network(*arguments, **named)

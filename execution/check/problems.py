@@ -145,8 +145,8 @@ def custom_validation_failed(name: str, message: str) -> Problem:
 
 
 def no_such_file(name: str, kind: str, value: Any, advice: str) -> Problem:
-    """An input file, of a `kind` such as `input:image`, is not there; in the words of ComfyUI's loaders."""
-    what = re.split(r"\W+", kind.removeprefix("input:").lstrip("."))[0]
+    """A file of a `kind` such as `input:image` or `output:image` is not there; in ComfyUI's words."""
+    what = re.split(r"\W+", kind.partition(":")[2].lstrip("."))[0]
     problem = custom_validation_failed(name, f"Invalid {what} file: {value}")
     problem["extra_info"] |= {"received_value": value, "advice": advice}
     return problem

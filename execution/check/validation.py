@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 import traceback
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -237,19 +237,19 @@ class _Check:
             return problems.exception_during_inner_validation(each, value, error)
 
     def _chosen(self, spec: NodeSpec, each: InputSpec, value: Any) -> Problem | None:
-        choices = each.choices
-        kind = spec.folders.get(each.name)
-        if choices is None or (kind is not None and self.folders is None):
+        choices, kind = each.choices or (), spec.folders.get(each.name)
+        if kind is not None:
+            return self._filed(each, kind, value, choices)
+        wanted = value if isinstance(value, list) and (each.options or {}).get("multiselect") else [value]
+        if each.choices is None or all(one in choices for one in wanted):
             return None
-        if kind is None or self.folders is None:
-            wanted = value if isinstance(value, list) and (each.options or {}).get("multiselect") else [value]
-            return (
-                None if all(one in choices for one in wanted) else problems.not_in_list(each, value, choices)
-            )
-        if value in choices or self.folders.match(kind, value) is not None:
+        return problems.not_in_list(each, value, choices)
+
+    def _filed(self, each: InputSpec, kind: str, value: Any, choices: Sequence[Any]) -> Problem | None:
+        if self.folders is None or value in choices or self.folders.match(kind, value) is not None:
             return None
         advice = f"Put the file into {self.folders.whereabouts(kind)}, or choose another."
-        if kind.startswith("input:"):
+        if kind.startswith(("input:", "output:")):
             return problems.no_such_file(each.name, kind, value, advice)
         return problems.not_in_list(each, value, (*self.folders.list(kind), *choices), advice)
 

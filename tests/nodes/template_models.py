@@ -93,14 +93,17 @@ def others() -> Iterator[example_models.File]:
 
 
 def make_input(kind: str, name: str, folders: Folders) -> None:
-    """Write a picture or a film that a node takes from the input folder (kind `input:image` and so on)."""
-    path = folders.input / name
+    """Write a picture or a film that a node takes from a folder (kind `input:image` and so on)."""
+    root, _, medium = kind.partition(":")
+    if root not in folders.roots:
+        return
+    path = folders.roots[root] / name.removesuffix(f" [{root}]")
     if path.exists():
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    if kind == "input:image":
+    if medium == "image":
         picture = example_inputs.picture()
         (picture.convert("RGB") if path.suffix in {".jpg", ".jpeg"} else picture).save(path)
-    elif kind == "input:video":
+    elif medium == "video":
         with path.open("wb") as file:
             write_mp4(file, Film(example_inputs.shades(3), Fraction(8), None), {}, lambda: None)

@@ -464,6 +464,20 @@ def test_an_input_that_leads_out_of_its_folder_is_like_one_that_is_not_there(tmp
     assert len(set(found)) == 1
 
 
+@pytest.mark.parametrize("value", ["gone.png", "gone.png [output]"])
+def test_a_saved_file_whose_list_the_editor_fetches_is_checked_too(value: str, tmp_path: Path) -> None:
+    folders = Folders(tmp_path)
+    saved = InputSpec("file", "COMBO", {"remote": {"route": "/internal/files/output"}})
+    specs = {**SPECS, "Load": spec("Load", saved, folders={"file": "output:image"})}
+    prompt = {"l": node("Load", file=value), "s": node("Show", image=("l", 0))}
+    (problem,) = validate(prompt, specs, folders=folders).node_errors["l"]["errors"]
+    assert problem["details"] == f"file - Invalid image file: {value}"
+    assert problem["extra_info"]["advice"] == "Put the file into the output folder, or choose another."
+    folders.output.mkdir()
+    (folders.output / "gone.png").touch()
+    assert validate(prompt, specs, folders=folders).node_errors == {}
+
+
 @pytest.mark.parametrize("prefix", ["../up", "/etc/x", "a/../../b", "C:\\x", "a\0"])
 def test_a_file_prefix_that_leads_out_of_the_output_folder_is_refused(prefix: str, tmp_path: Path) -> None:
     prompt = {"l": node("Load", file="a.png"), "s": node("Save", image=("l", 0), filename_prefix=prefix)}

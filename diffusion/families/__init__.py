@@ -22,6 +22,7 @@ NAMES: tuple[str, ...] = (
     "hunyuan_dit",
     "lumina2",
     "qwen_image",
+    "cosmos_predict2",
 )
 """The folders in this room, each with a `FAMILIES`."""
 

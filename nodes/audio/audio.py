@@ -1,11 +1,24 @@
 """Sound: from files, into files, made, cut, joined."""
 
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
 
-from execution.declare.node import Folder, Options, Range, Run, Socket, Tip, Ui, node
+from execution.declare.node import (
+    Branches,
+    Folder,
+    Options,
+    Outcome,
+    Output,
+    Range,
+    Run,
+    Socket,
+    Tip,
+    Ui,
+    node,
+)
 from execution.files.folders import Folders, atomic_write
 from nodes.audio.sounds import MAX_SAMPLES, Sound, batched, require_sound, resampled
 from nodes.image.encoding import Embedding
@@ -128,6 +141,63 @@ def save_opus(
     return _saved(
         audio, prefix, "output", "opus", quality, embedding.texts(prompt, extra_pnginfo), folders, run
     )
+
+
+@dataclass(frozen=True)
+class Flac:
+    """Without loss."""
+
+    kind = "flac"
+    quality = None
+
+
+@dataclass(frozen=True)
+class Mp3:
+    """Played everywhere."""
+
+    quality: Annotated[
+        Literal["V0", "128k", "320k"], Tip("V0 varies its rate and sounds as good as 320k.")
+    ] = "V0"
+
+    kind = "mp3"
+
+
+@dataclass(frozen=True)
+class Opus:
+    """Smallest."""
+
+    quality: Annotated[
+        Literal["64k", "96k", "128k", "192k", "320k"], Tip("Bits a second; 128k is good for music.")
+    ] = "128k"
+
+    kind = "opus"
+
+
+@node(
+    "SaveAudioAdvanced", category="audio", v3=True, output_node=True, search_aliases=("export", "flac", "mp3")
+)
+def save_advanced(
+    audio: Given,
+    filename_prefix: Prefix = "audio/ComfyUI",
+    *,
+    format: Annotated[
+        Flac | Mp3 | Opus,
+        Branches({"flac": Flac, "mp3": Mp3, "opus": Opus}),
+        Tip("FLAC loses nothing, MP3 plays everywhere, Opus is smallest."),
+    ],
+    prompt: PromptGraph = None,
+    extra_pnginfo: ExtraPngInfo = None,
+    folders: Folders,
+    embedding: Embedding,
+    run: Run,
+) -> Outcome[Annotated[Audio, Output("audio")]]:
+    """Save Audio (Advanced).
+
+    Writes a sound in the format of your choice, with the workflow inside.
+    """
+    prefix, texts = prefix_of(filename_prefix, prompt, extra_pnginfo), embedding.texts(prompt, extra_pnginfo)
+    shown = _saved(audio, prefix, "output", format.kind, format.quality, texts, folders, run)
+    return Outcome((audio,), ui=shown)
 
 
 @node("PreviewAudio", category="audio", output_node=True)

@@ -29,7 +29,7 @@ BEYOND = {
     *("ResizeImageMaskNode", "ResolutionSelector", "BatchImagesNode", "BatchMasksNode", "BatchLatentsNode"),
     *("UnetLoaderGGUF", "UnetLoaderGGUFAdvanced", "CLIPLoaderGGUF", "DualCLIPLoaderGGUF"),
     *("TripleCLIPLoaderGGUF", "QuadrupleCLIPLoaderGGUF"),
-    *("ImageCompare", "ColorTransfer", "SaveImageAdvanced", "ManualSigmas"),
+    *("ImageCompare", "ColorTransfer", "SaveImageAdvanced", "SaveAudioAdvanced", "ManualSigmas"),
     *("IfElse", "SwitchValue", "MakeList", "BatchToList", "ListToBatch", "ListItem", "ListLength"),
     *("ForEachStart", "ForEachEnd", "WhileStart", "WhileEnd", "WhileRound", "LoopItem", "LoopGather"),
 }

@@ -58,6 +58,9 @@ def tags(path: Path) -> dict[str, str]:
         ("SaveAudioMP3", "mp3", {"quality": "320k"}, 44100, 0.02),
         ("SaveAudioMP3", "mp3", {"quality": "V0"}, 44100, 0.02),
         ("SaveAudioOpus", "opus", {"quality": "128k"}, 48000, 0.05),
+        ("SaveAudioAdvanced", "flac", {"format": "flac"}, 44100, 0.001),
+        ("SaveAudioAdvanced", "mp3", {"format": "mp3", "format.quality": "320k"}, 44100, 0.02),
+        ("SaveAudioAdvanced", "opus", {"format": "opus"}, 48000, 0.05),
     ],
 )
 def test_a_sound_is_saved_with_its_workflow_and_read_back(

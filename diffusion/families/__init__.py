@@ -20,6 +20,7 @@ NAMES: tuple[str, ...] = (
     "auraflow",
     "hidream",
     "hunyuan_dit",
+    "hunyuan_image",
     "lumina2",
     "qwen_image",
     "cosmos_predict2",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from diffusion.latents.hunyuan_vae import HunyuanVAE
 from diffusion.latents.taesd import Taesd
 from diffusion.latents.tiling import averaged, in_tiles
 from diffusion.latents.vae import AutoencoderKL
@@ -31,7 +32,7 @@ class VAE:
     more around them, are blended once.
     """
 
-    resident: Resident[AutoencoderKL] | Resident[Taesd] | Resident[WanVAE]
+    resident: Resident[AutoencoderKL] | Resident[Taesd] | Resident[WanVAE] | Resident[HunyuanVAE]
     latent_channels: int = 4
     downscale: int = 8
     patches: Patches = NO_PATCHES
@@ -93,7 +94,7 @@ class VAE:
 
     def _pass(
         self,
-        resident: Resident[AutoencoderKL] | Resident[Taesd] | Resident[WanVAE],
+        resident: Resident[AutoencoderKL] | Resident[Taesd] | Resident[WanVAE] | Resident[HunyuanVAE],
         direction: str,
         batch: Tensor,
         way: Callable[[Compute, Tensor], Tensor],

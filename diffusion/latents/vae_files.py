@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from diffusion.latents.autoencoder import VAE
+from diffusion.latents.hunyuan_vae import SIGN as HUNYUAN_SIGN
+from diffusion.latents.hunyuan_vae import HunyuanVAE, hunyuan_vae_sizes
 from diffusion.latents.vae import AutoencoderKL, VAESizes
 from diffusion.latents.wan_vae import DOWNSCALE, LAYOUT, SIGN, WanVAE, native, wan_sizes
 from diffusion.residency.budget import Residency, resident_of
@@ -135,7 +137,14 @@ def vae_sizes(weights: Weights) -> VAESizes:
     )
 
 
+def _hunyuan(weights: Weights, residency: Residency) -> VAE:
+    sizes = hunyuan_vae_sizes(weights)
+    resident = resident_of(residency, "vae", weights, lambda: HunyuanVAE(sizes))
+    return VAE(resident, sizes.latent_channels, sizes.downscale)
+
+
 KINDS = (
+    Kind(HUNYUAN_SIGN, lambda weights: weights, _hunyuan),
     Kind(SIGN, native, _wan),
     Kind("decoder.conv_in.weight", ldm_vae, _stable_diffusion),
 )

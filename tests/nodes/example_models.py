@@ -41,7 +41,15 @@ from tests.diffusion.small_models import (
 )
 from tests.diffusion.text import small_encoders
 from tests.golden.weights import manifests, state_dict
-from tests.nodes import small_auraflow, small_dit, small_flux, small_pixart, small_qwen, small_sd3
+from tests.nodes import (
+    small_auraflow,
+    small_dit,
+    small_flux,
+    small_hunyuan,
+    small_pixart,
+    small_qwen,
+    small_sd3,
+)
 
 Tensors = dict[str, Tensor]
 File = tuple[str, Tensors, Mapping[str, str]]
@@ -118,6 +126,7 @@ def files() -> Iterator[File]:
     yield from small_dit.files()
     yield from small_auraflow.files()
     yield from small_qwen.files()
+    yield from small_hunyuan.files()
 
 
 def text_encoders() -> Iterator[File]:

@@ -167,3 +167,9 @@ def test_tonemapping_keeps_directions_and_shortens_the_longest() -> None:
     cosine = torch.nn.functional.cosine_similarity(x, mapped, dim=1)
     torch.testing.assert_close(cosine, torch.ones_like(cosine))
     assert arithmetic.length(mapped).max() < arithmetic.length(x).max()
+
+
+def test_a_blank_latent_of_hunyuan_image_has_a_place_for_32_pixels() -> None:
+    blank = latent.empty_of_hunyuan_image(128, 96, 2)["samples"]
+    assert blank.shape == (2, 64, 3, 4)
+    assert not blank.any()

@@ -24,6 +24,7 @@ NAMES: tuple[str, ...] = (
     "lumina2",
     "qwen_image",
     "cosmos_predict2",
+    "omnigen2",
 )
 """The folders in this room, each with a `FAMILIES`."""
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+THETA = 10000.0
 Size = tuple[int, int]  # height, width of a latent
 
 
@@ -81,3 +82,16 @@ def spots(rows: int, columns: int, references: Sequence[Size], method: str) -> l
     """The image's spot, then those of its references; an unknown method is `offset`."""
     image = Spot(rows, columns)
     return [image, *METHODS.get(method, offset)(image, references)]
+
+
+def turns(ids: Tensor, axes: Sequence[int]) -> Tensor:
+    """Places [N, 3] → turns of pairs of a head's channels, complex [N, D/2] (RoFormer, arXiv 2104.09864).
+
+    `axes` says how many channels of a head turn by index, row and column.
+    """
+    angles = []
+    for axis, width in enumerate(axes):
+        rates = THETA ** -(torch.arange(0, width, 2, dtype=torch.float64, device="cpu") / width)
+        angles.append(ids[:, axis, None].cpu().double() * rates)
+    joined = torch.cat(angles, dim=1)
+    return torch.polar(torch.ones_like(joined), joined).to(torch.complex64).to(ids.device)

@@ -19,14 +19,13 @@ from diffusion.errors import Mismatch
 from diffusion.hooks import Hooks
 from diffusion.images import to_batch
 from diffusion.networks.backbone import Control, Inputs, Value
-from diffusion.networks.spots import Spot, spots
+from diffusion.networks.spots import Spot, spots, turns
 from diffusion.networks.zoo import Blocks, Visit, Zoo, built, patches, unpatched, wrapped
 from diffusion.weights.entries import Weights
 from diffusion.weights.shapes import counted
 
 HEAD = 128  # channels of an attention head
 AXES = (16, 56, 56)  # of a head, turned by layer, row and column
-THETA = 10000.0
 PATCH = 2
 METHODS = ("index", "offset")
 POINTS = frozenset({"block.call", "attention.self.attend"})
@@ -165,19 +164,9 @@ def turned(
         pictures = torch.cat([spot.ids(device) for spot in placed])
         first = max(placed[0].rows, placed[0].columns) // 2
         words = torch.arange(first, first + int(max_txt_seq_len), device=device)
-        kept[key] = turns(pictures), turns(words[:, None].expand(-1, len(AXES)))
+        kept[key] = turns(pictures, AXES), turns(words[:, None].expand(-1, len(AXES)), AXES)
     found: tuple[Tensor, Tensor] = kept[key]
     return found
-
-
-def turns(ids: Tensor) -> Tensor:
-    """Places [N, 3] → turns of a head's pairs of channels, complex [N, 64] (RoFormer, arXiv 2104.09864)."""
-    angles = []
-    for axis, width in enumerate(AXES):
-        rates = THETA ** -(torch.arange(0, width, 2, dtype=torch.float64, device="cpu") / width)
-        angles.append(ids[:, axis, None].double().cpu() * rates)
-    joined = torch.cat(angles, dim=1)
-    return torch.polar(torch.ones_like(joined), joined).to(torch.complex64).to(ids.device)
 
 
 def controlled(control: Control | None, depth: int, tokens: int) -> list[Tensor | float] | None:

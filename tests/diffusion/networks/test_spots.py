@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from diffusion.networks.spots import Spot, spots
+from diffusion.networks.spots import Spot, spots, turns
 
 
 def test_references_lie_right_or_below_whichever_is_nearer_to_a_square() -> None:
@@ -30,3 +30,9 @@ def test_each_token_knows_index_row_and_column() -> None:
 
 def test_places_may_count_from_the_middle() -> None:
     assert Spot(3, 2, 1, 4, 0).centred() == Spot(3, 2, 1, 3, -1)
+
+
+def test_turns_follow_index_row_and_column() -> None:
+    found = turns(torch.tensor([[1.0, 2.0, 3.0]]), (16, 56, 56))
+    assert found.shape == (1, 64)
+    assert torch.allclose(found.angle()[0, [0, 8, 36]], torch.tensor([1.0, 2.0, 3.0]), atol=1e-6)

@@ -16,7 +16,6 @@ from diffusion.families.qwen_image.network import (
     places,
     qwen_inputs,
     still,
-    turns,
 )
 from diffusion.hooks import Hooks
 from diffusion.latents.latent_format import WAN
@@ -83,13 +82,6 @@ def test_references_are_scaled_frame_by_frame_and_have_layers_unless_told_otherw
 def test_places_count_from_the_middle_of_each_picture() -> None:
     placed = places(torch.zeros(1, 16, 6, 4), [torch.zeros(1, 16, 4, 4)], "index")
     assert placed == [Spot(3, 2, 0, -1, -1), Spot(2, 2, 1, -1, -1)]
-
-
-def test_turns_follow_layer_row_and_column() -> None:
-    found = turns(torch.tensor([[1.0, 2.0, 3.0]]))
-    assert found.shape == (1, 64)
-    angles = found.angle()[0]
-    assert torch.allclose(angles[[0, 8, 36]], torch.tensor([1.0, 2.0, 3.0]), atol=1e-6)
 
 
 def test_odd_sides_keep_their_size(network: QwenImage) -> None:

@@ -40,6 +40,7 @@ from tests.diffusion.small_models import (
     weights_of,
 )
 from tests.diffusion.text import small_encoders
+from tests.diffusion.weights.packing import write_gguf
 from tests.golden.weights import manifests, state_dict
 from tests.nodes import (
     small_auraflow,
@@ -106,9 +107,17 @@ def make(folder: Path) -> None:
     tokenizers["hunyuan_dit.vocab.txt"] = small_encoders.VOCABULARY
     for name, text in tokenizers.items():
         (folder / "text_encoders" / name).write_text(text, "utf-8")
+    write_packed(folder / "diffusion_models" / "emoji-unet-Q8_0.gguf")
     for path, contents in pickled().items():
         (folder / path).parent.mkdir(exist_ok=True)
         torch.save(contents, folder / path)
+
+
+def write_packed(path: Path) -> None:
+    """The shipped checkpoint's UNet as GGUF: matrices in blocks of 8 bits, the rest in 16."""
+    unet, metadata = under(UNET, load_file(SHIPPED)), open_weights(SHIPPED).metadata
+    kinds = {name: "Q8_0" if each.dim() == 2 else "F16" for name, each in unet.items()}
+    write_gguf(path, {name: (kinds[name], each.float()) for name, each in unet.items()}, metadata=metadata)
 
 
 def files() -> Iterator[File]:

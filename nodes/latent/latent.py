@@ -54,13 +54,13 @@ def empty_of_sixteen(
     return {"samples": torch.zeros(batch_size, 16, height // 8, width // 8)}
 
 
-@node("EmptyHunyuanImageLatent", category="latent", display_name=None)
+@node("EmptyHunyuanImageLatent", category="latent")
 def empty_of_hunyuan_image(
     width: Annotated[int, Range(64, MAX_SIDE, step=32), Tip("Of the picture, in pixels.")] = 2048,
     height: Annotated[int, Range(64, MAX_SIDE, step=32), Tip("Of the picture, in pixels.")] = 2048,
     batch_size: Annotated[Batch, Tip("How many pictures at once.")] = 1,
 ) -> Latent:
-    """Empty HunyuanImage Latent.
+    """EmptyHunyuanImageLatent.
 
     A batch of blank latents of 64 channels, 32 pixels a place, for HunyuanImage 2.1.
     """

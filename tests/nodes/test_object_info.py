@@ -45,8 +45,7 @@ OTHER_WORLDS: dict[str, tuple[str, ...]] = {
         *("StableCascade_StageB_Conditioning", "StableCascade_SuperResolutionControlnet"),
     ),
     "other transformers for pictures": (
-        *("EmptyHunyuanImageLatent", "HunyuanRefinerLatent"),
-        *("EmptyChromaRadianceLatentImage", "ChromaRadianceOptions"),
+        *("HunyuanRefinerLatent", "EmptyChromaRadianceLatentImage", "ChromaRadianceOptions"),
     ),
     "Lotus: steered by one fixed embedding that its release carries": ("LotusConditioning",),
     "Wan's video transformers": (

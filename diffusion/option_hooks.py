@@ -18,8 +18,8 @@ def option_hooks(
 ) -> Hooks | None:
     """The hooks of an entry of so many tokens, for a latent [B, C, H, W]; None if there are none.
 
-    `has` says whether the network has a point: a bias of words acts where there is attention to words alone,
-    elsewhere the family's inputs see to it.
+    `has` says whether the network has a point: a bias of words acts where there is attention to words alone.
+    Where words and picture share their attention, the family's inputs see to it.
     """
     own = options.get("hooks")
     hooks = own if isinstance(own, Hooks) else None
@@ -27,7 +27,8 @@ def option_hooks(
         _, gligen, positions = options["gligen"]
         grounding = gligen.grounding(positions, *latent.shape[-2:])
         hooks = grounding if hooks is None else hooks + grounding
-    if "token_bias" in options and has("attention.cross.attend"):
+    shared = has("attention.self.attend") and not has("attention.cross.attend")
+    if "token_bias" in options and not shared:
         biased = (Biased(_of_length(options["token_bias"], tokens)),)
         hooks = (hooks or Hooks()).adding("attention.cross.attend", *biased)
     return hooks

@@ -186,6 +186,8 @@ class Layout:
         found: dict[str, Entry] = {}
         for file_name in self.file_names(shapes):
             names, turn = self._turned(file_name, shapes)
+            if not names:
+                continue  # a tensor that the network has no use for
             found[file_name] = _packed([entries[name] for name in names], turn)
         return found
 

@@ -194,14 +194,14 @@ async def test_validation_names_the_input(behaviours: Bench) -> None:
 def test_fingerprints_decide_whether_a_node_runs_again(behaviours: Bench) -> None:
     ran = []
     for value in (98, 98, 100, 99, 99):
-        behaviours.engine.run_sync(behaviours.start(graph(h=("Half", {"value": value})), "h"))
+        behaviours.engine.run_sync(behaviours.job(graph(h=("Half", {"value": value})), "h"))
         ran.append(bool(behaviours.ran))
     assert ran == [True, False, True, True, True]
 
 
 def test_a_blocked_execution_stops_what_follows(behaviours: Bench) -> None:
     prompt = graph(h=("Half", {"value": 3}), s=("Show", {"value": ("h", 0)}))
-    result = behaviours.engine.run_sync(behaviours.start(prompt))
+    result = behaviours.engine.run_sync(behaviours.job(prompt))
     assert (result.status, behaviours.ran) == ("success", ["h"])
     assert [event.message for event in behaviours.of(Blocked)] == ["odd"]
 
@@ -231,7 +231,7 @@ def test_growing_and_branching_inputs_arrive_as_dicts(behaviours: Bench) -> None
 
 def test_texts_are_shown_and_expansions_run(behaviours: Bench) -> None:
     prompt = graph(p=("Preview", {"words": "hello"}), u=("Unfold", {"value": 12}))
-    result = behaviours.engine.run_sync(behaviours.start(prompt, "p", "u"))
+    result = behaviours.engine.run_sync(behaviours.job(prompt, "p", "u"))
     assert list(result.ui["p"]["text"]) == ["hello"]
     assert result.outputs["u"] == ([6],)
 

@@ -132,6 +132,10 @@ def test_a_tensor_of_which_the_network_has_no_use_is_left_out() -> None:
     assert LAYOUT.left_over(found, shapes) == ["strange.weight"]
 
 
+def test_a_tensor_of_which_the_network_has_no_use_is_not_written_either() -> None:
+    assert LAYOUT.written({"steps.count": entry(torch.zeros(2))}) == {}
+
+
 def test_a_packed_tensor_with_a_row_too_few_is_refused() -> None:
     shapes = {f"layers.0.to_{key}.weight": (3, 4) for key in "qkv"}
     with pytest.raises(FileProblem, match=r"blocks\.0\.qkv\.weight has the shape \(8, 4\), but 9 rows"):

@@ -8,6 +8,7 @@ const api = new ComfyApi(steps.url, steps.unique("saintno"), { listenTerminal: t
 const { png, inverse } = steps.picture();
 const CHECKPOINT = "nodeloom-emoji.safetensors";
 const SAVING = { invert: "3", sample: "6" };
+const SAMPLER = "4";
 let uploaded;
 
 /** A call of a workflow whose saved pictures are its output `images`. */
@@ -166,7 +167,7 @@ await steps.perform({
 
   async interrupt() {
     const failures = [];
-    const running = next("executing");
+    const running = next("executing", (event) => event.node === SAMPLER);
     const over = call(steps.sampling(5000), SAVING.sample)
       .onFailed((error) => failures.push(error))
       .run();

@@ -218,8 +218,9 @@ def test_clipboard_groups_subgraphs_and_modes(page: Any) -> None:
     page.evaluate("nodeloom.commands.run('enter')")
     assert page.evaluate("nodeloom.editor.scene.scope.nodes.size") == 2
     page.wait_for_selector(".crumbs:not([hidden])")
+    until(page, "document.activeElement === nodeloom.editor.host")
     page.keyboard.press("Escape")
-    assert page.evaluate("nodeloom.editor.tab.path.length") == 0
+    until(page, "nodeloom.editor.tab.path.length === 0")
 
 
 def test_a_tab_that_was_just_opened_survives_a_reload(browser: Any, address: str) -> None:

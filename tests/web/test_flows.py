@@ -154,7 +154,9 @@ def test_subgraphs_have_a_way_back_ports_that_are_renamed_and_can_be_unpacked(pa
     page.fill("dialog input", "the model")
     page.keyboard.press("Enter")
     until(page, "[...nodeloom.editor.workflow.definitions.values()][0].inputs[0].name === 'the model'")
+    until(page, "document.activeElement === nodeloom.editor.host")
     page.keyboard.press("Escape")
+    until(page, "nodeloom.editor.tab.path.length === 0")
     page.evaluate(
         "() => { const e = nodeloom.editor; e.select([[...e.scene.scope.nodes.values()].find((node) => e.catalogue.isInstance(node)).id]); }"
     )
